@@ -1,0 +1,29 @@
+"""What the world is made of, as frozen values: facts of the catalog, the fleet, and what people choose.
+
+Every value refuses to be wrong where it is written. Facts (a GPU's memory, a price) come from the catalog with source
+and date; choices (headroom, thresholds, how many days) come from the scenario. Code asks attributes
+(``tier.deferrable``), never keys.
+"""
+
+from workbench.domain.choices import FOLLOW_PLAN, SIGNALS, Policy, RiskPolicy, Scenario
+from workbench.domain.facts import PRICE_KINDS, Gpu, Profile, Region, ServedModel, Tier, Vm, VmPrice
+from workbench.domain.fleet import Fleet, Replica, TokenMix
+
+__all__ = [
+    "FOLLOW_PLAN",
+    "PRICE_KINDS",
+    "SIGNALS",
+    "Fleet",
+    "Gpu",
+    "Policy",
+    "Profile",
+    "Region",
+    "Replica",
+    "RiskPolicy",
+    "Scenario",
+    "ServedModel",
+    "Tier",
+    "TokenMix",
+    "Vm",
+    "VmPrice",
+]

@@ -1,0 +1,382 @@
+"""The shape of every frame that is handed from one stage to the next, declared once.
+
+A :class:`Table` is a value: columns with dtype, unit and meaning, the key, and row rules as Polars expressions.
+``TABLE.conform(frame)`` selects and casts, then raises one :class:`~workbench.errors.TableError` that lists every
+missing column and every broken rule with a count and a sample row. Whatever is read back from a file or a store goes
+through it; inside a stage a conformed frame is trusted.
+
+Instants are naive UTC in microseconds; a window is half-open and named by its left edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from workbench.errors import TableError
+
+INSTANT = pl.Datetime("us")
+NUMBER = pl.Float64()
+COUNT = pl.Int64()
+TEXT = pl.String()
+FLAG = pl.Boolean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column: dtype, unit, meaning, and whether a null (meaning "not known") may stand in it."""
+
+    dtype: pl.DataType
+    unit: str
+    meaning: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What a handed-over frame looks like; ``rules`` hold for every row, ``key`` names at most one row."""
+
+    name: str
+    one_row_per: str
+    columns: Mapping[str, Column]
+    key: tuple[str, ...] = ()
+    rules: Mapping[str, pl.Expr] = field(default_factory=dict)
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Column names and dtypes in order."""
+        return pl.Schema({name: column.dtype for name, column in self.columns.items()})
+
+    def empty(self) -> pl.DataFrame:
+        """Return the table without rows."""
+        return pl.DataFrame(schema=self.schema)
+
+    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Select, order and cast the table's columns and check every rule.
+
+        Raises TableError naming the missing columns, the columns that cannot be cast, or each broken rule with its
+        count and a sample row.
+        """
+        missing = [name for name in self.columns if name not in frame.columns]
+        if missing:
+            raise TableError(
+                f"{self.name}: missing column(s) {', '.join(missing)}; found {', '.join(frame.columns)}. "
+                f"The table has one row per {self.one_row_per}."
+            )
+        try:
+            typed = frame.select(pl.col(name).cast(column.dtype) for name, column in self.columns.items())
+        except pl.exceptions.PolarsError as error:
+            raise TableError(
+                f"{self.name}: a column cannot be cast to its type ({error}); expected {dict(self.schema)}, "
+                f"found {dict(frame.schema)}."
+            ) from error
+        findings = self._findings(typed)
+        if findings:
+            raise TableError(f"{self.name}: " + "; ".join(findings) + ".")
+        return typed
+
+    def _findings(self, frame: pl.DataFrame) -> list[str]:
+        broken = {
+            f"{name} is null": pl.col(name).is_null() for name, column in self.columns.items() if not column.nullable
+        }
+        broken |= {
+            f"{name} is not a finite number": pl.col(name).is_nan() | pl.col(name).is_infinite()
+            for name, column in self.columns.items()
+            if column.dtype.is_float()
+        }
+        broken |= {f"not ({rule})": ~expression for rule, expression in self.rules.items()}
+        if self.key and frame.height:
+            broken[f"repeated key ({', '.join(self.key)})"] = pl.struct(self.key).is_duplicated()
+        if not broken or frame.is_empty():
+            return []
+        counts = frame.select(
+            test.fill_null(value=False).sum().alias(str(i)) for i, test in enumerate(broken.values())
+        ).row(0)
+        return [
+            f"{what} in {count:,} of {frame.height:,} rows, first {frame.row(index, named=True)}"
+            for (what, test), count in zip(broken.items(), counts, strict=True)
+            if count
+            for index in [int(frame.select(test.fill_null(value=False).arg_max()).item())]
+        ]
+
+
+def window_s_of(frame: pl.DataFrame) -> float:
+    """Return the window length of a frame with ``window_start``, in seconds: the smallest step between two windows.
+
+    Raises TableError where fewer than two windows are present, as then no length can be read off.
+    """
+    starts = frame.get_column("window_start").unique().sort()
+    if starts.len() < 2:
+        raise TableError(f"a window length needs two windows or more, found {starts.len()}; ask for a longer span.")
+    return float(starts.diff().drop_nulls().min().total_seconds())  # type: ignore[union-attr]
+
+
+_WINDOW = {"window_start": Column(dtype=INSTANT, unit="UTC", meaning="left edge of the half-open window")}
+_REGION = {"region": Column(dtype=TEXT, unit="key", meaning="region the traffic comes from or the replicas stand in")}
+_MODEL = {"model": Column(dtype=TEXT, unit="key", meaning="served model")}
+_TIER = {"tier": Column(dtype=TEXT, unit="key", meaning="service tier")}
+_GPU = {"gpu": Column(dtype=TEXT, unit="key", meaning="GPU kind")}
+_SERIES = _REGION | _MODEL | _TIER
+
+
+def _number(unit: str, meaning: str, *, nullable: bool = False) -> Column:
+    return Column(dtype=NUMBER, unit=unit, meaning=meaning, nullable=nullable)
+
+
+def _count(unit: str, meaning: str) -> Column:
+    return Column(dtype=COUNT, unit=unit, meaning=meaning)
+
+
+def _text(meaning: str, *, nullable: bool = False) -> Column:
+    return Column(dtype=TEXT, unit="", meaning=meaning, nullable=nullable)
+
+
+def _not_negative(*names: str) -> dict[str, pl.Expr]:
+    return {f"{name} >= 0": pl.col(name) >= 0 for name in names}
+
+
+def _fraction(*names: str) -> dict[str, pl.Expr]:
+    return {f"0 <= {name} <= 1": pl.col(name).is_between(0.0, 1.0 + 1e-9) for name in names}
+
+
+REQUESTS = Table(
+    name="REQUESTS",
+    one_row_per="request",
+    columns={"arrived_at": Column(dtype=INSTANT, unit="UTC", meaning="arrival")}
+    | _SERIES
+    | {
+        "app": _text("application or scenario that sent it", nullable=True),
+        "tenant": _text("client that sent it", nullable=True),
+        "input_tokens": _count("tokens", "prompt length"),
+        "output_tokens": _count("tokens", "generated length"),
+        "cached_tokens": Column(
+            dtype=COUNT, unit="tokens", meaning="prompt tokens found in a prefix cache", nullable=True
+        ),
+    },
+    rules={"input_tokens >= 1": pl.col("input_tokens") >= 1, "output_tokens >= 1": pl.col("output_tokens") >= 1},
+)
+
+DEMAND = Table(
+    name="DEMAND",
+    one_row_per="window, region, model and tier",
+    columns=_WINDOW
+    | _SERIES
+    | {
+        "requests": _number("requests", "arrivals in the window; null in a gap of the source", nullable=True),
+        "input_tokens": _number("tokens", "sum of prompt lengths; null in a gap", nullable=True),
+        "output_tokens": _number("tokens", "sum of generated lengths; null in a gap", nullable=True),
+    },
+    key=("window_start", "region", "model", "tier"),
+    rules=_not_negative("requests", "input_tokens", "output_tokens"),
+)
+
+SHAPE = Table(
+    name="SHAPE",
+    one_row_per="hour, region, model and tier",
+    columns=_WINDOW
+    | _SERIES
+    | {
+        "requests": _number("requests", "arrivals in the hour"),
+        "input_tokens_mean": _number("tokens", "E[P]"),
+        "output_tokens_mean": _number("tokens", "E[O]"),
+        "input_tokens_square_mean": _number("tokens^2", "E[P^2]"),
+        "input_tokens_cube_mean": _number("tokens^3", "E[P^3]"),
+        "output_tokens_square_mean": _number("tokens^2", "E[O^2]"),
+        "input_output_mean": _number("tokens^2", "E[P O]"),
+        "dispersion_1s": _number("1", "index of dispersion of counts in 1 s bins (variance / mean)"),
+        "dispersion_10s": _number("1", "index of dispersion of counts in 10 s bins"),
+    },
+    key=("window_start", "region", "model", "tier"),
+)
+
+FORECAST = Table(
+    name="FORECAST",
+    one_row_per="window, region, model, tier, measure and quantile",
+    columns=_WINDOW
+    | _SERIES
+    | {
+        "measure": _text("rps, input_tps or output_tps"),
+        "quantile": _number("1", "probability that the value is not exceeded"),
+        "value": _number("per second", "forecast rate"),
+    },
+    key=("window_start", "region", "model", "tier", "measure", "quantile"),
+    rules=_not_negative("value")
+    | {
+        "measure is known": pl.col("measure").is_in(["rps", "input_tps", "output_tps"]),
+        "0 < quantile < 1": pl.col("quantile").is_between(0.0, 1.0, closed="none"),
+    },
+)
+
+FORECAST_NOTES = Table(
+    name="FORECAST_NOTES",
+    one_row_per="region, model, tier and measure",
+    columns=_SERIES
+    | {
+        "measure": _text("rps, input_tps or output_tps"),
+        "method": _text("the method that made this series"),
+        "note": _text("why another method than the one asked for was used; empty when it was not"),
+    },
+    key=("region", "model", "tier", "measure"),
+)
+
+REQUIREMENT = Table(
+    name="REQUIREMENT",
+    one_row_per="window, region, model and tier",
+    columns=_WINDOW
+    | _SERIES
+    | {
+        "input_tps": _number("tokens/s", "prompt rate that must be servable"),
+        "output_tps": _number("tokens/s", "generation rate that must be servable"),
+        "is_deferrable": Column(dtype=FLAG, unit="", meaning="may wait in a queue"),
+        "serve_by_s": _number("s", "how long it may wait; null when it may not", nullable=True),
+    },
+    key=("window_start", "region", "model", "tier"),
+    rules=_not_negative("input_tps", "output_tps"),
+)
+
+REPLICA_RATES = Table(
+    name="REPLICA_RATES",
+    one_row_per="model and GPU kind that can serve it",
+    columns=_MODEL
+    | _GPU
+    | {
+        "gpus_per_replica": _count("GPUs", "GPUs one replica occupies"),
+        "rps": _number("requests/s", "rate one replica sustains at the planning signal"),
+        "input_tps": _number("tokens/s", "prompt rate at that load (theta of the programme)"),
+        "output_tps": _number("tokens/s", "generation rate at that load"),
+        "signal_fraction": _number("1", "value of the scaling signal at that load"),
+        "binding": _text("what binds there: kv_cache, batch_slots or work"),
+    },
+    key=("model", "gpu"),
+    rules={"input_tps > 0": pl.col("input_tps") > 0},
+)
+
+ALLOCATION = Table(
+    name="ALLOCATION",
+    one_row_per="window, region, model, GPU kind and way of acquiring",
+    columns=_WINDOW
+    | _REGION
+    | _MODEL
+    | _GPU
+    | {
+        "acquired": _text("on_demand, reserved or spot"),
+        "replicas": _count("replicas", "replicas to hold in the window"),
+    },
+    key=("window_start", "region", "model", "gpu", "acquired"),
+    rules=_not_negative("replicas")
+    | {"acquired is known": pl.col("acquired").is_in(["on_demand", "reserved", "spot"])},
+)
+
+SHORTFALL = Table(
+    name="SHORTFALL",
+    one_row_per="window, region, model and tier with unmet need",
+    columns=_WINDOW
+    | _SERIES
+    | {
+        "input_tps": _number("tokens/s", "prompt rate that the plan cannot serve"),
+        "output_tps": _number("tokens/s", "generation rate that the plan cannot serve"),
+    },
+    key=("window_start", "region", "model", "tier"),
+    rules=_not_negative("input_tps", "output_tps"),
+)
+
+SIM_WINDOWS = Table(
+    name="SIM_WINDOWS",
+    one_row_per="window, region of origin, model and tier",
+    columns=_WINDOW
+    | _SERIES
+    | {
+        "arrived": _number("requests", "arrivals in the window"),
+        "served": _number("requests", "completions in the window"),
+        "backlog": _number("requests", "queued or running at the end of the window"),
+        "shed": _number("requests", "refused in the window"),
+        "served_elsewhere": _number("requests", "arrivals that were routed to another region"),
+        "ttft_mean_s": _number("s", "mean time to first token of the arrivals", nullable=True),
+        "ttft_p50_s": _number("s", "median; null where the window is saturated or empty", nullable=True),
+        "ttft_p95_s": _number("s", "95th percentile; null likewise", nullable=True),
+        "ttft_p99_s": _number("s", "99th percentile; null likewise", nullable=True),
+        "itl_mean_s": _number("s", "mean gap between tokens after the first", nullable=True),
+        "slo_attainment_fraction": _number("1", "share of arrivals that keep the tier's promise", nullable=True),
+        "is_saturated": Column(
+            dtype=FLAG, unit="", meaning="the pool that served it was within 5 % of what it can do, or beyond"
+        ),
+    },
+    key=("window_start", "region", "model", "tier"),
+    rules=_not_negative("arrived", "served", "backlog", "shed") | _fraction("slo_attainment_fraction"),
+)
+
+SIM_POOLS = Table(
+    name="SIM_POOLS",
+    one_row_per="window, region, model, GPU kind and silo",
+    columns=_WINDOW
+    | _REGION
+    | _MODEL
+    | _GPU
+    | {
+        "silo": _text("shared, or the interactive or deferrable side of a siloed fleet"),
+        "ready": _number("replicas", "mean ready to serve"),
+        "starting_reclaim": _number("replicas", "mean starting on a lent VM of the same model"),
+        "starting_swap": _number("replicas", "mean starting on a lent VM of another model"),
+        "starting_remote": _number("replicas", "mean starting with weights from elsewhere"),
+        "draining": _number("replicas", "mean finishing their last requests"),
+        "lent": _number("replicas", "mean lent to the spot pool with this model loaded"),
+        "running": _number("requests", "mean in running batches"),
+        "waiting": _number("requests", "mean waiting for a slot"),
+        "kv_cache_used_fraction": _number("1", "KV cache held / room of the ready replicas"),
+        "batch_slots_used_fraction": _number("1", "running requests / slots of the ready replicas"),
+        "work_fraction": _number("1", "work arriving / work the ready replicas can do"),
+        "gpu_hours": _number("GPU h", "held by the pool: ready, starting and draining"),
+        "waste_gpu_hours": _number("GPU h", "held but not yet usable: starting"),
+        "lent_gpu_hours": _number("GPU h", "lent to the spot pool"),
+        "cost_usd": _number("USD", "gpu_hours at the pool's price"),
+    },
+    key=("window_start", "region", "model", "gpu", "silo"),
+    rules=_not_negative("ready", "running", "waiting", "gpu_hours", "waste_gpu_hours", "lent_gpu_hours", "cost_usd"),
+)
+
+TTFT_HISTOGRAM = Table(
+    name="TTFT_HISTOGRAM",
+    one_row_per="hour, region of origin, model, tier and latency bin that is not empty",
+    columns=_WINDOW
+    | _SERIES
+    | {
+        "ttft_low_s": _number("s", "lower edge of the bin"),
+        "ttft_high_s": _number("s", "upper edge of the bin"),
+        "requests": _number("requests", "arrivals whose time to first token falls in the bin, unfinished included"),
+    },
+    rules=_not_negative("requests") | {"low < high": pl.col("ttft_low_s") < pl.col("ttft_high_s")},
+)
+
+SCALING = Table(
+    name="SCALING",
+    one_row_per="window, region, model, GPU kind, silo and kind of scaling event",
+    columns=_WINDOW
+    | _REGION
+    | _MODEL
+    | _GPU
+    | {
+        "silo": _text("shared, interactive or deferrable"),
+        "kind": _text("in, reclaim, swap, remote, or refused when the region had no GPU left"),
+        "replicas": _number("replicas", "events in the window"),
+    },
+    key=("window_start", "region", "model", "gpu", "silo", "kind"),
+    rules=_not_negative("replicas"),
+)
+
+TABLES = (
+    REQUESTS,
+    DEMAND,
+    SHAPE,
+    FORECAST,
+    FORECAST_NOTES,
+    REQUIREMENT,
+    REPLICA_RATES,
+    ALLOCATION,
+    SHORTFALL,
+    SIM_WINDOWS,
+    SIM_POOLS,
+    TTFT_HISTOGRAM,
+    SCALING,
+)
