@@ -68,4 +68,4 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def together(findings: Iterable[str]) -> str:
     """Join several findings of one pass into one message, one line each when there is more than one."""
     lines = list(findings)
-    return lines[0] if len(lines) == 1 else "\n".join(f"  - {line}" for line in lines)
+    return lines[0] if len(lines) == 1 else "".join(f"\n  - {line}" for line in lines)

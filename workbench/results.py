@@ -14,6 +14,8 @@ from typing import Any
 
 import polars as pl
 
+from workbench.domain import Fleet, Scenario
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QualityReport:
@@ -87,11 +89,20 @@ class Scorecard:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Study:
-    """A scenario with every hand-off of one run, as saved under the studies folder."""
+    """A scenario with every hand-off of one run, as saved under the studies folder.
+
+    ``fleet`` is made again from scenario, catalog and history whenever the study is opened. ``notes`` are the
+    sentences a reader must know: what was assumed, cut, or fell back.
+    """
 
     id: str
     folder: Path
     manifest: Mapping[str, Any]
+    scenario: Scenario
+    fleet: Fleet
+    as_of: datetime
+    hours: float
+    notes: tuple[str, ...]
     demand: pl.DataFrame
     shape: pl.DataFrame
     forecast: Forecast

@@ -292,13 +292,17 @@ SIM_WINDOWS = Table(
         "served": _number("requests", "completions in the window"),
         "backlog": _number("requests", "queued or running at the end of the window"),
         "shed": _number("requests", "refused in the window"),
+        "missed_deadlines": _number("requests", "deadlines that passed in the window without completion"),
+        "oldest_wait_s": _number("s", "age of the oldest request not yet released; 0 when none waits"),
         "served_elsewhere": _number("requests", "arrivals that were routed to another region"),
         "ttft_mean_s": _number("s", "mean time to first token of the arrivals", nullable=True),
         "ttft_p50_s": _number("s", "median; null where the window is saturated or empty", nullable=True),
         "ttft_p95_s": _number("s", "95th percentile; null likewise", nullable=True),
         "ttft_p99_s": _number("s", "99th percentile; null likewise", nullable=True),
         "itl_mean_s": _number("s", "mean gap between tokens after the first", nullable=True),
-        "slo_attainment_fraction": _number("1", "share of arrivals that keep the tier's promise", nullable=True),
+        "slo_attainment_fraction": _number(
+            "1", "share of arrivals with a first token in time; for a deferrable tier of deadlines kept", nullable=True
+        ),
         "is_saturated": Column(
             dtype=FLAG, unit="", meaning="the pool that served it was within 5 % of what it can do, or beyond"
         ),
@@ -326,7 +330,7 @@ SIM_POOLS = Table(
         "waiting": _number("requests", "mean waiting for a slot"),
         "kv_cache_used_fraction": _number("1", "KV cache held / room of the ready replicas"),
         "batch_slots_used_fraction": _number("1", "running requests / slots of the ready replicas"),
-        "work_fraction": _number("1", "work arriving / work the ready replicas can do"),
+        "work_fraction": _number("1", "work being done / time of the ready replicas (rho)"),
         "gpu_hours": _number("GPU h", "held by the pool: ready, starting and draining"),
         "waste_gpu_hours": _number("GPU h", "held but not yet usable: starting"),
         "lent_gpu_hours": _number("GPU h", "lent to the spot pool"),

@@ -81,13 +81,15 @@ class RiskPolicy:
     """How much of the forecast's uncertainty the plan must carry.
 
     ``quantile`` of the forecast is planned for, times 1 + ``headroom_fraction``; ``deferrable_buffer_fraction`` of the
-    last hour's deferrable load is added (sageserve.md section 5: 0.1).
+    last hour's deferrable load is added (sageserve.md section 5: 0.1). A replica counts with the rate at which its load
+    signal reaches ``planning_signal_fraction``; SageServe's artifact takes half as well (section 6.2), which leaves
+    room for the deferrable work that the plan does not see.
     """
 
-    quantile: float = 0.5
+    quantile: float = 0.75
     headroom_fraction: float = 0.0
     deferrable_buffer_fraction: float = 0.1
-    planning_signal_fraction: float = 0.70
+    planning_signal_fraction: float = 0.50
 
     def __post_init__(self) -> None:
         refuse(
@@ -107,19 +109,20 @@ class Scenario:
     """Everything a study is made from beside the trace and the catalog; read from TOML by :mod:`workbench.scenarios`.
 
     ``as_of`` is the instant that splits history from the span that is simulated (null: chosen from the trace's
-    length and said so); ``demand_scale`` multiplies every rate, for traces that are samples of a service.
-    ``stock_gpus_per_region`` null sizes the stock from the history. ``text`` is the file as read.
+    length and said so); ``demand_scale`` multiplies every rate, for traces that are samples of a service. Empty
+    ``models`` and ``regions`` mean those of the trace. ``initial_replicas_per_pool`` and ``stock_gpus_per_region``
+    null size the start and the stock from the history.
     """
 
     name: str
     title: str
     trace: str
-    models: tuple[str, ...]
-    regions: tuple[str, ...]
     gpus: tuple[str, ...]
     strategies: tuple[Policy, ...]
     baseline: str
     risk: RiskPolicy
+    models: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
     as_of: datetime | None = None
     simulate_hours: float | None = None
     warmup_hours: float = 0.0
@@ -138,7 +141,6 @@ class Scenario:
     usd_per_vm_hour: Mapping[str, float] = field(default_factory=dict)
     provider_region: str = "eastus"
     seed: int = 7
-    text: str = ""
 
     def __post_init__(self) -> None:
         keys = [policy.key for policy in self.strategies]

@@ -38,9 +38,9 @@ class Gpu:
             CatalogError,
             f"gpu {self.key}",
             {
-                f"memory_gb must be positive, got {self.memory_gb}": self.memory_gb <= 0,
-                f"peak_bf16_tflops must be positive, got {self.peak_bf16_tflops}": self.peak_bf16_tflops <= 0,
-                f"bandwidth_gb_s must be positive, got {self.bandwidth_gb_s}": self.bandwidth_gb_s <= 0,
+                f"memory_gb must be positive, got {self.memory_gb}": not self.memory_gb > 0,
+                f"peak_bf16_tflops must be positive, got {self.peak_bf16_tflops}": not self.peak_bf16_tflops > 0,
+                f"bandwidth_gb_s must be positive, got {self.bandwidth_gb_s}": not self.bandwidth_gb_s > 0,
             },
         )
 
@@ -77,7 +77,7 @@ class VmPrice:
             CatalogError,
             f"price of {self.vm} in {self.provider_region}",
             {
-                f"usd_per_vm_hour must be positive, got {self.usd_per_vm_hour}": self.usd_per_vm_hour <= 0,
+                f"usd_per_vm_hour must be positive, got {self.usd_per_vm_hour}": not self.usd_per_vm_hour > 0,
                 f"kind must be one of {', '.join(PRICE_KINDS)}, got {self.kind}": self.kind not in PRICE_KINDS,
             },
         )
@@ -125,7 +125,7 @@ class ServedModel:
         refuse(
             CatalogError,
             f"model {self.key}",
-            {f"{name} must be positive, got {getattr(self, name)}": getattr(self, name) <= 0 for name in numbers},
+            {f"{name} must be positive, got {getattr(self, name)}": not getattr(self, name) > 0 for name in numbers},
         )
 
     @property
@@ -176,12 +176,12 @@ class Profile:
                 "prefill sizes must grow and times must not fall": any(
                     right <= left or slower < faster for left, right, faster, slower in pairs
                 ),
-                "prefill times must be positive": any(second <= 0 for second in seconds),
-                f"decode_base_s must be positive, got {self.decode_base_s}": self.decode_base_s <= 0,
-                "decode times per request and token must not be negative": min(
+                "prefill times must be positive": any(not second > 0 for second in seconds),
+                f"decode_base_s must be positive, got {self.decode_base_s}": not self.decode_base_s > 0,
+                "decode times per request and token must not be negative": not min(
                     self.decode_per_request_s, self.decode_per_token_s
                 )
-                < 0,
+                >= 0,
                 f"gpus_per_replica must be 1 or more, got {self.gpus_per_replica}": self.gpus_per_replica < 1,
                 f"batch_cap must be 1 or more, got {self.batch_cap}": self.batch_cap < 1,
             },

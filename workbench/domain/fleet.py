@@ -75,7 +75,8 @@ class Fleet:
     """The system that is planned and simulated: what stands where at the start, what it costs, what else there is.
 
     Keys of the mappings: ``stock_gpus`` (region, gpu) = GPUs of the kind that the region can ever use, those in use
-    included; ``initial_replicas`` (region, model, gpu); ``usd_per_gpu_hour`` (region, gpu);
+    included; ``initial_replicas`` and ``initial_lent_replicas`` (region, model, gpu): serving, and lent to the spot
+    pool with the model still loaded; ``usd_per_gpu_hour`` (region, gpu);
     ``network_latency_s`` (from region, to region), one way, median.
     """
 
@@ -86,6 +87,7 @@ class Fleet:
     mixes: Mapping[str, TokenMix]
     stock_gpus: Mapping[tuple[str, str], int]
     initial_replicas: Mapping[tuple[str, str, str], int]
+    initial_lent_replicas: Mapping[tuple[str, str, str], int]
     usd_per_gpu_hour: Mapping[tuple[str, str], float]
     network_latency_s: Mapping[tuple[str, str], float]
     price_note: str
@@ -94,15 +96,16 @@ class Fleet:
         served = {replica.model for replica in self.replicas}
         in_use: dict[tuple[str, str], int] = {}
         gpus = {(replica.model, replica.gpu): replica.gpus for replica in self.replicas}
-        for (region, model, gpu), count in self.initial_replicas.items():
-            in_use[region, gpu] = in_use.get((region, gpu), 0) + count * gpus.get((model, gpu), 0)
+        for counts in (self.initial_replicas, self.initial_lent_replicas):
+            for (region, model, gpu), count in counts.items():
+                in_use[region, gpu] = in_use.get((region, gpu), 0) + count * gpus.get((model, gpu), 0)
         refuse(
             ScenarioError,
             "fleet",
             {f"model {model.key} fits no GPU kind": True for model in self.models if model.key not in served}
             | {f"model {model.key} has no token mix": True for model in self.models if model.key not in self.mixes}
             | {
-                f"{region} starts with {used:,} GPUs of {gpu} but its stock is {stock:,}": True
+                f"{region} starts with {used:,} GPUs of {gpu} (serving and lent) but its stock is {stock:,}": True
                 for (region, gpu), used in in_use.items()
                 for stock in [self.stock_gpus.get((region, gpu), 0)]
                 if used > stock

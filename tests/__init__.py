@@ -1,0 +1,1 @@
+"""The tests, and under ``tests.benchmarks`` what is measured rather than asserted."""

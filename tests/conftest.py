@@ -1,0 +1,72 @@
+"""Fixtures that any test may use: literal frames, a seeded generator, the public data, a folder of its own."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from workbench.tables import REQUESTS
+from workbench.units import seed_for
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repo_root() -> Path:
+    """The folder that holds pyproject.toml."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The public traces, profiles and prices that lie beside the checkout; a test that needs them skips without."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the public data in shared/data beside the checkout, which is not there")
+    return folder
+
+
+@pytest.fixture
+def requests() -> pl.DataFrame:
+    """Four requests of one minute, small enough to add up by eye: 1000 tokens in, 100 out."""
+    start = datetime(2026, 3, 2, 9, 0)
+    return REQUESTS.conform(
+        pl.DataFrame(
+            {
+                "arrived_at": [start + timedelta(seconds=seconds) for seconds in (0, 10, 20, 50)],
+                "region": ["us_east", "us_east", "us_west", "us_west"],
+                "model": ["llama31_8b", "llama31_8b", "llama31_8b", "llama2_70b"],
+                "tier": ["interactive_fast", "non_interactive", "interactive_fast", "interactive_normal"],
+                "app": ["chat", None, "chat", "code"],
+                "tenant": [None, None, "a", "b"],
+                "input_tokens": [100, 200, 300, 400],
+                "output_tokens": [10, 20, 30, 40],
+                "cached_tokens": [0, None, 100, None],
+            },
+            schema_overrides=REQUESTS.schema,
+        )
+    )
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """A generator seeded from the test's own name, so that no test changes the draws of another."""
+    return np.random.default_rng(seed_for(7, request.node.nodeid))
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the working directory, the home and the place of every cache of Jupyter."""
+    home = tmp_path / "home"
+    work = tmp_path / "work"
+    for folder in (home, work):
+        folder.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    return work

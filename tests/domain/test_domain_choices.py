@@ -1,0 +1,123 @@
+"""workbench.domain.choices: contradictory or impossible settings are refused with the number that was found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from workbench.domain import FOLLOW_PLAN, SIGNALS, Policy, RiskPolicy, Scenario
+from workbench.errors import ScenarioError
+
+REACTIVE = Policy(key="reactive", label="Reactive")
+LT_UA = Policy(key="lt_ua", label="LT-UA", follow_plan="paced_with_override")
+RISK = RiskPolicy()
+SCENARIO = Scenario(
+    name="week",
+    title="A week",
+    trace="synthetic",
+    models=("llama31_8b",),
+    regions=("us_east",),
+    gpus=("h100_80gb",),
+    strategies=(REACTIVE, LT_UA),
+    baseline="reactive",
+    risk=RISK,
+)
+
+
+def refused(value: Any, finding: str, **changes: Any) -> None:
+    """Check that the value with these changes is refused with this finding."""
+    with pytest.raises(ScenarioError, match=finding):
+        replace(value, **changes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "route_below_fraction",
+        "scale_out_above_fraction",
+        "scale_in_below_fraction",
+        "release_two_below_fraction",
+        "release_one_below_fraction",
+        "deferrable_share",
+    ],
+)
+@pytest.mark.parametrize("number", [-0.01, 1.01, float("nan")])
+def test_a_policy_refuses_fractions_outside_0_to_1(name: str, number: float) -> None:
+    refused(REACTIVE, rf"^policy reactive: (\s*- )?{name} must lie in 0-1, got {number}", **{name: number})
+
+
+@pytest.mark.parametrize("name", ["cooldown_s", "reclaim_s", "swap_s", "remote_s"])
+def test_a_policy_refuses_delays_below_zero(name: str) -> None:
+    refused(REACTIVE, f"{name} must not be negative, got -1.0", **{name: -1.0})
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"follow_plan": "sometimes"}, "follow_plan must be one of no, at_once, .*, got sometimes"),
+        ({"signal": "cpu"}, "signal must be one of largest, kv_cache, got cpu"),
+        ({"scale_in_below_fraction": 0.7}, "scale_in_below_fraction 0.7 must lie below scale_out_above_fraction 0.7"),
+        ({"floor_replicas": -1}, "floor_replicas must be 0 or more, got -1"),
+    ],
+)
+def test_a_policy_refuses_contradictions(changes: dict[str, Any], finding: str) -> None:
+    refused(REACTIVE, finding, **changes)
+
+
+def test_a_policy_starts_from_the_published_thresholds() -> None:
+    assert (REACTIVE.scale_out_above_fraction, REACTIVE.scale_in_below_fraction) == (0.70, 0.30)
+    assert (REACTIVE.release_one_below_fraction, REACTIVE.release_two_below_fraction) == (0.60, 0.50)
+    assert (REACTIVE.cooldown_s, REACTIVE.floor_replicas) == (15.0, 2)
+    assert (REACTIVE.reclaim_s, REACTIVE.swap_s, REACTIVE.remote_s) == (60.0, 600.0, 7200.0)
+    assert REACTIVE.deferrable_ages_after_s == 10 * 3600
+
+
+@pytest.mark.parametrize("follow_plan", FOLLOW_PLAN)
+def test_only_a_policy_that_follows_a_plan_needs_one(follow_plan: str) -> None:
+    assert replace(REACTIVE, follow_plan=follow_plan).needs_plan == (follow_plan != "no")
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_every_named_signal_is_accepted(signal: str) -> None:
+    assert replace(REACTIVE, signal=signal).signal == signal
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"quantile": 0.0}, "quantile must lie between 0 and 1, got 0.0"),
+        ({"quantile": 1.0}, "quantile must lie between 0 and 1, got 1.0"),
+        ({"quantile": float("nan")}, "quantile must lie between 0 and 1, got nan"),
+        ({"headroom_fraction": -1.0}, "headroom_fraction must be above -1, got -1.0"),
+        ({"deferrable_buffer_fraction": -0.1}, "deferrable_buffer_fraction must not be negative"),
+        ({"planning_signal_fraction": 0.0}, "planning_signal_fraction must lie in 0-1"),
+        ({"planning_signal_fraction": 1.1}, "planning_signal_fraction must lie in 0-1"),
+    ],
+)
+def test_a_risk_policy_refuses_what_no_plan_can_carry(changes: dict[str, Any], finding: str) -> None:
+    refused(RISK, f"^risk: {finding}$", **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"strategies": ()}, "strategies must not be empty"),
+        ({"strategies": (REACTIVE, REACTIVE)}, "strategies appear twice: reactive, reactive"),
+        ({"baseline": "oracle"}, "baseline oracle is none of the strategies reactive, lt_ua"),
+        ({"demand_scale": 0.0}, "demand_scale must be positive, got 0.0"),
+        ({"demand_scale": float("nan")}, "demand_scale must be positive, got nan"),
+        ({"epsilon_fraction": 1.5}, "epsilon_fraction must lie in 0-1, got 1.5"),
+        ({"risk": RiskPolicy(quantile=0.6)}, "the risk quantile 0.6 must be among quantiles"),
+        ({"solver_time_limit_s": 0.0}, "solver_time_limit_s must be positive"),
+        ({"simulate_hours": 0.0}, "simulate_hours must be positive"),
+    ],
+)
+def test_a_scenario_refuses_contradictions(changes: dict[str, Any], finding: str) -> None:
+    refused(SCENARIO, finding, **changes)
+
+
+def test_a_changed_scenario_is_a_new_value() -> None:
+    larger = replace(SCENARIO, demand_scale=2.0)
+    assert (SCENARIO.demand_scale, larger.demand_scale) == (1.0, 2.0)

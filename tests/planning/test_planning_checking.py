@@ -1,0 +1,95 @@
+"""A check is worth what it refuses: one broken plan per kind of finding."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import polars as pl
+import pytest
+from planning_cases import fleet, rates, requirement
+
+from workbench.domain import RiskPolicy
+from workbench.planning.checking import check
+from workbench.planning.solving import solve
+from workbench.results import CapacityPlan
+
+SYSTEM = fleet(stock={("east", "h100"): 10, ("west", "h100"): 10})
+SPEEDS = rates({("m", "h100"): 100.0})
+NEEDED = requirement([(0, "east", "m", "fast", 400.0), (0, "west", "m", "fast", 100.0)])
+CHOICES: dict[str, Any] = {
+    "requirement": NEEDED,
+    "fleet": SYSTEM,
+    "rates": SPEEDS,
+    "risk": RiskPolicy(),
+    "epsilon_fraction": 0.5,
+    "floor_replicas": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def plan() -> CapacityPlan:
+    """Five replicas in all, two or more in east, one or more in west."""
+    choices = {name: value for name, value in CHOICES.items() if name != "requirement"}
+    return solve(NEEDED, **choices)
+
+
+def with_counts(plan: CapacityPlan, east: float, west: float, *, usd: float | None = None) -> CapacityPlan:
+    kept = plan.allocation.sort("region").with_columns(replicas=pl.Series([east, west]))
+    total = east + west if usd is None else usd
+    hours = plan.hours.with_columns(cost_usd=pl.lit(float(total)))
+    return dataclasses.replace(plan, allocation=kept, hours=hours, cost_usd=float(total))
+
+
+def kinds(plan: CapacityPlan, **changes: Any) -> list[str]:
+    return check(plan, **(CHOICES | changes)).get_column("check").to_list()
+
+
+def test_a_plan_as_solved_has_no_findings(plan: CapacityPlan) -> None:
+    assert kinds(plan) == []
+
+
+@pytest.mark.parametrize(
+    ("east", "west", "expected"),
+    [
+        (1, 4, ["local_cover"]),
+        (3, 1, ["global_cover"]),
+        (5, 0, ["local_cover", "floor"]),
+        (11, 1, ["stock"]),
+        (6, -1, ["integrality", "local_cover", "floor"]),
+        (2.5, 3.0, ["integrality"]),
+    ],
+)
+def test_each_broken_promise_is_named(plan: CapacityPlan, east: float, west: float, expected: list[str]) -> None:
+    assert kinds(with_counts(plan, east, west)) == expected
+
+
+def test_a_wrong_cost_is_found_in_the_hour_and_in_the_sum(plan: CapacityPlan) -> None:
+    assert kinds(with_counts(plan, 3, 2, usd=4.0)) == ["cost", "cost"]
+
+
+def test_a_missing_hour_is_found(plan: CapacityPlan) -> None:
+    later = requirement(
+        [(0, "east", "m", "fast", 400.0), (0, "west", "m", "fast", 100.0), (1, "west", "m", "fast", 0.0)]
+    )
+    assert kinds(plan, requirement=later) == ["hours"]
+
+
+def test_shortfall_excuses_what_it_names(plan: CapacityPlan) -> None:
+    short = pl.DataFrame(
+        {
+            "window_start": plan.hours.get_column("window_start"),
+            "region": ["east"],
+            "model": ["m"],
+            "tier": ["fast"],
+            "input_tps": [100.0],
+            "output_tps": [10.0],
+        }
+    )
+    assert kinds(dataclasses.replace(with_counts(plan, 3, 1), shortfall=short)) == []
+
+
+def test_a_full_region_is_excused_from_its_local_share(plan: CapacityPlan) -> None:
+    """East has stock for one replica and holds one, where two should stand; west serves the rest."""
+    tight = fleet(stock={("east", "h100"): 1, ("west", "h100"): 10})
+    assert kinds(with_counts(plan, 1, 4), fleet=tight) == []

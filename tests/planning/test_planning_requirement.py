@@ -1,0 +1,95 @@
+"""What must be servable, against hours worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from planning_cases import START, TIERS, requirement
+
+from workbench import tables
+from workbench.domain import RiskPolicy
+from workbench.errors import PlanError
+from workbench.planning.requirement import peak_demand, require
+from workbench.results import Forecast
+
+
+def forecast(values: dict[str, list[float]], *, window_s: float = 1800.0, quantile: float = 0.9) -> Forecast:
+    """Return a forecast of one region and model: input rates per tier and window; output a tenth of them."""
+    rows = [
+        (START + timedelta(seconds=window_s * index), "east", "m", tier, measure, quantile, tps * share)
+        for tier, rates in values.items()
+        for index, tps in enumerate(rates)
+        for measure, share in (("input_tps", 1.0), ("output_tps", 0.1), ("rps", 0.001))
+    ]
+    frame = tables.FORECAST.conform(pl.DataFrame(rows, schema=tables.FORECAST.schema, orient="row"))
+    return Forecast(frame=frame, notes=tables.FORECAST_NOTES.empty(), as_of=START, window_s=window_s, method="test")
+
+
+RISK = RiskPolicy(quantile=0.9, headroom_fraction=0.5)
+
+
+def test_the_peak_is_of_the_tiers_together() -> None:
+    """fast 10, 30 and normal 40, 10: together 50, 40, so the first window counts: 10 and 40, times 1.5."""
+    needed = require(forecast({"fast": [10.0, 30.0], "normal": [40.0, 10.0]}), risk=RISK, tiers=TIERS)
+    assert needed.select("tier", "input_tps", "output_tps").rows() == [
+        ("fast", 15.0, 1.5),
+        ("normal", 60.0, 6.0),
+    ]
+    assert needed.get_column("is_deferrable").to_list() == [False, False]
+    assert needed.get_column("serve_by_s").to_list() == [None, None]
+
+
+def test_a_deferrable_tier_gets_its_mean_without_headroom_and_its_deadline() -> None:
+    needed = require(forecast({"batch": [10.0, 30.0]}), risk=RISK, tiers=TIERS)
+    assert needed.row(0, named=True) == {
+        "window_start": START,
+        "region": "east",
+        "model": "m",
+        "tier": "batch",
+        "input_tps": 20.0,
+        "output_tps": pytest.approx(2.0),
+        "is_deferrable": True,
+        "serve_by_s": 86400.0,
+    }
+
+
+def test_hours_are_counted_from_the_forecast_and_the_last_may_be_part() -> None:
+    needed = require(forecast({"fast": [1.0, 2.0, 3.0]}), risk=RISK, tiers=TIERS)
+    assert needed.select("window_start", "input_tps").rows() == [(START, 3.0), (START + timedelta(hours=1), 4.5)]
+
+
+def test_what_cannot_be_required_is_refused() -> None:
+    made = forecast({"fast": [1.0, 2.0]})
+    with pytest.raises(PlanError, match=r"quantile 0\.5 .* which has 0\.9"):
+        require(made, risk=RiskPolicy(quantile=0.5), tiers=TIERS)
+    with pytest.raises(PlanError, match="tier 'fast' that is not among the tiers"):
+        require(made, risk=RISK, tiers=TIERS[1:])
+    with pytest.raises(PlanError, match="whole number of forecast windows"):
+        require(made, risk=RISK, tiers=TIERS, plan_window_s=2700.0)
+
+
+DAY = requirement(
+    [
+        (0, "east", "m", "fast", 100.0),
+        (0, "east", "m", "normal", 50.0),
+        (0, "east", "m", "batch", 40.0),
+        (1, "east", "m", "fast", 10.0),
+        (1, "east", "m", "batch", 400.0),
+        (2, "east", "m", "fast", 20.0),
+    ]
+)
+
+
+def test_demand_is_interactive_plus_a_tenth_of_the_last_hours_deferrable() -> None:
+    demand = peak_demand(DAY, RiskPolicy())
+    assert demand.get_column("input_tps").to_list() == [150.0 + 4.0, 10.0 + 4.0, 20.0 + 40.0]
+
+
+def test_the_first_hour_takes_the_history_where_given() -> None:
+    history = pl.DataFrame({"region": ["east"], "model": ["m"], "input_tps": [1000.0]})
+    first = peak_demand(DAY, RiskPolicy(), last_hour_deferrable=history).row(0, named=True)
+    assert first["input_tps"] == 250.0
+    none = peak_demand(DAY, RiskPolicy(), last_hour_deferrable=history.clear()).row(0, named=True)
+    assert none["input_tps"] == 150.0

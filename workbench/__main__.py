@@ -1,0 +1,386 @@
+"""The command line: every verb is a thin call of a Python function of the same name.
+
+Heavy libraries are imported inside the verbs, so that ``--help`` answers at once. A mistake of the user ends in one
+paragraph on standard error and exit code 1; Ctrl-C in exit code 130 with nothing half-written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.errors import ScenarioError, WorkbenchError
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import Console
+
+    from workbench.results import QualityReport, Study
+    from workbench.studies.running import Progress
+    from workbench.traces import TraceOptions
+
+app = typer.Typer(
+    name="workbench",
+    help="Plan the capacity of large-language-model serving: traces, forecast, plan, simulation, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+traces_app = typer.Typer(help="What is in the trace store.", no_args_is_help=True)
+study_app = typer.Typer(help="Run, list, show and compare studies.", no_args_is_help=True)
+app.add_typer(traces_app, name="traces")
+app.add_typer(study_app, name="study")
+
+DataDir = Annotated[Path, typer.Option("--data-dir", help="Folder of the trace store and the studies.")]
+ReportsDir = Annotated[Path, typer.Option("--reports-dir", help="Folder the report is written to.")]
+DATA, REPORTS = Path("data"), Path("reports")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Show one bar per stage on standard error; a stage ends when the next begins."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def tell(stage: str, share: float) -> None:
+            if stage not in tasks:
+                for task in tasks.values():
+                    bars.update(task, completed=1.0)
+                tasks[stage] = bars.add_task(stage, total=1.0)
+            bars.update(tasks[stage], completed=share)
+
+        yield tell
+        for task in tasks.values():
+            bars.update(task, completed=1.0)
+
+
+@app.command(epilog="Example: workbench quickstart --data-dir data")
+def quickstart(
+    data_dir: DataDir = DATA,
+    reports_dir: ReportsDir = REPORTS,
+    requests: Annotated[int, typer.Option(help="Requests in the synthetic week.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic week.")] = 7,
+) -> None:
+    """Run the whole job on a synthetic week: store, forecast, plan, simulate, score, report."""
+    from workbench import catalog, reporting, scenarios, studies
+    from workbench.traces import ingest_frame, open_store, synthetic
+
+    name = f"quickstart_week_{requests}_{seed}"
+    with _progress() as tell, open_store(data_dir / "traces.duckdb") as store:
+        tell("Making a week", 0.0)
+        if not store.has(name):
+            week = synthetic.week(seed=seed, requests=requests, start=synthetic.QUICKSTART_START)
+            tell("Storing it", 0.0)
+            ingest_frame(week, store=store, name=name, source=f"synthetic week, seed {seed}", format="synthetic")
+        content = scenarios.quickstart(trace=name, requests=requests)
+        scenario = scenarios.parse(content, source="quickstart")
+        study = studies.run(
+            scenario, store, catalog=catalog.load(), root=data_dir / "studies", now=_now(), progress=tell
+        )
+        tell("Writing the report", 0.0)
+        report = reporting.monthly_cost(study, reports_dir=reports_dir, now=_now())
+    _show(study)
+    _console().print(f"Report: {report.html}")
+
+
+@app.command(
+    epilog="Example: workbench ingest code.csv conv.csv --name azure_2023 --model code=llama31_8b,conv=llama2_70b "
+    "--region us_east --tier interactive_fast"
+)
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="One file or more; together they become one trace.")],
+    name: Annotated[str, typer.Option(help="Name of the trace in the store.")],
+    format: Annotated[str, typer.Option(help="Format of the files; auto recognises it by the columns.")] = "auto",
+    model: Annotated[str | None, typer.Option(help="Model key, or LABEL=KEY pairs.")] = None,
+    region: Annotated[str | None, typer.Option(help="Region key, or LABEL=KEY pairs.")] = None,
+    tier: Annotated[str | None, typer.Option(help="Tier key, or LABEL=KEY pairs.")] = None,
+    keep: Annotated[str | None, typer.Option(help="Models of the source to keep, with commas.")] = None,
+    region_split: Annotated[
+        str | None, typer.Option(help="REGION=SHARE:HOURS,... spreads a source without regions, hours later.")
+    ] = None,
+    tier_split: Annotated[
+        str | None, typer.Option(help="LABEL=TIER:SHARE+TIER:SHARE,... spreads a label over tiers; * is any.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="First instant (UTC) of a source with offsets only.")] = None,
+    input_tokens: Annotated[str | None, typer.Option(help="Input tokens per request, for series.")] = None,
+    output_tokens: Annotated[str | None, typer.Option(help="Output tokens per request, for series.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a trace of that name.")] = False,
+    data_dir: DataDir = DATA,
+) -> None:
+    """Read files into the trace store and print the quality report."""
+    from workbench.traces import ingest as ingest_files
+    from workbench.traces import open_store
+
+    options = _trace_options(
+        model=model,
+        region=region,
+        tier=tier,
+        keep=keep,
+        region_split=region_split,
+        tier_split=tier_split,
+        start=start,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+    )
+    with _progress() as tell, open_store(data_dir / "traces.duckdb") as store:
+        report = ingest_files(
+            paths,
+            store=store,
+            name=name,
+            format=format,
+            options=options,
+            replace=replace,
+            progress=lambda file, share, rows: tell(f"Reading {file}"[:24], share),
+        )
+    _show_quality(report)
+
+
+def _trace_options(**text: str | None) -> TraceOptions:
+    from workbench import traces
+
+    parsers: dict[str, Any] = {
+        "model": traces.parse_labels,
+        "region": traces.parse_labels,
+        "tier": traces.parse_labels,
+        "keep": lambda value: tuple(word.strip() for word in value.split(",")),
+        "region_split": traces.parse_region_split,
+        "tier_split": traces.parse_tier_split,
+        "start": traces.parse_start,
+        "input_tokens": traces.parse_lengths,
+        "output_tokens": traces.parse_lengths,
+    }
+    fields = {"input_tokens": "input_tokens_per_request", "output_tokens": "output_tokens_per_request"}
+    return traces.TraceOptions(
+        **{fields.get(key, key): parsers[key](value) for key, value in text.items() if value is not None}
+    )
+
+
+@traces_app.command("list", epilog="Example: workbench traces list")
+def traces_list(data_dir: DataDir = DATA) -> None:
+    """List the traces of the store."""
+    from workbench.traces import open_store
+
+    with open_store(data_dir / "traces.duckdb", read_only=True) as store:
+        _print_frame(store.traces(), "Traces")
+
+
+@traces_app.command("check", epilog="Example: workbench traces check azure_2023")
+def traces_check(name: Annotated[str, typer.Argument(help="Name of the trace.")], data_dir: DataDir = DATA) -> None:
+    """Print the quality report of a trace again, with its rejected rows."""
+    from workbench.traces import open_store, report
+
+    with open_store(data_dir / "traces.duckdb", read_only=True) as store:
+        _show_quality(report(store, name))
+        rejected = store.rejected(name)
+    if rejected.height:
+        _print_frame(rejected.head(20), f"Rejected rows, {min(rejected.height, 20)} of {rejected.height:,}")
+
+
+@traces_app.command("remove", epilog="Example: workbench traces remove azure_2023")
+def traces_remove(name: Annotated[str, typer.Argument(help="Name of the trace.")], data_dir: DataDir = DATA) -> None:
+    """Remove a trace from the store."""
+    from workbench.traces import open_store
+
+    with open_store(data_dir / "traces.duckdb") as store:
+        store.remove(name)
+    _console().print(f"Trace {name} is removed.")
+
+
+@study_app.command("run", epilog="Example: workbench study run data/scenarios/azure_2023.toml --set demand.scale=4")
+def study_run(
+    scenario: Annotated[Path | None, typer.Argument(help="Scenario file (.toml); or give --trace.")] = None,
+    trace: Annotated[str | None, typer.Option(help="Trace to study with every default.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE changes one key of the scenario, such as demand.scale=4."),
+    ] = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the cost report too.")] = True,
+    data_dir: DataDir = DATA,
+    reports_dir: ReportsDir = REPORTS,
+) -> None:
+    """Run a scenario: forecast, plan, simulate every strategy, score, report."""
+    from workbench import catalog, reporting, scenarios, studies
+    from workbench.traces import open_store
+
+    overrides = dict(_setting(text) for text in set_ or [])
+    if trace is not None:
+        overrides["trace"] = trace
+    if scenario is not None:
+        value = scenarios.load(scenario, overrides)
+    elif trace is not None:
+        value = scenarios.parse({}, overrides=overrides, source="command line")
+    else:
+        raise ScenarioError("nothing to run: give a scenario file or --trace NAME (workbench traces list shows names).")
+    with _progress() as tell, open_store(data_dir / "traces.duckdb", read_only=True) as store:
+        study = studies.run(value, store, catalog=catalog.load(), root=data_dir / "studies", now=_now(), progress=tell)
+        if report:
+            tell("Writing the report", 0.0)
+            files = reporting.monthly_cost(study, reports_dir=reports_dir, now=_now())
+    _show(study)
+    if report:
+        _console().print(f"Report: {files.html}")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    import tomllib
+
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise ScenarioError(f"--set takes KEY=VALUE such as demand.scale=4, got {text!r}.")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+@study_app.command("list", epilog="Example: workbench study list")
+def study_list(data_dir: DataDir = DATA) -> None:
+    """List the saved studies, oldest first."""
+    from workbench import studies
+
+    _print_frame(studies.listing(root=data_dir / "studies"), "Studies")
+
+
+@study_app.command("show", epilog="Example: workbench study show latest")
+def study_show(
+    name: Annotated[str, typer.Argument(help="Name, a unique beginning of one, or latest.")], data_dir: DataDir = DATA
+) -> None:
+    """Print the scorecard of a study."""
+    from workbench import studies
+
+    _show(studies.open_study(name, root=data_dir / "studies"))
+
+
+@study_app.command("compare", epilog="Example: workbench study compare azure_2023-1a2b servegen-3c4d")
+def study_compare(
+    names: Annotated[list[str], typer.Argument(help="Two studies or more.")], data_dir: DataDir = DATA
+) -> None:
+    """Print the strategies of several studies in one table."""
+    from workbench import studies
+
+    frame = studies.compare(names, root=data_dir / "studies")
+    hidden = [name for name in ("strategy", "kv_cache_used_fraction", "refused_starts") if name in frame.columns]
+    _print_frame(frame.drop(hidden), "Studies compared")
+
+
+@app.command(epilog="Example: workbench report 2025-07 --study latest")
+def report(
+    month: Annotated[str, typer.Argument(help="Month the cost is stated for, as YYYY-MM.")],
+    study: Annotated[str, typer.Option(help="Study the report is made from.")] = "latest",
+    data_dir: DataDir = DATA,
+    reports_dir: ReportsDir = REPORTS,
+) -> None:
+    """Write the monthly cost report of a study as HTML."""
+    from workbench import reporting, studies
+
+    opened = studies.open_study(study, root=data_dir / "studies")
+    files = reporting.monthly_cost(opened, month=month, reports_dir=reports_dir, now=_now())
+    _console().print(f"Report: {files.html}")
+
+
+@app.command(epilog="Example: workbench lab")
+def lab(data_dir: DataDir = DATA) -> None:
+    """Open JupyterLab on the notebooks."""
+    from workbench import reporting
+
+    raise typer.Exit(reporting.start_lab(data_dir=data_dir))
+
+
+@app.command("app", epilog="Example: workbench app --port 8866")
+def serve_app(
+    port: Annotated[int, typer.Option(help="Port of the page on this machine.")] = 8866, data_dir: DataDir = DATA
+) -> None:
+    """Serve the what-if dashboard as a page."""
+    from workbench import reporting
+
+    raise typer.Exit(reporting.start_app(data_dir=data_dir, port=port))
+
+
+def _show(study: Study) -> None:
+    from workbench import scoring
+
+    console = _console()
+    console.print(f"\nStudy [bold]{study.id}[/bold]: {study.hours:g} h from {study.as_of} UTC")
+    for title, frame in scoring.tables_of(study.scorecard, study.fleet.tiers).items():
+        _print_frame(frame, title)
+    for note in study.notes:
+        console.print(f"Note: {note}")
+
+
+def _show_quality(report: QualityReport) -> None:
+    state = "was already there, nothing changed" if report.was_there else "is stored"
+    _console().print(
+        f"Trace [bold]{report.trace}[/bold] ({report.format}) {state}: {report.rows_kept:,} of {report.rows_read:,} "
+        f"rows kept, {report.rows_rejected:,} rejected; {report.first_at} to {report.last_at} UTC"
+    )
+    _print_frame(report.findings, "Findings")
+
+
+def _print_frame(frame: pl.DataFrame, title: str) -> None:
+    """Print a frame as a table with thousands separators."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name, dtype in frame.schema.items():
+        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for row in frame.iter_rows():
+        table.add_row(*(_cell(value) for value in row))
+    _console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except WorkbenchError as error:
+        _fail(str(error), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("stopped; nothing half-written was kept.", 130)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(f"{error.format_message()} (workbench --help lists the commands)", 2)
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(f"workbench: {message}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The capacity plan: what must be servable, how many replicas serve it at the least cost, and whether that is true.
+
+``require`` makes the risk decision, ``solve`` runs the programme hour by hour, ``check`` re-computes the result.
+PuLP and the solver are imported when something is first solved, so that importing this package stays quick.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.planning.checking import check
+from workbench.planning.problem import Problem
+from workbench.planning.requirement import peak_demand, require
+
+if TYPE_CHECKING:
+    from workbench.planning.programme import HourPlan, solve_hour
+    from workbench.planning.solving import solve
+
+__all__ = ["HourPlan", "Problem", "check", "peak_demand", "require", "solve", "solve_hour"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "solve":
+        from workbench.planning.solving import solve
+
+        return solve
+    if name in {"HourPlan", "solve_hour"}:
+        from workbench.planning import programme
+
+        return getattr(programme, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

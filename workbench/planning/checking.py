@@ -1,0 +1,182 @@
+"""Whether a plan keeps what it promises, re-computed from its frames alone.
+
+Nothing here comes from the programme: capacity, coverage, stock and cost are sums over the allocation joined with
+rates and prices. A plan that passes is right whatever the solver said. Findings are data: an empty frame means fine.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from workbench import tables
+from workbench.domain import Fleet, RiskPolicy
+from workbench.planning.requirement import peak_demand
+from workbench.results import CapacityPlan
+from workbench.units import SECONDS_PER_HOUR
+
+FINDINGS = pl.Schema(
+    {
+        "check": tables.TEXT,
+        "window_start": tables.INSTANT,
+        "region": tables.TEXT,
+        "model": tables.TEXT,
+        "gpu": tables.TEXT,
+        "found": tables.NUMBER,
+        "allowed": tables.NUMBER,
+    }
+)
+RELATIVE_SLACK = 1e-5
+POOL = ("window_start", "region", "model")
+
+
+def check(
+    plan: CapacityPlan,
+    *,
+    requirement: pl.DataFrame,
+    fleet: Fleet,
+    rates: pl.DataFrame,
+    risk: RiskPolicy,
+    epsilon_fraction: float,
+    floor_replicas: int = 2,
+    last_hour_deferrable: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Return what is wrong with a plan, one row per finding; no rows when nothing is.
+
+    ``check`` is integrality, hours, local_cover (C2), global_cover (C3), floor, stock or cost; ``found`` is what the
+    plan has and ``allowed`` the limit it breaks (tokens per second, replicas, GPUs, hours or USD). Demand counts minus
+    the plan's shortfall. A region that lacks some of its local share is no finding when its free stock holds no
+    further replica of the model.
+    """
+    if not plan.allocation.schema["replicas"].is_integer():
+        broken = plan.allocation.filter(pl.col("replicas") != pl.col("replicas").round())
+        return _findings("integrality", broken, found=pl.col("replicas"), allowed=pl.col("replicas").round())
+    demand = peak_demand(requirement, risk, last_hour_deferrable=last_hour_deferrable)
+    held = _held(plan, rates=rates, fleet=fleet)
+    need = _need(demand, held=held, shortfall=plan.shortfall, epsilon_fraction=epsilon_fraction)
+    window_s = _window_s(demand)
+    return pl.concat(
+        [
+            _hours(plan, demand=demand),
+            _negative(plan),
+            _local_cover(need, held=held),
+            _global_cover(need),
+            _floor(held, demand=demand, floor_replicas=floor_replicas),
+            _stock(held),
+            _cost(plan, held=held, window_s=window_s),
+        ]
+    )
+
+
+def _held(plan: CapacityPlan, *, rates: pl.DataFrame, fleet: Fleet) -> pl.DataFrame:
+    """Return the allocation with what a replica does, costs and occupies, and the stock it stands in."""
+    stock = pl.DataFrame(
+        [
+            (region, gpu, float(gpus), fleet.usd_per_gpu_hour.get((region, gpu)))
+            for (region, gpu), gpus in fleet.stock_gpus.items()
+        ],
+        schema={"region": tables.TEXT, "gpu": tables.TEXT, "stock": tables.NUMBER, "usd_per_gpu_hour": tables.NUMBER},
+        orient="row",
+    )
+    counts = plan.allocation.group_by(*POOL, "gpu").agg(pl.col("replicas").sum())
+    joined = counts.join(rates, on=("model", "gpu"), how="left").join(stock, on=("region", "gpu"), how="left")
+    gpus = pl.col("replicas") * pl.col("gpus_per_replica").fill_null(0)
+    return joined.with_columns(
+        capacity=pl.col("replicas") * pl.col("input_tps").fill_null(0.0),
+        gpus=gpus,
+        stock=pl.col("stock").fill_null(0.0),
+        free=pl.col("stock").fill_null(0.0) - gpus.sum().over("window_start", "region", "gpu"),
+    )
+
+
+def _need(
+    demand: pl.DataFrame, *, held: pl.DataFrame, shortfall: pl.DataFrame, epsilon_fraction: float
+) -> pl.DataFrame:
+    capacity = held.group_by(POOL).agg(pl.col("capacity").sum())
+    short = shortfall.group_by(POOL).agg(pl.col("input_tps").sum().alias("short"))
+    joined = demand.join(capacity, on=POOL, how="left").join(short, on=POOL, how="left")
+    return joined.with_columns(pl.col("capacity", "short").fill_null(0.0)).with_columns(
+        local_need=epsilon_fraction * pl.col("input_tps") - pl.col("short")
+    )
+
+
+def _local_cover(need: pl.DataFrame, *, held: pl.DataFrame) -> pl.DataFrame:
+    fits_one_more = held.filter(pl.col("free") >= pl.col("gpus_per_replica")).select(POOL).unique()
+    lacking = need.filter(pl.col("capacity") < pl.col("local_need") - _slack("input_tps"))
+    excused = lacking.join(fits_one_more, on=POOL, how="semi")
+    return _findings("local_cover", excused, found=pl.col("capacity"), allowed=pl.col("local_need"))
+
+
+def _global_cover(need: pl.DataFrame) -> pl.DataFrame:
+    whole = need.group_by("window_start", "model").agg(pl.col("capacity", "short", "input_tps").sum())
+    left = pl.col("input_tps") - pl.col("short")
+    lacking = whole.filter(pl.col("capacity") < left - _slack("input_tps"))
+    return _findings("global_cover", lacking, found=pl.col("capacity"), allowed=left)
+
+
+def _floor(held: pl.DataFrame, *, demand: pl.DataFrame, floor_replicas: int) -> pl.DataFrame:
+    room = (pl.col("stock") / pl.col("gpus_per_replica")).floor()
+    pools = held.group_by(POOL).agg(pl.col("replicas").sum(), most=room.sum())
+    allowed = pl.min_horizontal(pl.lit(float(floor_replicas)), pl.col("most"))
+    below = pools.join(demand.select("window_start").unique(), on="window_start", how="semi").filter(
+        pl.col("replicas") < allowed
+    )
+    return _findings("floor", below, found=pl.col("replicas"), allowed=allowed)
+
+
+def _stock(held: pl.DataFrame) -> pl.DataFrame:
+    used = held.group_by("window_start", "region", "gpu").agg(pl.col("gpus").sum(), pl.col("stock").first())
+    return _findings(
+        "stock", used.filter(pl.col("gpus") > pl.col("stock")), found=pl.col("gpus"), allowed=pl.col("stock")
+    )
+
+
+def _cost(plan: CapacityPlan, *, held: pl.DataFrame, window_s: float) -> pl.DataFrame:
+    usd = pl.col("gpus") * pl.col("usd_per_gpu_hour").fill_null(0.0) * (window_s / SECONDS_PER_HOUR)
+    paid = held.group_by("window_start").agg(usd.sum().alias("usd"))
+    hours = plan.hours.select("window_start", "cost_usd").join(paid, on="window_start", how="full", coalesce=True)
+    off = hours.fill_null(0.0).filter((pl.col("usd") - pl.col("cost_usd")).abs() > _slack("usd") + 1e-9)
+    found = [_findings("cost", off, found=pl.col("cost_usd"), allowed=pl.col("usd"))]
+    total = float(paid.get_column("usd").sum())
+    if abs(total - plan.cost_usd) > RELATIVE_SLACK * total + 1e-9:
+        sums = pl.DataFrame({"found": [plan.cost_usd], "usd": [total]})
+        found.append(_findings("cost", sums, found=pl.col("found"), allowed=pl.col("usd")))
+    return pl.concat(found)
+
+
+def _hours(plan: CapacityPlan, *, demand: pl.DataFrame) -> pl.DataFrame:
+    planned = plan.allocation.select("window_start").unique()
+    asked = demand.select("window_start").unique()
+    missing = asked.join(planned, on="window_start", how="anti")
+    surplus = planned.join(asked, on="window_start", how="anti")
+    return pl.concat(
+        [
+            _findings("hours", missing, found=pl.lit(0), allowed=pl.lit(1)),
+            _findings("hours", surplus, found=pl.lit(1), allowed=pl.lit(0)),
+        ]
+    )
+
+
+def _negative(plan: CapacityPlan) -> pl.DataFrame:
+    below = plan.allocation.filter(pl.col("replicas") < 0)
+    return _findings("integrality", below, found=pl.col("replicas"), allowed=pl.lit(0))
+
+
+def _slack(column: str) -> pl.Expr:
+    return RELATIVE_SLACK * pl.col(column)
+
+
+def _window_s(demand: pl.DataFrame) -> float:
+    return tables.window_s_of(demand) if demand.get_column("window_start").n_unique() > 1 else SECONDS_PER_HOUR
+
+
+def _findings(check: str, frame: pl.DataFrame, *, found: pl.Expr, allowed: pl.Expr) -> pl.DataFrame:
+    keys = [
+        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(FINDINGS[name]).alias(name)
+        for name in ("window_start", "region", "model", "gpu")
+    ]
+    return frame.select(
+        pl.lit(check).alias("check"),
+        *keys,
+        found.cast(pl.Float64).alias("found"),
+        allowed.cast(pl.Float64).alias("allowed"),
+    ).sort("window_start", "region", "model", "gpu")

@@ -1,0 +1,136 @@
+"""From a forecast to what must be servable: the risk decision, taken apart from the optimiser.
+
+Which quantile to plan for and how much headroom to add is a decision about risk, so it is made here, can be changed
+by a slider without a new fit, and the programme never sees a quantile. Two choices are made where the paper leaves
+room (sageserve.md section 6.1). Interactive tiers share their replicas, so the hour's peak is the highest window of
+their sum, not the sum of the highest windows of each: tiers that peak at different minutes are not paid for twice.
+And the quantile of that sum is taken as the sum of the tiers' quantiles, which is exact when the tiers rise and fall
+together and on the safe side otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from workbench import tables
+from workbench.domain import RiskPolicy, Tier
+from workbench.errors import PlanError, nearest
+from workbench.results import Forecast
+from workbench.units import SECONDS_PER_HOUR
+
+MEASURES = ("input_tps", "output_tps")
+POOL = ("plan_window", "region", "model")
+SERIES = (*POOL, "tier")
+
+
+def require(
+    forecast: Forecast, *, risk: RiskPolicy, tiers: Sequence[Tier], plan_window_s: float = SECONDS_PER_HOUR
+) -> pl.DataFrame:
+    """Say what must be servable in each plan window, as REQUIREMENT.
+
+    Plan windows are counted from ``forecast.as_of``. A tier that cannot wait gets its rate, at ``risk.quantile`` times
+    1 + ``risk.headroom_fraction``, in that forecast window of the hour where all such tiers of the region and model
+    together are highest (looked up for input and output tokens separately). A deferrable tier gets the mean of that
+    quantile over the hour without headroom, and its deadline as ``serve_by_s``. Rates in tokens per second.
+
+    Raises PlanError where the forecast lacks the quantile or a measure, names an unknown tier, or has windows that do
+    not divide the plan window.
+    """
+    rates = _rates(forecast, risk=risk, tiers=tiers, plan_window_s=plan_window_s)
+    waits = pl.col("tier").is_in([tier.key for tier in tiers if tier.deferrable])
+    interactive = rates.filter(~waits).with_columns(pl.col(MEASURES) * (1.0 + risk.headroom_fraction))
+    parts = [
+        _at_peak(interactive, "input_tps").join(_at_peak(interactive, "output_tps"), on=SERIES),
+        rates.filter(waits).group_by(SERIES, maintain_order=True).agg(pl.col(MEASURES).mean()),
+    ]
+    promises = pl.DataFrame(
+        [(tier.key, tier.deferrable, tier.deadline_s if tier.deferrable else None) for tier in tiers],
+        schema={"tier": tables.TEXT, "is_deferrable": tables.FLAG, "serve_by_s": tables.NUMBER},
+        orient="row",
+    )
+    joined = pl.concat(parts, how="vertical").join(promises, on="tier")
+    return tables.REQUIREMENT.conform(joined.rename({"plan_window": "window_start"})).sort(tables.REQUIREMENT.key)
+
+
+def peak_demand(
+    requirement: pl.DataFrame, risk: RiskPolicy, *, last_hour_deferrable: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Return D of the programme: one row per window, region and model with ``input_tps`` in tokens per second.
+
+    D = the interactive tiers together + ``risk.deferrable_buffer_fraction`` of the deferrable load of the hour before
+    (sageserve.md section 6.1). The hour before the first is ``last_hour_deferrable`` (region, model, input_tps; a pair
+    that is not in it had none) or, where the history is not given, the first hour's own deferrable load.
+    """
+    windows = requirement.select("window_start").unique().sort("window_start")
+    pools = requirement.select("region", "model").unique().sort("region", "model")
+    load = requirement.sort(tables.REQUIREMENT.key).group_by("window_start", "region", "model", maintain_order=True)
+    sums = load.agg(
+        pl.col("input_tps").filter(~pl.col("is_deferrable")).sum().alias("interactive"),
+        pl.col("input_tps").filter("is_deferrable").sum().alias("deferrable"),
+    )
+    grid = windows.join(pools, how="cross").join(sums, on=("window_start", "region", "model"), how="left").fill_null(0)
+    before = pl.col("deferrable").shift(1).over("region", "model", order_by="window_start")
+    if last_hour_deferrable is None:
+        first = pl.col("deferrable")
+    else:
+        known = last_hour_deferrable.group_by("region", "model").agg(pl.col("input_tps").sum().alias("last_hour"))
+        grid = grid.join(known, on=("region", "model"), how="left").with_columns(pl.col("last_hour").fill_null(0.0))
+        first = pl.col("last_hour")
+    demand = pl.col("interactive") + risk.deferrable_buffer_fraction * before.fill_null(first)
+    return grid.select("window_start", "region", "model", demand.alias("input_tps")).sort(
+        "window_start", "region", "model"
+    )
+
+
+def _rates(forecast: Forecast, *, risk: RiskPolicy, tiers: Sequence[Tier], plan_window_s: float) -> pl.DataFrame:
+    frame = forecast.frame.filter((pl.col("quantile") - risk.quantile).abs() < 1e-9)
+    _refuse(forecast, chosen=frame, risk=risk, tiers=tiers, plan_window_s=plan_window_s)
+    elapsed_us = (pl.col("window_start") - forecast.as_of).dt.total_microseconds()
+    plan_window_us = round(plan_window_s * 1e6)
+    return (
+        frame.sort(tables.FORECAST.key)
+        .group_by("window_start", "region", "model", "tier", maintain_order=True)
+        .agg(pl.col("value").filter(pl.col("measure") == measure).first().alias(measure) for measure in MEASURES)
+        .with_columns(
+            plan_window=pl.lit(forecast.as_of, tables.INSTANT)
+            + pl.duration(microseconds=elapsed_us // plan_window_us * plan_window_us)
+        )
+    )
+
+
+def _at_peak(interactive: pl.DataFrame, measure: str) -> pl.DataFrame:
+    together = interactive.group_by(*POOL, "window_start", maintain_order=True).agg(pl.col(measure).sum())
+    peaks = (
+        together.sort(measure, "window_start", descending=[True, False])
+        .group_by(POOL, maintain_order=True)
+        .agg(pl.col("window_start").first())
+    )
+    return interactive.join(peaks, on=(*POOL, "window_start")).select(*SERIES, measure)
+
+
+def _refuse(
+    forecast: Forecast, *, chosen: pl.DataFrame, risk: RiskPolicy, tiers: Sequence[Tier], plan_window_s: float
+) -> None:
+    if chosen.is_empty():
+        found = ", ".join(str(quantile) for quantile in forecast.frame.get_column("quantile").unique().sort())
+        raise PlanError(
+            f"the plan asks for quantile {risk.quantile} of the forecast, which has {found or 'no rows'}; "
+            "forecast that quantile too, or choose one of those."
+        )
+    missing = [measure for measure in MEASURES if measure not in chosen.get_column("measure")]
+    if missing:
+        raise PlanError(f"the forecast has no {' and no '.join(missing)}; forecast both measures to plan from it.")
+    known = [tier.key for tier in tiers]
+    unknown = sorted(set(chosen.get_column("tier")) - set(known))
+    if unknown:
+        raise PlanError(
+            f"the forecast holds tier '{unknown[0]}' that is not among the tiers; {nearest(unknown[0], known)}"
+        )
+    windows = plan_window_s / forecast.window_s
+    if windows < 1 or abs(windows - round(windows)) > 1e-9:
+        raise PlanError(
+            f"a plan window of {plan_window_s:g} s does not hold a whole number of forecast windows of "
+            f"{forecast.window_s:g} s; choose a forecast window that divides it."
+        )

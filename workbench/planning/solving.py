@@ -1,0 +1,161 @@
+"""The capacity plan: Programme S solved for each hour in turn, every hour starting from the plan of the one before.
+
+SageServe plans one hour at a time (sageserve.md section 6.1). The planner always answers: what the stock cannot serve
+comes back as shortfall rows, and how well each hour is solved as its status, bound and gap. Contradictory input is
+refused before anything is solved.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import polars as pl
+
+from workbench import tables
+from workbench.domain import Fleet, RiskPolicy
+from workbench.errors import PlanError, nearest, together
+from workbench.planning.problem import Problem, standing_problem
+from workbench.planning.programme import HourPlan, solve_hour
+from workbench.planning.requirement import peak_demand
+from workbench.planning.shortfall import shortfall_rows
+from workbench.results import CapacityPlan
+from workbench.units import SECONDS_PER_HOUR
+
+PROGRAMMES = ("sageserve",)
+STATUSES = ("optimal", "feasible", "heuristic")
+SWAP_S = 600.0
+
+
+def solve(
+    requirement: pl.DataFrame,
+    *,
+    fleet: Fleet,
+    rates: pl.DataFrame,
+    risk: RiskPolicy,
+    epsilon_fraction: float,
+    solver: str = "highs",
+    gap_fraction: float = 0.001,
+    time_limit_s: float = 30.0,
+    floor_replicas: int = 2,
+    model: str = "sageserve",
+    last_hour_deferrable: pl.DataFrame | None = None,
+    start_s: float = SWAP_S,
+    progress: Callable[[int, int], None] | None = None,
+) -> CapacityPlan:
+    """Decide how many replicas of each model to hold on each GPU kind in each region, hour by hour.
+
+    ``requirement`` as REQUIREMENT, ``rates`` as REPLICA_RATES; prices are held for the window, and a start costs the
+    price of the replica for ``start_s`` seconds (default: a redeployment, 10 minutes). Every replica counts as on
+    demand. ``time_limit_s`` holds for each hour. ``hours`` has, beside the columns that CapacityPlan names,
+    ``local_gap_input_tps`` (what regions lack of their epsilon share) and ``floor_gap_replicas``; ``cost_usd`` is the
+    money for replicas held, start-up time included, while objective and bound also hold start costs and the price of
+    shortfall. The bound is that of each hour by itself, not of all hours planned together.
+
+    Raises PlanError for contradictory input, an unknown programme or solver, or a solver that is not installed.
+    """
+    needed = tables.REQUIREMENT.conform(requirement)
+    _refuse(needed, fleet=fleet, programme=model)
+    demand = peak_demand(needed, risk, last_hour_deferrable=last_hour_deferrable)
+    starts = demand.get_column("window_start").unique().sort().to_list()
+    problem = standing_problem(
+        fleet=fleet,
+        rates=tables.REPLICA_RATES.conform(rates),
+        epsilon_fraction=epsilon_fraction,
+        floor_replicas=floor_replicas,
+        plan_window_s=plan_window_s_of(needed),
+        start_s=start_s,
+    )
+    allocation, shortfall, hours = [], [], []
+    for start in starts:
+        problem = _at(problem, demand.filter(pl.col("window_start") == start))
+        hour = solve_hour(problem, solver=solver, gap_fraction=gap_fraction, time_limit_s=time_limit_s)
+        required = needed.filter(pl.col("window_start") == start).to_dicts()
+        allocation += [(start, *place, "on_demand", count) for place, count in hour.replicas.items()]
+        shortfall.append(shortfall_rows(problem, hour, window_start=start, required=required, tiers=fleet.tiers))
+        hours.append(_hour_row(problem, hour, start))
+        problem = dataclasses.replace(problem, replicas_now=hour.replicas)
+        if progress is not None:
+            progress(len(hours), len(starts))
+    return _plan(allocation, shortfall, pl.DataFrame(hours), solver=solver, programme=model)
+
+
+def plan_window_s_of(requirement: pl.DataFrame) -> float:
+    """Return the length of a requirement's plan windows in seconds; an hour where there is only one."""
+    if requirement.get_column("window_start").n_unique() < 2:
+        return SECONDS_PER_HOUR
+    return tables.window_s_of(requirement)
+
+
+def _at(problem: Problem, demand: pl.DataFrame) -> Problem:
+    needs = dict.fromkeys(problem.demand_input_tps, 0.0)
+    needs |= {(row["region"], row["model"]): row["input_tps"] for row in demand.iter_rows(named=True)}
+    return dataclasses.replace(problem, demand_input_tps=needs)
+
+
+def _hour_row(problem: Problem, hour: HourPlan, start: datetime) -> dict[str, object]:
+    held = sum(problem.hold_usd[place] * count for place, count in hour.replicas.items())
+    starts = sum(
+        problem.start_usd[place] * max(0, count - problem.replicas_now[place]) for place, count in hour.replicas.items()
+    )
+    return {
+        "window_start": start,
+        "cost_usd": held,
+        "start_cost_usd": starts,
+        "objective": hour.objective_usd,
+        "bound": hour.bound_usd,
+        "gap_fraction": hour.gap_fraction,
+        "status": hour.status,
+        "solve_s": hour.solve_s,
+        "local_gap_input_tps": sum(hour.local_gap_input_tps.values()),
+        "floor_gap_replicas": sum(hour.floor_gap_replicas.values()),
+    }
+
+
+def _plan(
+    allocation: Sequence[tuple[datetime, str, str, str, str, int]],
+    shortfall: Sequence[pl.DataFrame],
+    hours: pl.DataFrame,
+    *,
+    solver: str,
+    programme: str,
+) -> CapacityPlan:
+    typed = hours.with_columns(
+        pl.col("window_start").cast(tables.INSTANT), pl.col("bound", "gap_fraction").cast(pl.Float64)
+    )
+    is_bounded = typed.get_column("bound").null_count() == 0
+    objective, bound = float(typed.get_column("objective").sum()), float(typed.get_column("bound").sum())
+    gap = max(0.0, (objective - bound) / abs(objective)) if objective else 0.0
+    statuses = set(typed.get_column("status"))
+    placed = pl.DataFrame(allocation, schema=tables.ALLOCATION.schema, orient="row")
+    return CapacityPlan(
+        allocation=tables.ALLOCATION.conform(placed).sort(tables.ALLOCATION.key),
+        shortfall=tables.SHORTFALL.conform(pl.concat(shortfall)).sort(tables.SHORTFALL.key),
+        hours=typed,
+        cost_usd=float(typed.get_column("cost_usd").sum()),
+        bound_usd=bound if is_bounded else None,
+        gap_fraction=gap if is_bounded else None,
+        status=max(statuses, key=STATUSES.index),
+        solver=solver,
+        programme=programme,
+    )
+
+
+def _refuse(requirement: pl.DataFrame, *, fleet: Fleet, programme: str) -> None:
+    known = {
+        "region": [region.key for region in fleet.regions],
+        "model": [model.key for model in fleet.models],
+        "tier": [tier.key for tier in fleet.tiers],
+    }
+    wrong = [
+        f"the requirement names {column} '{name}' that the fleet does not have; {nearest(name, names)}"
+        for column, names in known.items()
+        for name in sorted(set(requirement.get_column(column)) - set(names))
+    ]
+    if programme not in PROGRAMMES:
+        wrong.append(f"there is no programme '{programme}'; {nearest(programme, PROGRAMMES)}")
+    if requirement.is_empty():
+        wrong.append("the requirement has no rows; require something of one hour or more")
+    if wrong:
+        raise PlanError("the plan: " + together(wrong))

@@ -1,0 +1,84 @@
+"""Simulate a fleet under a strategy: the one entry for every engine.
+
+The plan comes in as a value; this package knows neither forecasting nor planning. Results are deterministic: no random
+number is drawn, the spread of arrivals and lengths is carried as variance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from workbench.domain import Fleet, Policy
+from workbench.errors import SimulationError
+from workbench.results import CapacityPlan, SimRun
+from workbench.tables import window_s_of
+from workbench.units import SECONDS_PER_HOUR
+
+
+def run(
+    demand: pl.DataFrame,
+    *,
+    fleet: Fleet,
+    policy: Policy,
+    start: datetime,
+    hours: float,
+    plan: CapacityPlan | None = None,
+    expected: pl.DataFrame | None = None,
+    demand_window_s: float | None = None,
+    window_s: float = 300.0,
+    step_s: float = 10.0,
+    progress: Callable[[float], None] | None = None,
+) -> SimRun:
+    """Simulate ``hours`` from ``start`` with the fluid engine.
+
+    ``demand`` is ``DEMAND``; its windows must be whole steps and aligned with ``start``. ``plan`` is needed by
+    strategies that follow one; its hours count from ``start``. ``expected`` (window_start, region, model, input_tps) is
+    the forecast that the override compares with. ``progress`` is called with the share done. Returns windows of
+    ``window_s``. Raises SimulationError on input that describes no possible system.
+    """
+    from workbench.simulation import fluid, readout, rules, setup
+
+    length_s = demand_window_s or window_s_of(demand)
+    _refuse_bad_grid(length_s, window_s, step_s, hours)
+    if policy.needs_plan and plan is None:
+        raise SimulationError(f"strategy {policy.key} follows a plan and got none; hand it one from planning.solve().")
+    span = setup.Span(
+        start=start,
+        steps=math.ceil(hours * SECONDS_PER_HOUR / step_s - 1e-9),
+        step_s=step_s,
+        window_s=window_s,
+        demand_window_s=length_s,
+    )
+    pools = setup.pools_of(fleet, policy)
+    inputs = setup.inputs_of(demand, fleet=fleet, policy=policy, pools=pools, span=span, plan=plan, expected=expected)
+    state, record = setup.state_of(fleet, pools, span), setup.record_of(fleet, pools, span)
+    numbers = rules.rules_of(policy)
+    block = int(SECONDS_PER_HOUR / step_s) * 24
+    for first in range(0, span.steps, block):
+        last = min(first + block, span.steps)
+        fluid.simulate(inputs, state, record, numbers, first, last)
+        if progress is not None:
+            progress(last / span.steps)
+    return SimRun(
+        strategy=policy.key,
+        windows=readout.windows_frame(record, fleet, span),
+        pools=readout.pools_frame(record, pools, span),
+        ttft=readout.ttft_frame(record, fleet, span),
+        scaling=readout.scaling_frame(record, pools, span),
+        start=start,
+        end=start + timedelta(seconds=span.steps * step_s),
+        window_s=window_s,
+        step_s=step_s,
+    )
+
+
+def _refuse_bad_grid(demand_window_s: float, window_s: float, step_s: float, hours: float) -> None:
+    if not hours > 0 or not step_s > 0:
+        raise SimulationError(f"hours and step_s must be positive, got {hours} and {step_s}.")
+    for name, length in (("demand windows", demand_window_s), ("window_s", window_s), ("an hour", SECONDS_PER_HOUR)):
+        if length < step_s or abs(length / step_s - round(length / step_s)) > 1e-9:
+            raise SimulationError(f"{name} of {length:g} s must be a whole number of steps of {step_s:g} s.")

@@ -1,0 +1,87 @@
+"""Studies: run the stages in order, save every hand-off, open and compare what was saved.
+
+A study is what notebooks, dashboards and reports open; they seldom run one themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from workbench.catalog import Catalog, load
+from workbench.results import Study
+from workbench.studies import saving, starting
+from workbench.studies.running import run, simulate_all
+
+__all__ = ["compare", "listing", "open_study", "run", "simulate_all"]
+
+
+def open_study(name: str, *, root: Path = Path("data/studies"), catalog: Catalog | None = None) -> Study:
+    """Open a saved study by name or the unique beginning of one; ``latest`` opens the newest.
+
+    Raises StudyError where there is none or it is damaged.
+    """
+    if name == "latest" and (found := saving.manifests(root)):
+        name = found[-1]["id"]
+    manifest = saving.read_manifest(root, name)
+    folder = root / manifest["id"]
+    frames, scenario = saving.read_frames(folder), saving.read_scenario(folder)
+    as_of = datetime.fromisoformat(manifest["as_of"])
+    return Study(
+        id=manifest["id"],
+        folder=folder,
+        manifest=manifest,
+        scenario=scenario,
+        fleet=starting.fleet_of(scenario, catalog or load(), frames["demand"], frames["shape"], as_of),
+        as_of=as_of,
+        hours=manifest["hours"],
+        notes=tuple(manifest["notes"]),
+        demand=frames["demand"],
+        shape=frames["shape"],
+        forecast=saving.forecast_of(frames, manifest),
+        requirement=frames["requirement"],
+        rates=frames["rates"],
+        plan=saving.plan_of(frames, manifest),
+        runs=saving.read_runs(folder, manifest),
+        scorecard=saving.scorecard_of(frames, manifest),
+    )
+
+
+def listing(*, root: Path = Path("data/studies")) -> pl.DataFrame:
+    """List the studies under a folder, oldest first: one row per study with what it is about."""
+    rows = [
+        {
+            "id": found["id"],
+            "title": found["title"],
+            "trace": found["trace"]["name"],
+            "as_of": found["as_of"],
+            "hours": found["hours"],
+            "strategies": ", ".join(found["runs"]),
+            "created_at": found["created_at"],
+        }
+        for found in saving.manifests(root)
+    ]
+    names = ("id", "title", "trace", "as_of", "hours", "strategies", "created_at")
+    schema = dict.fromkeys(names, pl.String) | {"hours": pl.Float64}
+    return pl.DataFrame(rows, schema=schema)
+
+
+def compare(names: Sequence[str], *, root: Path = Path("data/studies")) -> pl.DataFrame:
+    """Put the totals of several studies under each other, with the attainment of every tier beside them.
+
+    One row per study and strategy. Raises StudyError where one of them is not there.
+    """
+    parts = []
+    for name in names:
+        manifest = saving.read_manifest(root, name)
+        frames = saving.read_frames(root / manifest["id"])
+        attained = frames["tiers"].pivot(on="tier", index="strategy", values="slo_attainment_fraction")
+        parts.append(
+            frames["totals"]
+            .join(attained, on="strategy", how="left", maintain_order="left")
+            .select(pl.lit(manifest["id"]).alias("study"), pl.all())
+        )
+    return pl.concat(parts, how="diagonal")

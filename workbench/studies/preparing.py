@@ -1,0 +1,142 @@
+"""Settle the span and the windows of a study before anything is computed, and read its demand.
+
+A trace of two days or more keeps its last day for the simulation; a shorter one its last five sixths. What is chosen
+for the user is said in the notes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from workbench import features
+from workbench.domain import Scenario
+from workbench.errors import ScenarioError
+from workbench.traces.store import Store
+from workbench.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE, after, seconds_between
+
+SHORT_HISTORY_S = 2 * SECONDS_PER_DAY
+FORECAST_WINDOWS_S = (900.0, 600.0, 1200.0, 1800.0, 3600.0)
+SHORT_FORECAST_WINDOWS_S = (60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
+REQUEST_WINDOWS_S = (60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """When history ends and what is simulated: ``hours`` from ``as_of``; windows of demand and forecast in seconds."""
+
+    since: datetime
+    as_of: datetime
+    hours: float
+    demand_window_s: float
+    forecast_window_s: float
+    notes: tuple[str, ...]
+
+    @property
+    def until(self) -> datetime:
+        """End of the simulated span."""
+        return after(self.as_of, self.hours * SECONDS_PER_HOUR)
+
+
+def span_of(scenario: Scenario, store: Store) -> Span:
+    """Choose the span and windows of a study from the scenario and the trace's length.
+
+    A trace of two days or more keeps its last day for the simulation; a shorter one its last five sixths. Raises
+    ScenarioError where the scenario's instants lie outside the trace.
+    """
+    info = store.describe(scenario.trace)
+    native_s = info.header.window_s or 0.0
+    window_s = scenario.demand_window_s or native_s or _request_window_s(scenario.demand_scale)
+    end = after(info.last_at, native_s) if native_s else info.last_at
+    length_s = seconds_between(info.first_at, end)
+    is_short = length_s < SHORT_HISTORY_S
+    choices = SHORT_FORECAST_WINDOWS_S if is_short else FORECAST_WINDOWS_S
+    forecast_s = scenario.forecast_window_s or _first_multiple(window_s, choices)
+    notes = []
+    if scenario.as_of is not None:
+        as_of = scenario.as_of
+    elif is_short:
+        as_of = _ceil(after(info.first_at, length_s / 6.0), forecast_s)
+        notes.append(f"The trace lasts {length_s / SECONDS_PER_HOUR:.1f} h: the first sixth is the only history.")
+    else:
+        as_of = _ceil(after(end, -SECONDS_PER_DAY), SECONDS_PER_HOUR)
+        if seconds_between(as_of, end) < SECONDS_PER_DAY - forecast_s:
+            as_of -= timedelta(hours=1)
+    since = info.first_at
+    if scenario.history_days is not None:
+        since = max(since, after(as_of, -scenario.history_days * SECONDS_PER_DAY))
+    left_h = seconds_between(as_of, end) / SECONDS_PER_HOUR
+    _refuse_outside(scenario, info.first_at, end, as_of, left_h)
+    wanted = scenario.simulate_hours or 24.0
+    hours = min(wanted, math.ceil(left_h * SECONDS_PER_HOUR / forecast_s) * forecast_s / SECONDS_PER_HOUR)
+    if hours < wanted and scenario.simulate_hours is not None:
+        notes.append(f"The scenario asks for {wanted:g} h but the trace ends {hours:.2f} h after {as_of}.")
+    return Span(
+        since=since,
+        as_of=as_of,
+        hours=hours,
+        demand_window_s=window_s,
+        forecast_window_s=forecast_s,
+        notes=tuple(notes),
+    )
+
+
+def _request_window_s(scale: float) -> float:
+    """Return the demand window of a request trace: a minute, longer where the trace is a thin sample.
+
+    Multiplying a sample by s multiplies its noise too; over windows s times as long the noise relative to the level is
+    that of the whole service over a minute.
+    """
+    return next(
+        (length for length in REQUEST_WINDOWS_S if length >= REQUEST_WINDOWS_S[0] * scale), REQUEST_WINDOWS_S[-1]
+    )
+
+
+def _first_multiple(window_s: float, choices: Sequence[float]) -> float:
+    fitting = [choice for choice in choices if choice >= window_s and math.fmod(choice, window_s) < 1e-9]
+    if not fitting:
+        raise ScenarioError(
+            f"demand windows of {window_s:g} s divide none of {', '.join(f'{c:g}' for c in choices)} s; "
+            "set demand.window_s and forecast.window_s to lengths that divide an hour."
+        )
+    return fitting[0]
+
+
+def _ceil(instant: datetime, seconds: float) -> datetime:
+    past = seconds_between(datetime(1970, 1, 1), instant)
+    return datetime(1970, 1, 1) + timedelta(seconds=math.ceil(past / seconds - 1e-9) * seconds)
+
+
+def _refuse_outside(scenario: Scenario, first: datetime, end: datetime, as_of: datetime, left_h: float) -> None:
+    if not first < as_of < end or left_h * SECONDS_PER_HOUR < SECONDS_PER_MINUTE:
+        raise ScenarioError(
+            f"scenario {scenario.name}: as_of {as_of} must lie inside the trace '{scenario.trace}', which lasts from "
+            f"{first} to {end} UTC; choose an instant with history before it and demand after it."
+        )
+
+
+def demand_of(scenario: Scenario, store: Store, span: Span) -> pl.DataFrame:
+    """Return the scaled demand of the models and regions the scenario names, over history and simulated span."""
+    demand = features.demand(
+        store,
+        scenario.trace,
+        window_s=span.demand_window_s,
+        since=span.since,
+        until=span.until,
+        scale=scenario.demand_scale,
+    )
+    for column, wanted in (("model", scenario.models), ("region", scenario.regions)):
+        found = demand.get_column(column).unique().sort().to_list()
+        missing = [key for key in wanted if key not in found]
+        if missing:
+            raise ScenarioError(
+                f"scenario {scenario.name}: {column} {missing[0]} is not in trace '{scenario.trace}', which has "
+                f"{', '.join(found)}."
+            )
+        if wanted:
+            demand = demand.filter(pl.col(column).is_in(list(wanted)))
+    return demand

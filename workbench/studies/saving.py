@@ -1,0 +1,185 @@
+"""Save and open studies: every hand-off as Parquet, the scenario and a manifest as JSON, in a folder per study.
+
+A study is written under a temporary name and renamed when it is whole, so an interrupted run leaves no half study.
+Frames are conformed when they are read back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from workbench import tables
+from workbench.domain import Policy, RiskPolicy, Scenario
+from workbench.errors import StudyError, nearest
+from workbench.results import CapacityPlan, Forecast, Scorecard, SimRun, Study
+from workbench.scenarios import as_json
+
+MANIFEST = "manifest.json"
+RUN_FRAMES = {
+    "windows": tables.SIM_WINDOWS,
+    "pools": tables.SIM_POOLS,
+    "ttft": tables.TTFT_HISTOGRAM,
+    "scaling": tables.SCALING,
+}
+FRAMES = {
+    "demand": tables.DEMAND,
+    "shape": tables.SHAPE,
+    "forecast": tables.FORECAST,
+    "forecast_notes": tables.FORECAST_NOTES,
+    "requirement": tables.REQUIREMENT,
+    "rates": tables.REPLICA_RATES,
+    "allocation": tables.ALLOCATION,
+    "shortfall": tables.SHORTFALL,
+}
+
+
+def study_id(scenario: Scenario, fingerprint: str) -> str:
+    """Name a study after its scenario and what it was made from: the same inputs give the same name."""
+    digest = hashlib.blake2b(f"{as_json(scenario)}\x1f{fingerprint}".encode(), digest_size=4).hexdigest()
+    return f"{scenario.name}-{digest}"
+
+
+def save(study: Study, root: Path) -> Path:
+    """Write a study under ``root`` and return its folder; one of the same name is replaced as a whole.
+
+    Raises StudyError where the folder cannot be written; nothing half-written stays.
+    """
+    folder, draft = root / study.id, root / f".{study.id}.{os.getpid()}"
+    try:
+        _write(study, draft)
+        old = root / f".{study.id}.{os.getpid()}.old"
+        if folder.exists():
+            folder.rename(old)
+        draft.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise StudyError(
+            f"study {study.id} cannot be saved under {root} ({error.strerror or error}); "
+            "free space or choose a folder that can be written with --data-dir."
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _write(study: Study, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "runs").mkdir(parents=True)
+    frames = {
+        "demand": study.demand,
+        "shape": study.shape,
+        "forecast": study.forecast.frame,
+        "forecast_notes": study.forecast.notes,
+        "requirement": study.requirement,
+        "rates": study.rates,
+        "allocation": study.plan.allocation,
+        "shortfall": study.plan.shortfall,
+        "plan_hours": study.plan.hours,
+        "totals": study.scorecard.totals,
+        "tiers": study.scorecard.tiers,
+    }
+    for name, frame in frames.items():
+        frame.write_parquet(folder / f"{name}.parquet", compression="zstd")
+    for key, run in study.runs.items():
+        (folder / "runs" / key).mkdir()
+        for name in RUN_FRAMES:
+            getattr(run, name).write_parquet(folder / "runs" / key / f"{name}.parquet", compression="zstd")
+    (folder / "scenario.json").write_text(as_json(study.scenario) + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(study.manifest, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def read_manifest(root: Path, name: str) -> dict[str, Any]:
+    """Return the manifest of a study; a unique beginning of its name is enough.
+
+    Raises StudyError naming the nearest study when there is none, or all that match when there are several.
+    """
+    names = [found["id"] for found in manifests(root)]
+    matching = [found for found in names if found == name] or [found for found in names if found.startswith(name)]
+    if len(matching) != 1:
+        what = f"{name} is the beginning of {', '.join(matching)}" if matching else f"there is no study {name}"
+        raise StudyError(f"{what} under {root}; {nearest(name, names)}.")
+    return dict(json.loads((root / matching[0] / MANIFEST).read_text(encoding="utf-8")))
+
+
+def manifests(root: Path) -> list[dict[str, Any]]:
+    """Return the manifests of every whole study under a folder, oldest first."""
+    found = []
+    for path in root.glob(f"*/{MANIFEST}"):
+        with suppress(OSError, json.JSONDecodeError):
+            if not path.parent.name.startswith("."):
+                found.append(json.loads(path.read_text(encoding="utf-8")))
+    return sorted(found, key=lambda manifest: (str(manifest.get("created_at")), str(manifest.get("id"))))
+
+
+def read_frames(folder: Path) -> dict[str, pl.DataFrame]:
+    """Return the frames of a study by name, conformed. Raises StudyError where one is missing or unreadable."""
+    try:
+        frames = {name: table.conform(pl.read_parquet(folder / f"{name}.parquet")) for name, table in FRAMES.items()}
+        frames |= {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("plan_hours", "totals", "tiers")}
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StudyError(f"study {folder.name} is damaged ({error}); run it again.") from error
+    return frames
+
+
+def read_runs(folder: Path, manifest: Mapping[str, Any]) -> dict[str, SimRun]:
+    """Return the simulated strategies of a study in the order of its scenario."""
+    runs = {}
+    for key, facts in manifest["runs"].items():
+        frames = {
+            name: table.conform(pl.read_parquet(folder / "runs" / key / f"{name}.parquet"))
+            for name, table in RUN_FRAMES.items()
+        }
+        runs[key] = SimRun(
+            strategy=key,
+            start=datetime.fromisoformat(facts["start"]),
+            end=datetime.fromisoformat(facts["end"]),
+            window_s=facts["window_s"],
+            step_s=facts["step_s"],
+            **frames,
+        )
+    return runs
+
+
+def read_scenario(folder: Path) -> Scenario:
+    """Return the scenario a study was made from."""
+    content = json.loads((folder / "scenario.json").read_text(encoding="utf-8"))
+    for name in ("models", "regions", "gpus", "quantiles"):
+        content[name] = tuple(content[name])
+    content["as_of"] = datetime.fromisoformat(content["as_of"]) if content["as_of"] else None
+    content["strategies"] = tuple(Policy(**policy) for policy in content["strategies"])
+    content["risk"] = RiskPolicy(**content["risk"])
+    return Scenario(**content)
+
+
+def forecast_of(frames: Mapping[str, pl.DataFrame], manifest: Mapping[str, Any]) -> Forecast:
+    """Return the saved forecast."""
+    facts = manifest["forecast"]
+    return Forecast(
+        frame=frames["forecast"],
+        notes=frames["forecast_notes"],
+        as_of=datetime.fromisoformat(manifest["as_of"]),
+        window_s=facts["window_s"],
+        method=facts["method"],
+    )
+
+
+def plan_of(frames: Mapping[str, pl.DataFrame], manifest: Mapping[str, Any]) -> CapacityPlan:
+    """Return the saved plan."""
+    return CapacityPlan(
+        allocation=frames["allocation"], shortfall=frames["shortfall"], hours=frames["plan_hours"], **manifest["plan"]
+    )
+
+
+def scorecard_of(frames: Mapping[str, pl.DataFrame], manifest: Mapping[str, Any]) -> Scorecard:
+    """Return the saved scorecard."""
+    return Scorecard(totals=frames["totals"], tiers=frames["tiers"], baseline=manifest["baseline"])

@@ -1,0 +1,39 @@
+"""Traces: public and own request logs and demand series, read into one store with a report on their quality.
+
+Readers turn each format into our columns, nothing that a source does not say is guessed, refused rows are kept with
+the reason, and only :mod:`workbench.traces.store` knows what kind of file the store is. DuckDB is imported when a store
+is opened, not before.
+"""
+
+from workbench.traces.formats import FORMATS, Detected, detect
+from workbench.traces.ingesting import ingest, ingest_frame, report
+from workbench.traces.options import (
+    Share,
+    Source,
+    TraceOptions,
+    parse_labels,
+    parse_lengths,
+    parse_region_split,
+    parse_start,
+    parse_tier_split,
+)
+from workbench.traces.store import Store, open_store
+
+__all__ = [
+    "FORMATS",
+    "Detected",
+    "Share",
+    "Source",
+    "Store",
+    "TraceOptions",
+    "detect",
+    "ingest",
+    "ingest_frame",
+    "open_store",
+    "parse_labels",
+    "parse_lengths",
+    "parse_region_split",
+    "parse_start",
+    "parse_tier_split",
+    "report",
+]

@@ -1,0 +1,84 @@
+"""Requests in our own column names, and what every reader of requests shares: the frame and the checks of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from workbench.tables import COUNT, REQUESTS, TEXT
+from workbench.traces.options import TraceOptions
+from workbench.traces.reading import Batch, Format, Raw, counts, instants, judged, raw_batches, stem_of
+
+LABELS = ("model", "region", "tier")
+COLUMNS = ("arrived_at", "input_tokens", "output_tokens")
+EARLIEST = datetime(1970, 1, 1)
+
+REQUEST_CHECKS = {
+    "arrival time is missing or no instant": pl.col("arrived_at").is_null(),
+    "arrival time lies before 1970": pl.col("arrived_at") < EARLIEST,
+    "input tokens are missing or no whole number": pl.col("input_tokens").is_null(),
+    "output tokens are missing or no whole number": pl.col("output_tokens").is_null(),
+    "input tokens are below 1": pl.col("input_tokens") < 1,
+    "output tokens are below 1": pl.col("output_tokens") < 1,
+    "model is empty": pl.col("model").is_null() | (pl.col("model") == ""),
+    "region is empty": pl.col("region").is_null() | (pl.col("region") == ""),
+    "tier is empty": pl.col("tier").is_null() | (pl.col("tier") == ""),
+}
+
+
+def requests_frame(
+    path: Path, raw: pl.DataFrame, *, arrived_at: pl.Series, input_tokens: pl.Series, output_tokens: pl.Series
+) -> pl.DataFrame:
+    """Build rows with the columns of REQUESTS; labels and optional columns come from ``raw`` where it has them.
+
+    A label column that the source lacks holds the file's name up to the first dot.
+    """
+    present = set(raw.columns)
+    stem = stem_of(path)
+    return pl.DataFrame(
+        {"arrived_at": arrived_at, "input_tokens": input_tokens, "output_tokens": output_tokens}
+    ).select(
+        "arrived_at",
+        *(
+            (raw[name].cast(TEXT) if name in present else pl.lit(stem)).alias(name)
+            for name in ("region", "model", "tier")
+        ),
+        *(
+            (raw[name].cast(TEXT) if name in present else pl.lit(None, dtype=TEXT)).alias(name)
+            for name in ("app", "tenant")
+        ),
+        "input_tokens",
+        "output_tokens",
+        (counts(raw["cached_tokens"]) if "cached_tokens" in present else pl.lit(None, dtype=COUNT)).alias(
+            "cached_tokens"
+        ),
+    )
+
+
+def read(path: Path, options: TraceOptions) -> Iterator[Batch]:
+    """Yield the requests of a CSV or Parquet file with our column names; other columns are ignored."""
+    for raw in raw_batches(path, REQUESTS.columns):
+        yield judged(raw, _ours(path, raw), REQUEST_CHECKS, path=path)
+
+
+def _ours(path: Path, raw: Raw) -> pl.DataFrame:
+    return requests_frame(
+        path,
+        raw.frame,
+        arrived_at=instants(raw.frame["arrived_at"]),
+        input_tokens=counts(raw.frame["input_tokens"]),
+        output_tokens=counts(raw.frame["output_tokens"]),
+    )
+
+
+FORMAT = Format(
+    key="requests",
+    label="requests in our column names (arrived_at, input_tokens, output_tokens, ...), CSV or Parquet",
+    kind="requests",
+    columns=COLUMNS,
+    lacks=lambda columns: tuple(name for name in LABELS if name not in columns),
+    read=read,
+)

@@ -1,0 +1,145 @@
+"""From the source's labels to our keys: mapping, leaving out, splitting over tiers and over regions shifted in time.
+
+Real multi-day traces with named regions are not published. A trace without regions is spread: each region gets its
+share of the same series, some hours later (sageserve.md section 3.3: 43 / 29 / 28 % over three time zones of the US).
+Of shifted copies only the span that all of them cover is kept, as outside of it the sum would miss regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from workbench.errors import TraceError
+from workbench.tables import DEMAND, TEXT
+from workbench.traces.options import EVERY_LABEL, Share, TraceOptions
+from workbench.traces.series import MEASURES
+from workbench.units import SECONDS_PER_HOUR
+
+KEY = ("window_start", "region", "model", "tier")
+
+
+def mapped(frame: pl.DataFrame, options: TraceOptions) -> pl.DataFrame:
+    """Keep the models asked for and replace the source's labels by our keys.
+
+    Raises TraceError where a mapping has no key for a label that is in the source.
+    """
+    kept = frame.filter(pl.col("model").is_in(options.keep)) if options.keep else frame
+    split = tuple(options.tier_split)
+    for column, labels in (("region", options.region), ("model", options.model), ("tier", options.tier)):
+        kept = _mapped_column(kept, column, labels, left_alone=split if column == "tier" else ())
+    return kept
+
+
+def _mapped_column(
+    frame: pl.DataFrame, column: str, labels: str | Mapping[str, str] | None, *, left_alone: tuple[str, ...]
+) -> pl.DataFrame:
+    if labels is None:
+        return frame
+    if isinstance(labels, str):
+        return frame.with_columns(pl.lit(labels).alias(column))
+    present = frame.get_column(column).unique().sort().to_list()
+    # a mapping may name a file in full although its label is the name up to the first dot
+    keys = dict(labels) | {name.partition(".")[0]: key for name, key in labels.items()}
+    missing = [label for label in present if label not in keys and label not in left_alone]
+    if missing:
+        raise TraceError(
+            f"the {column} mapping has no key for {', '.join(missing)}; it names {', '.join(labels)}. "
+            f"Add {missing[0]}=KEY, or name the models to keep."
+        )
+    return frame.with_columns(pl.col(column).replace(keys))
+
+
+def spread_requests(frame: pl.DataFrame, options: TraceOptions, random: np.random.Generator) -> pl.DataFrame:
+    """Give every request a tier and a region at random by the shares, and shift it by its region's hours."""
+    spread = frame
+    for label, parts in options.tier_split.items():
+        chosen = pl.lit(_drawn(parts, frame.height, random))
+        mine = pl.lit(value=True) if label == EVERY_LABEL else pl.col("tier") == label
+        spread = spread.with_columns(tier=pl.when(mine).then(chosen).otherwise(pl.col("tier")))
+    if options.region_split:
+        region = _drawn(options.region_split, frame.height, random)
+        later = {part.key: timedelta(hours=part.shift_h) for part in options.region_split}
+        shift = region.replace_strict(later, return_dtype=pl.Duration("us"))
+        spread = spread.with_columns(region=region, arrived_at=pl.col("arrived_at") + pl.lit(shift))
+    return spread
+
+
+def _drawn(parts: tuple[Share, ...], rows: int, random: np.random.Generator) -> pl.Series:
+    edges = np.cumsum([part.share for part in parts])[:-1]
+    index = np.searchsorted(edges, random.random(rows), side="right")
+    return pl.Series([part.key for part in parts], dtype=TEXT).gather(index)
+
+
+def spread_series(frame: pl.DataFrame, options: TraceOptions, *, window_s: float) -> pl.DataFrame:
+    """Spread windows over tiers and regions by share, shift them, cut to the common span and sum what falls together.
+
+    Gaps stay gaps. Raises TraceError where a shift is no whole number of windows
+    or longer than the trace.
+    """
+    split = _tiers(frame, options)
+    if options.region_split:
+        split = _regions(split, options.region_split, window_s)
+    return summed(split)
+
+
+def summed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Sum rows of one window, region, model and tier (``DEMAND``); a sum with an unknown part is unknown."""
+    known = [
+        pl.when(pl.col(name).is_null().any()).then(None).otherwise(pl.col(name).sum()).alias(name) for name in MEASURES
+    ]
+    repeated = frame.select(pl.struct(KEY).is_duplicated().any()).item()
+    whole = frame.group_by(KEY, maintain_order=True).agg(known) if repeated else frame
+    return DEMAND.conform(whole.sort("region", "model", "tier", "window_start"))
+
+
+def _tiers(frame: pl.DataFrame, options: TraceOptions) -> pl.DataFrame:
+    whole = options.tier_split.get(EVERY_LABEL)
+    by_label = options.tier_split if whole is None else dict.fromkeys(frame["tier"].unique().to_list(), whole)
+    parts = [frame.filter(~pl.col("tier").is_in(list(by_label)))]
+    for label, shares in by_label.items():
+        mine = frame.filter(pl.col("tier") == label)
+        parts += [mine.with_columns(_scaled(part), tier=pl.lit(part.key)) for part in shares]
+    return pl.concat(parts)
+
+
+def _regions(frame: pl.DataFrame, shares: tuple[Share, ...], window_s: float) -> pl.DataFrame:
+    uneven = [part.key for part in shares if (part.shift_h * SECONDS_PER_HOUR) % window_s]
+    if uneven:
+        raise TraceError(
+            f"the shift of {', '.join(uneven)} is no whole number of the trace's windows of {window_s:g} s; "
+            "choose hours that are."
+        )
+    copies = [
+        frame.with_columns(
+            _scaled(part), region=pl.lit(part.key), window_start=pl.col("window_start") + timedelta(hours=part.shift_h)
+        )
+        for part in shares
+    ]
+    low, high = frame["window_start"].min(), frame["window_start"].max()
+    assert isinstance(low, datetime)
+    assert isinstance(high, datetime)
+    first, last = common_span(low, high, shares)
+    return pl.concat(copies).filter(pl.col("window_start").is_between(first, last))
+
+
+def _scaled(part: Share) -> list[pl.Expr]:
+    return [pl.col(name) * part.share for name in MEASURES]
+
+
+def common_span(first: datetime, last: datetime, shares: tuple[Share, ...]) -> tuple[datetime, datetime]:
+    """Return the first and last instant that every shifted copy of [first, last] covers.
+
+    Raises TraceError where they share none.
+    """
+    shifts = [part.shift_h for part in shares]
+    common = first + timedelta(hours=max(shifts)), last + timedelta(hours=min(shifts))
+    if common[0] > common[1]:
+        raise TraceError(
+            f"the regions are shifted by up to {max(shifts) - min(shifts):g} h, which is longer than the trace "
+            f"({first} to {last}): no instant has all regions. Use smaller shifts, or none."
+        )
+    return common
