@@ -90,7 +90,7 @@ def quickstart(
     with _progress() as tell, open_store(data_dir / "traces.duckdb") as store:
         tell("Making a week", 0.0)
         if not store.has(name):
-            week = synthetic.week(seed=seed, requests=requests, start=synthetic.QUICKSTART_START)
+            week = synthetic.week(seed=seed, requests=requests, start=scenarios.QUICKSTART_START)
             tell("Storing it", 0.0)
             ingest_frame(week, store=store, name=name, source=f"synthetic week, seed {seed}", format="synthetic")
         content = scenarios.quickstart(trace=name, requests=requests)

@@ -20,6 +20,8 @@ from workbench.domain import Policy, RiskPolicy, Scenario
 from workbench.errors import ScenarioError, nearest
 
 DEFAULT_STRATEGIES = ("siloed", "reactive", "lt_i", "lt_ua")
+#: A Saturday, so that the last day of the embedded week is a Friday: of the weekdays the one nearest to their mean.
+QUICKSTART_START = datetime(2025, 7, 12)
 
 #: Section and key of the file -> field of the scenario.
 KEYS: Mapping[str, Mapping[str, str]] = {

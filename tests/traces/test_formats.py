@@ -5,20 +5,22 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.traces.trace_cases import SAMPLES
 
+from tests.traces.trace_cases import SAMPLES
 from workbench.errors import TraceError
-from workbench.traces import FORMATS, TraceOptions, detect
+from workbench.traces import azure_llm, requests, sageserve_week, series, servegen_10min
+from workbench.traces.formats import FORMATS, detect
+from workbench.traces.options import TraceOptions
 from workbench.traces.reading import Format
 
 EXPECTED = {
-    "azure_code.csv": ("azure_llm", ("model", "region", "tier")),
-    "azure_2024.csv": ("azure_llm", ("model", "region", "tier")),
-    "requests.csv": ("requests", ()),
-    "demand.csv": ("demand", ()),
-    "servegen_10min.parquet": ("servegen_10min", ("region", "tier", "start")),
+    "azure_code.csv": (azure_llm.FORMAT, ("model", "region", "tier")),
+    "azure_2024.csv": (azure_llm.FORMAT, ("model", "region", "tier")),
+    "requests.csv": (requests.FORMAT, ()),
+    "demand.csv": (series.FORMAT, ()),
+    "servegen_10min.parquet": (servegen_10min.FORMAT, ("region", "tier", "start")),
     "sageserve_week.parquet": (
-        "sageserve_week",
+        sageserve_week.FORMAT,
         ("region", "start", "input_tokens_per_request", "output_tokens_per_request"),
     ),
 }
@@ -32,13 +34,13 @@ def read_all(name: str, options: TraceOptions | None = None) -> pl.DataFrame:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_every_sample_is_taken_for_what_it_is(name: str) -> None:
     found = detect(SAMPLES / name)
-    assert (found.format.key, found.lacks) == EXPECTED[name]
+    assert (found.format, found.lacks) == EXPECTED[name]
 
 
 @pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.key)
 def test_every_format_has_a_sample_and_says_what_it_is(known: Format) -> None:
     assert known.label
-    assert known.key in {key for key, _ in EXPECTED.values()}
+    assert known in [taken for taken, _ in EXPECTED.values()]
 
 
 def test_an_unknown_file_names_its_columns_and_every_format() -> None:
@@ -50,7 +52,9 @@ def test_an_unknown_file_names_its_columns_and_every_format() -> None:
 
 
 def test_a_named_format_says_which_columns_are_missing() -> None:
-    with pytest.raises(TraceError, match=r"TIMESTAMP, ContextTokens, GeneratedTokens are missing; found when, how_many"):
+    with pytest.raises(
+        TraceError, match=r"TIMESTAMP, ContextTokens, GeneratedTokens are missing; found when, how_many"
+    ):
         detect(SAMPLES / "unknown.csv", format="azure_llm")
     with pytest.raises(TraceError, match="did you mean 'azure_llm'"):
         detect(SAMPLES / "azure_code.csv", format="azure")

@@ -68,7 +68,10 @@ def test_each_source_may_bring_its_own_options(store: Store) -> None:
     conv = TraceOptions(model="m", region="us_west", tier="interactive_normal")
     sources = [Source(path=BOTH[0], options=code), Source(path=BOTH[1], options=conv, format="azure_llm")]
     ingest(sources, store=store, name="azure")
-    assert store.series("azure").rows() == [("us_east", "m", "interactive_fast"), ("us_west", "m", "interactive_normal")]
+    assert store.series("azure").rows() == [
+        ("us_east", "m", "interactive_fast"),
+        ("us_west", "m", "interactive_normal"),
+    ]
 
 
 def test_all_missing_options_of_all_files_are_named_at_once(store: Store) -> None:
@@ -78,7 +81,9 @@ def test_all_missing_options_of_all_files_are_named_at_once(store: Store) -> Non
     assert "azure_code.csv (azure_llm) needs model, region or region_split" in text
     assert "azure_conv.csv (azure_llm) needs model, region or region_split" in text
     assert "tier or" not in text
-    with pytest.raises(TraceError, match="needs region or region_split, start, input_tokens_per_request, output_tokens"):
+    with pytest.raises(
+        TraceError, match="needs region or region_split, start, input_tokens_per_request, output_tokens"
+    ):
         ingest(SAMPLES / "sageserve_week.parquet", store=store, name="x")
     with pytest.raises(TraceError, match="has regions of its own"):
         ingest(SAMPLES / "requests.csv", store=store, name="x", options=TraceOptions(region_split=SPLIT))
@@ -110,7 +115,10 @@ def test_refused_rows_are_kept_and_told(store: Store) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("TIMESTAMP,ContextTokens,GeneratedTokens\nnoon,1,1\nnoon,2,2\n", r"every one of 2 rows was refused: 2 x arrival"),
+        (
+            "TIMESTAMP,ContextTokens,GeneratedTokens\nnoon,1,1\nnoon,2,2\n",
+            r"every one of 2 rows was refused: 2 x arrival",
+        ),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n", "has a header but no rows"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens", "has a header but no rows"),
         ("", "is empty"),
@@ -241,8 +249,12 @@ def test_the_sageserve_week_and_servegen_pass_through_the_same_command(store: St
     assert [row["where"] for row in found(report, "stops")] == ["llama32_3b interactive"]
     assert store.describe("sageserve").rows == 4 * 3 * 3 * (7 * 24 - 3) * 60
 
-    options = TraceOptions(keep=("m-large", "m-mid"), region="cn", tier="interactive_normal", start=datetime(2025, 1, 6))
+    options = TraceOptions(
+        keep=("m-large", "m-mid"), region="cn", tier="interactive_normal", start=datetime(2025, 1, 6)
+    )
     servegen = ingest(shared_data / "servegen" / "model_10min.parquet", store=store, name="servegen", options=options)
     assert [(row["where"], row["count"]) for row in found(servegen, "gap")] == [("m-mid interactive_normal", 97)]
-    fortnight = store.sum_by_window("servegen", window_s=600).group_by("model").agg(pl.col("requests").sum()).sort("model")
+    fortnight = (
+        store.sum_by_window("servegen", window_s=600).group_by("model").agg(pl.col("requests").sum()).sort("model")
+    )
     assert fortnight["requests"].to_list() == [236_892_826, 2_165_253_970 - 53_118]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_options_refuse_all_that_is_wrong_at_once() -> None:
             region="us_east",
             region_split=(Share(key="us_east", share=0.5), Share(key="us_east", share=0.4)),
             tier_split={"prod": (Share(key="fast", share=1.0, shift_h=2.0),)},
-            start=datetime(2025, 7, 9, tzinfo=timezone.utc),
+            start=datetime(2025, 7, 9, tzinfo=UTC),
             input_tokens_per_request={"A": 0.0},
         )
     text = str(caught.value)

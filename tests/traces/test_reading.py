@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.traces.trace_cases import SAMPLES
 
+from tests.traces.trace_cases import SAMPLES
 from workbench.errors import TraceError
 from workbench.traces import reading
 from workbench.traces.options import TraceOptions

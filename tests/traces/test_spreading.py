@@ -36,9 +36,7 @@ def hours(values: list[float | None], *, tier: str = "prod") -> pl.DataFrame:
 
 def test_regions_get_their_share_of_the_hour_they_live_in() -> None:
     """Shifts 0, 1, 3 h over hours 0..4: hours 3 and 4 are common; west at 3 sees the source's hour 0."""
-    spread = spread_series(
-        hours([100, 200, 300, 400, 500]), TraceOptions(region_split=SPLIT), window_s=3600
-    )
+    spread = spread_series(hours([100, 200, 300, 400, 500]), TraceOptions(region_split=SPLIT), window_s=3600)
     at = {(row[0].hour, row[1]): row[4] for row in spread.rows()}
     assert at == pytest.approx(
         {

@@ -18,7 +18,8 @@ def frame_of(rows: list[tuple[float, str, int, int]]) -> pl.DataFrame:
     columns = {"s": pl.Float64, "model": pl.String, "input_tokens": pl.Int64, "output_tokens": pl.Int64}
     return REQUESTS.conform(
         pl.DataFrame(rows, schema=columns, orient="row").select(
-            arrived_at=pl.lit(START).dt.cast_time_unit("us") + pl.duration(microseconds=(pl.col("s") * 1e6).cast(pl.Int64)),
+            arrived_at=pl.lit(START).dt.cast_time_unit("us")
+            + pl.duration(microseconds=(pl.col("s") * 1e6).cast(pl.Int64)),
             region=pl.lit("us_east"),
             model="model",
             tier=pl.lit("fast"),

@@ -26,6 +26,7 @@ FINDINGS = pl.Schema(
     }
 )
 RELATIVE_SLACK = 1e-5
+ABSOLUTE_SLACK = 1e-5
 POOL = ("window_start", "region", "model")
 
 
@@ -134,10 +135,10 @@ def _cost(plan: CapacityPlan, *, held: pl.DataFrame, window_s: float) -> pl.Data
     usd = pl.col("gpus") * pl.col("usd_per_gpu_hour").fill_null(0.0) * (window_s / SECONDS_PER_HOUR)
     paid = held.group_by("window_start").agg(usd.sum().alias("usd"))
     hours = plan.hours.select("window_start", "cost_usd").join(paid, on="window_start", how="full", coalesce=True)
-    off = hours.fill_null(0.0).filter((pl.col("usd") - pl.col("cost_usd")).abs() > _slack("usd") + 1e-9)
+    off = hours.fill_null(0.0).filter((pl.col("usd") - pl.col("cost_usd")).abs() > _slack("usd"))
     found = [_findings("cost", off, found=pl.col("cost_usd"), allowed=pl.col("usd"))]
     total = float(paid.get_column("usd").sum())
-    if abs(total - plan.cost_usd) > RELATIVE_SLACK * total + 1e-9:
+    if abs(total - plan.cost_usd) > RELATIVE_SLACK * total + ABSOLUTE_SLACK:
         sums = pl.DataFrame({"found": [plan.cost_usd], "usd": [total]})
         found.append(_findings("cost", sums, found=pl.col("found"), allowed=pl.col("usd")))
     return pl.concat(found)
@@ -162,7 +163,7 @@ def _negative(plan: CapacityPlan) -> pl.DataFrame:
 
 
 def _slack(column: str) -> pl.Expr:
-    return RELATIVE_SLACK * pl.col(column)
+    return RELATIVE_SLACK * pl.col(column) + ABSOLUTE_SLACK
 
 
 def _window_s(demand: pl.DataFrame) -> float:

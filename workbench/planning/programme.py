@@ -30,7 +30,8 @@ UNMET_PRICE_RATIO = 1e4
 LOCAL_GAP_PRICE_RATIO = 1e3
 FLOOR_GAP_PRICE_RATIO = 1e5
 INTEGRALITY = 1e-4
-RELATIVE_SLACK = 1e-6
+RELATIVE_SLACK = 5e-6
+ABSOLUTE_SLACK_TPS = 5e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,4 +266,5 @@ def _usd_per_tps(problem: Problem, model: str) -> float:
 
 
 def _above(need: float, capacity: float) -> float:
-    return need - capacity if need - capacity > RELATIVE_SLACK * need else 0.0
+    short = need - capacity
+    return short if short > RELATIVE_SLACK * need + ABSOLUTE_SLACK_TPS else 0.0

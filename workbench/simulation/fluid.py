@@ -259,7 +259,10 @@ def _send(pools: Pools, inflow: Floats, p: int, h: int, k: int, requests: float,
 
 @njit(cache=True)
 def _room(pools: Pools, prompt_grid: Floats, rules: r.Rules, p: int) -> float:
-    """Return how many more requests the pool may hold before its signal stops the release of deferrable work."""
+    """Return how many requests the pool may take in this step before its signal stops the release of deferrable work.
+
+    What the last step completed is taken as what this one will, so that the release replaces it.
+    """
     pool, limit = pools[p], rules.release_one_below
     held = pool.cross * pool.prompt + 0.5 * pool.output_square * pool.output
     reserved = pool.cross * pool.prompt + pool.output_square * pool.output
@@ -268,7 +271,7 @@ def _room(pools: Pools, prompt_grid: Floats, rules: r.Rules, p: int) -> float:
     if not rules.kv_cache_only:
         per_replica = min(per_replica, limit * min(pool.batch_cap, pool.kv_room / reserved))
         per_replica = min(per_replica, limit / (1.0 - limit) * pool.output * pool.base_s / max(work, 1e-12))
-    return float(max(pool.ready * per_replica - pool.inside - pool.arriving, 0.0))
+    return float(max(pool.ready * per_replica + pool.finished - pool.inside - pool.arriving, 0.0))
 
 
 @njit(cache=True)
@@ -365,7 +368,7 @@ def _advance(pools: Pools, prompt_grid: Floats, rules: r.Rules, step_s: float, p
     pool.running = running
     pool.iteration_s = base + slope * each
     greatest = slots / (slots + output * base / work)
-    pool.saturated = 1.0 if arriving * work / n > 0.95 * greatest or above > 0.05 else 0.0
+    pool.saturated = 1.0 if pool.work > 0.95 * greatest or above > 0.05 else 0.0
     return float(served)
 
 

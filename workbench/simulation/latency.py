@@ -25,7 +25,12 @@ UNSERVED_S = BIN_HIGH_S * 0.99
 
 # points of the standard normal that carry a latency distribution into the bins: dense in the upper tail
 _LEVEL_EDGES: NDArray[np.float64] = np.concatenate(
-    [np.linspace(0.0, 0.9, 19), np.linspace(0.9, 0.99, 10)[1:], np.array([0.993, 0.996, 0.998, 0.999, 1.0])]
+    [
+        np.linspace(0.0, 0.9, 19),
+        np.linspace(0.9, 0.98, 17)[1:],
+        np.linspace(0.98, 0.996, 17)[1:],
+        np.array([0.998, 0.999, 0.9995, 1.0]),
+    ]
 )
 POINT_WEIGHTS: NDArray[np.float64] = np.diff(_LEVEL_EDGES)
 

@@ -14,9 +14,17 @@ import polars as pl
 from workbench.catalog import Catalog, load
 from workbench.results import Study
 from workbench.studies import saving, starting
-from workbench.studies.running import run, simulate_all
+from workbench.studies.running import expected_input_tps, last_hour_deferrable, run, simulate_all
 
-__all__ = ["compare", "listing", "open_study", "run", "simulate_all"]
+__all__ = [
+    "compare",
+    "expected_input_tps",
+    "last_hour_deferrable",
+    "listing",
+    "open_study",
+    "run",
+    "simulate_all",
+]
 
 
 def open_study(name: str, *, root: Path = Path("data/studies"), catalog: Catalog | None = None) -> Study:

@@ -75,7 +75,7 @@ def run(
         gap_fraction=scenario.solver_gap_fraction,
         time_limit_s=scenario.solver_time_limit_s,
         floor_replicas=max(policy.floor_replicas for policy in scenario.strategies),
-        last_hour_deferrable=_last_hour_deferrable(demand, fleet, span),
+        last_hour_deferrable=last_hour_deferrable(demand, fleet, as_of=span.as_of, window_s=span.demand_window_s),
         progress=lambda done, total: tell("Planning", done / total),
     )
     clock.lap("plan")
@@ -173,11 +173,15 @@ def _whole_hours(hours: float) -> float:
     return float(-(-hours // 1))
 
 
-def _last_hour_deferrable(demand: pl.DataFrame, fleet: Fleet, span: preparing.Span) -> pl.DataFrame:
+def last_hour_deferrable(demand: pl.DataFrame, fleet: Fleet, *, as_of: datetime, window_s: float) -> pl.DataFrame:
+    """Return the deferrable input tokens per second of the hour before ``as_of``, by region and model.
+
+    The plan adds a share of it as a buffer (beta of sageserve.md section 6.1); ``window_s`` is that of the demand.
+    """
     waiting = [tier.key for tier in fleet.tiers if tier.deferrable]
-    hour = (pl.col("window_start") < span.as_of) & (pl.col("window_start") >= span.as_of - timedelta(hours=1))
+    hour = (pl.col("window_start") < as_of) & (pl.col("window_start") >= as_of - timedelta(hours=1))
     known = demand.filter(hour & pl.col("tier").is_in(waiting)).drop_nulls("input_tokens")
-    seconds = pl.col("window_start").n_unique() * span.demand_window_s
+    seconds = pl.col("window_start").n_unique() * window_s
     return known.group_by("region", "model").agg((pl.col("input_tokens").sum() / seconds).alias("input_tps"))
 
 
@@ -253,7 +257,7 @@ def _manifest(
             }
             for key, run in runs.items()
         },
-        "timings_s": dict(laps_s),
+        "timings_s": {**laps_s, "solver": round(float(plan.hours.get_column("solve_s").sum()), 3)},
         "versions": {"workbench": __version__, "python": platform.python_version()}
         | {name: version(name) for name in PINNED},
     }

@@ -175,11 +175,12 @@ def _silences(writing: Writing) -> list[Finding]:
 
 
 def _cuts(tops: pl.DataFrame) -> list[Finding]:
-    """Suspect a cut where the top thousandth of the range is far thicker than the twentieth below it."""
+    """Suspect a cut where the top thousandth of the range is far thicker than the twentieth (ten tokens) below it."""
     found = []
     for row in tops.to_dicts():
         top_width = max(1.0, 0.001 * row["longest"])
-        density_ratio = (row["at_top"] / top_width) / (max(1, row["below_top"]) / max(1.0, 0.049 * row["longest"]))
+        below_width = max(0.05 * row["longest"], 10.0) - top_width
+        density_ratio = (row["at_top"] / top_width) / (max(1, row["below_top"]) / below_width)
         if row["at_top"] >= CUT_ROWS and density_ratio >= CUT_DENSITY_RATIO:
             detail = (
                 f"{row['at_top']:,} of {row['rows']:,} rows lie at {row['longest']:,}, {density_ratio:.0f} times as "

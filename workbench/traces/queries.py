@@ -112,7 +112,9 @@ WITH lengths AS (
 highest AS (SELECT model, measure, max(tokens) AS longest, sum(n)::BIGINT AS rows FROM lengths GROUP BY ALL)
 SELECT model, measure, longest, rows,
        coalesce(sum(n) FILTER (tokens >= 0.999 * longest), 0)::BIGINT AS at_top,
-       coalesce(sum(n) FILTER (tokens < 0.999 * longest AND tokens >= 0.95 * longest), 0)::BIGINT AS below_top
+       coalesce(
+           sum(n) FILTER (tokens < 0.999 * longest AND tokens >= longest - greatest(0.05 * longest, 10)), 0
+       )::BIGINT AS below_top
 FROM lengths JOIN highest USING (model, measure) GROUP BY ALL ORDER BY model, measure
 """
 

@@ -160,17 +160,22 @@ def _csv_batches(path: Path) -> Iterator[Raw]:
     with path.open("rb") as file:
         compression = COMPRESSIONS.get(path.suffix.lower())
         source: Any = pa.CompressedInputStream(file, compression) if compression else file
-        reader = arrow_csv.open_csv(
-            source,
-            # the line number of a malformed row is only known when one thread parses
-            read_options=arrow_csv.ReadOptions(
-                use_threads=False, block_size=CSV_BLOCK_BYTES, column_names=list(names), skip_rows=1
-            ),
-            parse_options=arrow_csv.ParseOptions(invalid_row_handler=keep, ignore_empty_lines=False),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types={name: pa.string() for name in names}, strings_can_be_null=True
-            ),
-        )
+        try:
+            reader = arrow_csv.open_csv(
+                source,
+                # the line number of a malformed row is only known when one thread parses
+                read_options=arrow_csv.ReadOptions(
+                    use_threads=False, block_size=CSV_BLOCK_BYTES, column_names=list(names), skip_rows=1
+                ),
+                parse_options=arrow_csv.ParseOptions(invalid_row_handler=keep, ignore_empty_lines=False),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types={name: pa.string() for name in names}, strings_can_be_null=True
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            if "Could not skip initial" in str(error):
+                return  # a header without a line end is a file without rows
+            raise
         yield from _numbered(reader, list(names), path, bad, lambda: min(1.0, file.tell() / size))
 
 

@@ -1,0 +1,259 @@
+"""workbench.simulation.fluid: closed forms at constant load, conservation, scaling with delays, deferrable work."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.simulation.simulation_cases import BATCH, FAST, MIX, NORMAL, START, allocation, constant, demand, fleet
+from workbench import performance, simulation
+from workbench.domain import Fleet, Policy
+from workbench.results import CapacityPlan, SimRun
+
+STILL = Policy(key="still", label="fixed fleet", scale_out_above_fraction=1.0, scale_in_below_fraction=0.0)
+REACTIVE = Policy(key="reactive", label="Reactive")
+
+
+def run(load: pl.DataFrame, world: Fleet, policy: Policy = STILL, hours: float = 2.0, **more: object) -> SimRun:
+    return simulation.run(load, fleet=world, policy=policy, start=START, hours=hours, **more)  # type: ignore[arg-type]
+
+
+def plan_of(frame: pl.DataFrame) -> CapacityPlan:
+    return CapacityPlan(
+        allocation=frame,
+        shortfall=pl.DataFrame(),
+        hours=pl.DataFrame(),
+        cost_usd=0.0,
+        bound_usd=None,
+        gap_fraction=None,
+        status="optimal",
+        solver="none",
+        programme="test",
+    )
+
+
+def settled(simulated: SimRun) -> dict[str, float]:
+    """The last window of the only pool."""
+    return simulated.pools.sort("window_start").row(-1, named=True)
+
+
+@pytest.mark.parametrize("load_fraction", [0.2, 0.5, 0.8, 0.9])
+@pytest.mark.parametrize("replicas", [1, 4, 17])
+def test_constant_load_matches_the_closed_forms(load_fraction: float, replicas: int) -> None:
+    """B/n = l O c / (1 - rho) and gap = c / (1 - rho) (simulation.md section 3), within 2 %."""
+    world = fleet(ready=replicas)
+    rate = load_fraction * performance.max_rps(world.replicas[0], MIX) * replicas
+    simulated = run(constant(rate, 3.0), world, hours=3.0)
+    expected = performance.steady_state(world.replicas[0], MIX, rate / replicas)
+    last = settled(simulated)
+    assert last["running"] + last["waiting"] == pytest.approx(expected.running * replicas, rel=0.02)
+    assert last["work_fraction"] == pytest.approx(expected.work_fraction, rel=0.02)
+    gap_s = simulated.windows.filter(pl.col("tier") == FAST).sort("window_start").get_column("itl_mean_s")[-1]
+    assert gap_s == pytest.approx(expected.itl_s, rel=0.02)
+
+
+@pytest.mark.parametrize("factor", [1.3, 2.0])
+def test_overload_is_served_at_the_greatest_rate_and_the_rest_waits(factor: float) -> None:
+    world = fleet(ready=4)
+    greatest = 4 * performance.max_rps(world.replicas[0], MIX)
+    simulated = run(constant(factor * greatest, 3.0), world, hours=3.0)
+    late = simulated.windows.filter((pl.col("tier") == FAST) & (pl.col("window_start") >= START + timedelta(hours=1)))
+    served_rps = late.get_column("served").sum() / 7200.0
+    assert served_rps == pytest.approx(greatest, rel=0.02)
+    assert late.get_column("is_saturated").all()
+    assert late.get_column("ttft_p95_s").null_count() == late.height
+    growth = late.get_column("backlog")[-1] - late.get_column("backlog")[0]
+    assert growth == pytest.approx((factor - 1.0) * greatest * 6900.0, rel=0.05)
+
+
+def test_half_an_hour_of_overload_waits_as_long_as_the_backlog_takes() -> None:
+    world = fleet(ready=2)
+    greatest = 2 * performance.max_rps(world.replicas[0], MIX)
+    rates = [1.5 * greatest] * 30 + [0.3 * greatest] * 90
+    simulated = run(demand({("east", "m", FAST): rates}), world, window_s=60.0)
+    fast = simulated.windows.filter(pl.col("tier") == FAST).sort("window_start")
+    slots = performance.slots(world.replicas[0], MIX)
+    waiting = 0.5 * greatest * 1800.0 - 2 * slots  # the surplus of 30 min less what runs, but for the batches filling
+    assert fast.get_column("ttft_mean_s").max() == pytest.approx(waiting / greatest, rel=0.08)
+    assert fast.get_column("backlog")[-1] < 0.05 * fast.get_column("backlog").max()
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    rates=st.lists(st.lists(st.floats(0, 12), min_size=3, max_size=3), min_size=4, max_size=24),
+    ready=st.integers(0, 6),
+    lent=st.integers(0, 4),
+    free=st.integers(0, 24),
+    siloed=st.booleans(),
+    signal=st.sampled_from(["largest", "kv_cache"]),
+)
+def test_requests_and_gpus_are_conserved(
+    rates: list[list[float]], ready: int, lent: int, free: int, siloed: bool, signal: str
+) -> None:
+    """Arrived = served + backlog for every series, and serving + lent + free GPUs = stock, whatever the load."""
+    keys = [("east", "m", FAST), ("west", "m", NORMAL), ("west", "m", BATCH)]
+    load = demand({key: [row[i] for row in rates for _ in range(10)] for i, key in enumerate(keys)})
+    world = fleet(regions=("east", "west"), ready=max(ready, 4), lent=lent, free_gpus=free)
+    policy = Policy(key="p", label="p", siloed=siloed, signal=signal, swap_s=120.0, remote_s=300.0)
+    simulated = run(load, world, policy, hours=len(rates) / 6.0)
+    totals = simulated.windows.group_by("region", "model", "tier").agg(
+        pl.col("arrived", "served").sum(), pl.col("backlog").sort_by("window_start").last()
+    )
+    for row in totals.iter_rows(named=True):
+        assert row["arrived"] == pytest.approx(row["served"] + row["backlog"], rel=1e-9, abs=1e-6)
+    held = simulated.pools.group_by("window_start", "region").agg(
+        (pl.sum_horizontal("ready", "starting_reclaim", "starting_swap", "starting_remote", "draining", "lent")).sum()
+        * 8
+    )
+    assert held.get_column("ready").max() <= world.stock_gpus["east", "h100"] + 1e-6
+    assert held.get_column("ready").min() >= world.stock_gpus["east", "h100"] - free - 1e-6
+    assert simulated.ttft.get_column("requests").sum() == pytest.approx(
+        simulated.windows.filter(pl.col("tier") != BATCH).get_column("arrived").sum(), rel=1e-9, abs=1e-6
+    )
+
+
+def test_nothing_is_served_without_a_ready_replica() -> None:
+    simulated = run(constant(3.0, 1.0), fleet(ready=0, lent=0, free_gpus=8), hours=1.0)
+    fast = simulated.windows.filter(pl.col("tier") == FAST)
+    assert fast.get_column("served").sum() == 0.0
+    assert fast.get_column("slo_attainment_fraction").max() == 0.0
+    assert fast.get_column("backlog")[-1] == pytest.approx(3.0 * 3600.0)
+
+
+def test_lent_replicas_come_back_after_a_minute_and_free_stock_after_two_hours() -> None:
+    world = fleet(ready=2, lent=1, free_gpus=8)
+    simulated = run(constant(14.0, 3.0), world, REACTIVE, hours=3.0, window_s=60.0)
+    pools = simulated.pools.sort("window_start")
+    assert pools.get_column("ready").max() == 4.0
+    ready = pools.get_column("ready").to_list()
+    assert ready[0] == 2.0
+    assert ready[3] == pytest.approx(3.0)
+    assert max(ready[:120]) == pytest.approx(3.0)
+    assert ready[-1] == pytest.approx(4.0)
+    kinds = dict(simulated.scaling.group_by("kind").agg(pl.col("replicas").sum()).iter_rows())
+    assert kinds["reclaim"] == 1.0
+    assert kinds["remote"] == 1.0
+    assert kinds["refused"] > 0
+    waste = pools.get_column("waste_gpu_hours").sum()
+    assert waste == pytest.approx(8 * (60.0 + 7200.0) / 3600.0, rel=0.01)
+
+
+def test_a_model_takes_the_lent_gpus_of_another_in_ten_minutes() -> None:
+    world = fleet(models=("m", "other"), ready=2, lent=1)
+    load = demand({("east", "m", FAST): [20.0] * 60, ("east", "other", FAST): [0.1] * 60})
+    simulated = run(load, world, REACTIVE, hours=1.0, window_s=60.0)
+    busy = simulated.pools.filter(pl.col("model") == "m").sort("window_start")
+    assert busy.get_column("starting_swap").max() == 1.0
+    swapped = busy.filter(pl.col("ready") >= 4.0).get_column("window_start").min()
+    assert swapped - START == pytest.approx(timedelta(minutes=11), abs=timedelta(minutes=1.5))
+    assert simulated.pools.filter(pl.col("model") == "other").get_column("lent").min() == 0.0
+
+
+def test_idle_pools_shrink_to_the_floor_and_lend_the_rest() -> None:
+    simulated = run(constant(0.1, 2.0), fleet(ready=10), REACTIVE)
+    last = settled(simulated)
+    assert (last["ready"], last["lent"], last["draining"]) == (2.0, 8.0, 0.0)
+
+
+def test_a_plan_at_once_is_carried_out_on_the_hour_and_a_paced_one_only_on_demand() -> None:
+    world = fleet(ready=4, lent=6)
+    plan = plan_of(allocation([{("east", "m"): 8}, {("east", "m"): 3}]))
+    at_once = run(
+        constant(2.0, 2.0), world, Policy(key="i", label="i", follow_plan="at_once"), plan=plan, window_s=600.0
+    )
+    by_window = at_once.pools.sort("window_start").get_column("ready").to_list()
+    assert by_window[1] == 8.0
+    assert by_window[7] == 3.0
+    paced = run(constant(2.0, 2.0), world, Policy(key="u", label="u", follow_plan="paced"), plan=plan, window_s=600.0)
+    assert paced.pools.sort("window_start").get_column("ready").to_list()[:6] == [4.0] * 6
+
+
+def test_override_adds_replicas_beyond_the_plan_only_when_the_forecast_is_far_too_low() -> None:
+    """Budget nought, five times the forecast: nothing before minute 40, then out (sageserve.md section 7.4)."""
+    world = fleet(ready=2, lent=6)
+    plan = plan_of(allocation([{("east", "m"): 2}]))
+    expected = pl.DataFrame(
+        {"window_start": [START], "region": ["east"], "model": ["m"], "input_tps": [12.0 * MIX.input_tokens / 5.0]}
+    )
+    policy = Policy(key="ua", label="ua", follow_plan="paced_with_override")
+    simulated = run(constant(12.0, 1.0), world, policy, hours=1.0, plan=plan, expected=expected, window_s=600.0)
+    ready = simulated.pools.sort("window_start").get_column("ready").to_list()
+    assert ready[:4] == [2.0] * 4
+    assert ready[5] > 2.0
+
+
+def test_deferrable_work_fills_the_gap_up_to_six_tenths_and_never_scales_out() -> None:
+    world = fleet(ready=4, lent=4)
+    greatest = performance.sustained(world.replicas[0], MIX, signal_fraction=0.6).rps * 4
+    load = demand({("east", "m", FAST): [0.3 * greatest] * 240, ("east", "m", BATCH): [2.0 * greatest] * 240})
+    simulated = run(load, world, Policy(key="r", label="r", scale_in_below_fraction=0.0), hours=4.0)
+    last = settled(simulated)
+    assert last["work_fraction"] == pytest.approx(0.6, abs=0.03)
+    assert last["ready"] == 4.0
+    batch = simulated.windows.filter(pl.col("tier") == BATCH).sort("window_start")
+    late = batch.filter(pl.col("window_start") >= START + timedelta(hours=1))
+    assert late.get_column("served").sum() / 10_800.0 == pytest.approx(0.7 * greatest, rel=0.05)
+    assert batch.get_column("oldest_wait_s")[-1] > 3600.0
+
+
+def test_deferrable_work_grown_old_is_served_as_if_interactive() -> None:
+    world = fleet(ready=2)
+    greatest = performance.max_rps(world.replicas[0], MIX) * 2
+    load = demand({("east", "m", FAST): [0.75 * greatest] * 240, ("east", "m", BATCH): [0.1 * greatest] * 240})
+    policy = Policy(
+        key="old",
+        label="old",
+        scale_out_above_fraction=1.0,
+        scale_in_below_fraction=0.0,
+        deferrable_ages_after_s=3600.0,
+    )
+    batch = run(load, world, policy, hours=4.0).windows.filter(pl.col("tier") == BATCH).sort("window_start")
+    assert batch.get_column("served").head(11).sum() < 0.01 * batch.get_column("arrived").head(11).sum()
+    assert batch.get_column("oldest_wait_s").max() <= 3610.0
+    late = batch.filter(pl.col("window_start") >= START + timedelta(hours=2))
+    assert late.get_column("served").sum() / 7200.0 == pytest.approx(0.1 * greatest, rel=0.05)
+
+
+def test_deadlines_that_pass_without_service_are_counted_once() -> None:
+    world = fleet(ready=0, free_gpus=8)
+    load = demand({("east", "m", BATCH): [1.0] * 26 * 6}, window_s=600.0)
+    never = Policy(key="never", label="no replica", floor_replicas=0, scale_out_above_fraction=1.0)
+    batch = run(load, world, never, hours=26.0).windows.filter(pl.col("tier") == BATCH).sort("window_start")
+    assert batch.get_column("missed_deadlines").sum() == pytest.approx(2 * 3600.0, rel=0.01)
+    assert batch.get_column("slo_attainment_fraction").drop_nulls().max() == 0.0
+    assert batch.get_column("slo_attainment_fraction").null_count() == 24 * 12
+
+
+def test_an_overloaded_region_sends_its_requests_to_the_next() -> None:
+    world = fleet(regions=("east", "west"), ready=2)
+    rate = 3.0 * performance.sustained(world.replicas[0], MIX, signal_fraction=0.7).rps
+    simulated = run(demand({("east", "m", FAST): [rate] * 120}), world)
+    east = simulated.windows.filter((pl.col("region") == "east") & (pl.col("tier") == FAST))
+    moved = east.get_column("served_elsewhere").sum() / east.get_column("arrived").sum()
+    assert 0.2 < moved < 0.6
+    assert not east.get_column("is_saturated").tail(6).any()
+
+
+def test_more_replicas_never_lengthen_the_wait_at_fixed_routing() -> None:
+    means = [
+        run(constant(9.0, 1.0), fleet(ready=count), hours=1.0).windows.filter(pl.col("tier") == FAST)["ttft_mean_s"][-1]
+        for count in (2, 3, 4, 6, 9)
+    ]
+    assert means == sorted(means, reverse=True)
+
+
+def test_same_inputs_same_bytes() -> None:
+    load = demand({("east", "m", FAST): [4.0, 9.0, 1.0] * 40, ("east", "m", BATCH): [3.0] * 120})
+    first, second = (run(load, fleet(ready=3, lent=3), REACTIVE) for _ in range(2))
+    for name in ("windows", "pools", "ttft", "scaling"):
+        assert getattr(first, name).equals(getattr(second, name))
+
+
+def test_cost_is_gpu_hours_at_the_price() -> None:
+    simulated = run(constant(1.0, 1.0), fleet(ready=3, usd_per_gpu_hour=12.29), hours=1.0)
+    assert simulated.pools.get_column("gpu_hours").sum() == pytest.approx(24.0)
+    assert simulated.pools.get_column("cost_usd").sum() == pytest.approx(24.0 * 12.29)
