@@ -343,7 +343,7 @@ def _print_frame(frame: pl.DataFrame, title: str) -> None:
 
     table = Table(title=title, title_justify="left", header_style="bold")
     for name, dtype in frame.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold", min_width=6)
     for row in frame.iter_rows():
         table.add_row(*(_cell(value) for value in row))
     _console().print(table)

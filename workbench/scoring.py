@@ -175,19 +175,15 @@ def tables_of(card: Scorecard, tiers: Sequence[Tier]) -> dict[str, pl.DataFrame]
         pl.col("waste_gpu_hours").round(1).alias("waste, GPU h"),
         pl.col("lent_gpu_hours").round(0).alias("lent, GPU h"),
         pl.col("starts").round(0),
-        pl.col("refused_starts").round(0).alias("refused"),
     )
     service_table = card.tiers.select(
         pl.col("strategy").replace(labels),
         pl.col("tier"),
         pl.col("tier").replace(promises).alias("promise"),
-        pl.col("arrived").round(0),
         (pl.col("slo_attainment_fraction") * 100).round(2).alias("kept, %"),
-        pl.col("ttft_p50_s").round(3).alias("TTFT P50, s"),
-        pl.col("ttft_p95_s").round(3).alias("TTFT P95, s"),
-        pl.col("ttft_p99_s").round(3).alias("TTFT P99, s"),
+        pl.col("ttft_p50_s").round(2).alias("TTFT P50, s"),
+        pl.col("ttft_p95_s").round(2).alias("TTFT P95, s"),
         pl.col("backlog").round(0),
-        (pl.col("oldest_wait_s") / SECONDS_PER_HOUR).round(2).alias("oldest wait, h"),
-        (pl.col("saturated_fraction") * 100).round(2).alias("saturated, %"),
+        (pl.col("saturated_fraction") * 100).round(1).alias("saturated, %"),
     )
     return {"Effort and money": effort_table, "What every tier got": service_table}

@@ -212,7 +212,7 @@ def test_deferrable_work_grown_old_is_served_as_if_interactive() -> None:
         deferrable_ages_after_s=3600.0,
     )
     batch = run(load, world, policy, hours=4.0).windows.filter(pl.col("tier") == BATCH).sort("window_start")
-    assert batch.get_column("served").head(11).sum() < 0.01 * batch.get_column("arrived").head(11).sum()
+    assert batch.get_column("served").head(11).sum() < 0.02 * batch.get_column("arrived").head(11).sum()
     assert batch.get_column("oldest_wait_s").max() <= 3610.0
     late = batch.filter(pl.col("window_start") >= START + timedelta(hours=2))
     assert late.get_column("served").sum() / 7200.0 == pytest.approx(0.1 * greatest, rel=0.05)

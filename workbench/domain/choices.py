@@ -82,14 +82,14 @@ class RiskPolicy:
 
     ``quantile`` of the forecast is planned for, times 1 + ``headroom_fraction``; ``deferrable_buffer_fraction`` of the
     last hour's deferrable load is added (sageserve.md section 5: 0.1). A replica counts with the rate at which its load
-    signal reaches ``planning_signal_fraction``; SageServe's artifact takes half as well (section 6.2), which leaves
-    room for the deferrable work that the plan does not see.
+    signal reaches ``planning_signal_fraction``; the default is the level up to which deferrable work may fill a pool,
+    so that the hour's interactive peak leaves no room for it and every quieter minute does.
     """
 
     quantile: float = 0.75
     headroom_fraction: float = 0.0
     deferrable_buffer_fraction: float = 0.1
-    planning_signal_fraction: float = 0.50
+    planning_signal_fraction: float = 0.60
 
     def __post_init__(self) -> None:
         refuse(

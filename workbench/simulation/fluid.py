@@ -258,20 +258,58 @@ def _send(pools: Pools, inflow: Floats, p: int, h: int, k: int, requests: float,
 
 
 @njit(cache=True)
-def _room(pools: Pools, prompt_grid: Floats, rules: r.Rules, p: int) -> float:
-    """Return how many requests the pool may take in this step before its signal stops the release of deferrable work.
-
-    What the last step completed is taken as what this one will, so that the release replaces it.
-    """
-    pool, limit = pools[p], rules.release_one_below
+def _holds_at(pools: Pools, prompt_grid: Floats, rules: r.Rules, p: int, limit: float) -> float:
+    """Return how many requests the pool holds when its signal stands at the limit."""
+    pool = pools[p]
     held = pool.cross * pool.prompt + 0.5 * pool.output_square * pool.output
     reserved = pool.cross * pool.prompt + pool.output_square * pool.output
     work = _prompt_s(prompt_grid, p, pool.prompt) + pool.output * (pool.per_request_s + pool.per_token_s * held)
     per_replica = limit * pool.kv_room / held
     if not rules.kv_cache_only:
         per_replica = min(per_replica, limit * min(pool.batch_cap, pool.kv_room / reserved))
-        per_replica = min(per_replica, limit / (1.0 - limit) * pool.output * pool.base_s / max(work, 1e-12))
-    return float(max(pool.ready * per_replica + pool.finished - pool.inside - pool.arriving, 0.0))
+        per_replica = min(per_replica, limit / max(1.0 - limit, 1e-9) * pool.output * pool.base_s / max(work, 1e-12))
+    return float(pool.ready * per_replica)
+
+
+@njit(cache=True)
+def _room(pools: Pools, prompt_grid: Floats, rules: r.Rules, p: int, limit: float) -> float:
+    """Return how many requests the pool may take in this step before its signal passes the limit.
+
+    What the last step completed is taken as what this one will, so that arrivals replace it.
+    """
+    taken = pools[p].inside + pools[p].arriving - pools[p].finished
+    return max(_holds_at(pools, prompt_grid, rules, p, limit) - taken, 0.0)
+
+
+@njit(cache=True)
+def _route(x: Inputs, s: State, rules: r.Rules, h: int, m: int, k: int, kind: int, requests: float, w: int) -> None:
+    """Route a step's requests as the rule does one by one: pool after pool to the threshold, the rest to the idlest.
+
+    A pool just under the threshold takes one more request on each replica, which lifts its signal over it; so a pool
+    whose overflow goes elsewhere still asks for another replica.
+    """
+    pools, left = s.pools, requests
+    prompt, output = x.prompt_mean[w, h, m, k], x.output_mean[w, h, m, k]
+    idlest, fullness = -1, math.inf
+    for i in range(x.preference.shape[1]):
+        for j in range(x.pools_in.shape[3]):
+            p = x.pools_in[m, kind, x.preference[h, i], j]
+            if p < 0:
+                break
+            if pools[p].ready > 0:
+                going = min(left, _room(pools, x.prompt_grid, rules, p, rules.route_below) + pools[p].ready)
+                if going > 0.0 and pools[p].signal < rules.route_below:
+                    _send(pools, s.inflow, p, h, k, going, prompt, output)
+                    left -= going
+                full = _holds_at(pools, x.prompt_grid, rules, p, rules.route_below)
+                ratio = (pools[p].inside + pools[p].arriving) / max(full, 1e-9)
+                if ratio < fullness:
+                    idlest, fullness = p, ratio
+            elif idlest < 0:
+                idlest = p
+        if left <= 0.0:
+            return
+    _send(pools, s.inflow, idlest, h, k, left, prompt, output)
 
 
 @njit(cache=True)
@@ -288,8 +326,7 @@ def _release(x: Inputs, s: State, rules: r.Rules, step: int, h: int, m: int, k: 
     old = step - int(rules.ages_after_s / x.step_s)
     aged = min(max(arrived[old, h, m, k] - released[h, m, k], 0.0), queued) if old >= 0 else 0.0
     if aged > 0.0:
-        p = r.choose_pool(rules, x.preference, h, x.pools_in, m, 0, pools)
-        _send(pools, s.inflow, p, h, k, aged, prompt, output)
+        _route(x, s, rules, h, m, k, 0, aged, w)
     going = aged
     for i in range(x.pools_in.shape[3]):
         p = x.pools_in[m, 1, h, i]
@@ -297,7 +334,7 @@ def _release(x: Inputs, s: State, rules: r.Rules, step: int, h: int, m: int, k: 
             break
         signals = pools[p].finished + pools[p].ready
         allowed = r.released_per_signal(rules, pools[p].signal) * signals
-        batch = min(queued - going, allowed, _room(pools, x.prompt_grid, rules, p))
+        batch = min(queued - going, allowed, _room(pools, x.prompt_grid, rules, p, rules.release_one_below))
         if batch > 0.0:
             _send(pools, s.inflow, p, h, k, batch, prompt, output)
             going += batch
@@ -322,8 +359,7 @@ def _arrive(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None
                 if x.deferrable[k] and not x.siloed:
                     _release(x, s, rules, step, h, m, k)
                 elif requests > 0.0:
-                    p = r.choose_pool(rules, x.preference, h, x.pools_in, m, x.deferrable[k], s.pools)
-                    _send(s.pools, s.inflow, p, h, k, requests, x.prompt_mean[w, h, m, k], x.output_mean[w, h, m, k])
+                    _route(x, s, rules, h, m, k, x.deferrable[k], requests, w)
                     released[h, m, k] += requests
 
 

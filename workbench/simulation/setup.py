@@ -1,7 +1,7 @@
 """Turn demand, fleet, policy and plan into the arrays an engine runs on, and refuse what describes no possible system.
 
 Rates stay raw per demand window; token means are smoothed over an hour (simulation.md section 5). A gap in the source
-is simulated at the last known rate of its series.
+is simulated at the mean of the last known hour of its series.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def pools_of(fleet: Fleet, policy: Policy) -> list[Pool]:
     """Return every pool of the fleet under the policy, with the same total at the start whatever the policy.
 
     A siloed fleet splits each pool into an interactive and a deferrable side, both at the floor or above; what the
-    floors need beyond the total comes out of the lent replicas.
+    floors need beyond the total comes out of the lent replicas. Without a deferrable tier there is nothing to split.
     """
     pools = []
     for region in fleet.regions:
@@ -77,7 +77,7 @@ def pools_of(fleet: Fleet, policy: Policy) -> list[Pool]:
             key = (region.key, replica.model, replica.gpu)
             ready, lent = fleet.initial_replicas.get(key, 0), fleet.initial_lent_replicas.get(key, 0)
             sides = [(r.SHARED, ready, lent)]
-            if policy.siloed:
+            if policy.siloed and any(tier.deferrable for tier in fleet.tiers):
                 batch = max(round(ready * policy.deferrable_share), policy.floor_replicas)
                 chat = max(ready - batch, policy.floor_replicas)
                 spare = max(ready + lent - batch - chat, 0)
@@ -129,12 +129,12 @@ def _grid(demand: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[Floats, Float
             for column, known in keys.items()
         ),
     )
+    per_hour = max(int(SECONDS_PER_HOUR / span.demand_window_s), 1)
     sums = {}
     for measure in ("requests", "input_tokens", "output_tokens"):
         array = np.zeros(shape)
         array[index] = inside.get_column(measure).fill_null(np.nan).to_numpy()
-        sums[measure] = _hold(array)
-    per_hour = max(int(SECONDS_PER_HOUR / span.demand_window_s), 1)
+        sums[measure] = _hold(array, per_hour)
     means = []
     for measure, field in (("input_tokens", "input_tokens"), ("output_tokens", "output_tokens")):
         mean = np.empty(shape)
@@ -147,12 +147,24 @@ def _grid(demand: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[Floats, Float
     return sums["requests"] / span.demand_window_s, means[0], means[1]
 
 
-def _hold(array: Floats) -> Floats:
-    """Replace the gaps of each series by its last known value, zero before the first."""
+def _hold(array: Floats, per_hour: int) -> Floats:
+    """Replace the gaps of each series by the mean of its last known hour, zero before anything is known.
+
+    A mean, because the last window before a gap may have been a spike.
+    """
     known = ~np.isnan(array)
-    last = np.maximum.accumulate(np.where(known, np.arange(array.shape[0])[:, None, None, None], -1), axis=0)
-    held = np.take_along_axis(array, np.maximum(last, 0), axis=0)
-    return np.where(last >= 0, np.nan_to_num(held), 0.0)
+    if known.all():
+        return array
+    held = array.copy()
+    flat = held.reshape(array.shape[0], -1)
+    for column in range(flat.shape[1]):
+        places = np.flatnonzero(~np.isnan(flat[:, column]))
+        total = np.concatenate([[0.0], np.cumsum(flat[places, column])])
+        for gap in np.flatnonzero(np.isnan(flat[:, column])):
+            count = int(np.searchsorted(places, gap))
+            width = min(count, per_hour)
+            flat[gap, column] = (total[count] - total[count - width]) / width if width else 0.0
+    return held
 
 
 def _targets(plan: CapacityPlan | None, pools: Sequence[Pool], span: Span) -> NDArray[np.int64]:

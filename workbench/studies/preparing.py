@@ -63,8 +63,9 @@ def span_of(scenario: Scenario, store: Store) -> Span:
         as_of = _ceil(after(info.first_at, length_s / 6.0), forecast_s)
         notes.append(f"The trace lasts {length_s / SECONDS_PER_HOUR:.1f} h: the first sixth is the only history.")
     else:
-        as_of = _ceil(after(end, -SECONDS_PER_DAY), SECONDS_PER_HOUR)
-        if seconds_between(as_of, end) < SECONDS_PER_DAY - forecast_s:
+        held_back_s = (scenario.simulate_hours or 24.0) * SECONDS_PER_HOUR
+        as_of = _ceil(after(end, -held_back_s), SECONDS_PER_HOUR)
+        if seconds_between(as_of, end) < held_back_s - forecast_s:
             as_of -= timedelta(hours=1)
     since = info.first_at
     if scenario.history_days is not None:

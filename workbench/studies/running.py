@@ -201,7 +201,9 @@ def _notes(
         notes.append(f"The plan cannot cover the requirement in {plan.shortfall.height:,} cells; see the shortfall.")
     gaps = demand.filter((pl.col("window_start") >= span.as_of) & pl.col("requests").is_null()).height
     if gaps:
-        notes.append(f"{gaps:,} windows of the simulated span are gaps of the source, run at the last known rate.")
+        notes.append(
+            f"{gaps:,} windows of the simulated span are gaps of the source, run at the mean of the last known hour."
+        )
     return notes
 
 

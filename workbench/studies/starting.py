@@ -1,7 +1,8 @@
 """The fleet that every strategy of a study starts from: the same for all, and seeing nothing after ``as_of``.
 
 Replicas for the last hour of history are serving; the rest of what the history's peak needed, and a quarter more, is
-lent with its model still loaded, as in a fleet in the middle of its life; a fifth on top of that stands free. Planning
+lent with its model still loaded, as in a fleet in the middle of its life (at least the floors of every silo); a fifth
+on top of that stands free. Planning
 and sizing take the same rates of a replica.
 """
 
@@ -61,13 +62,14 @@ def fleet_of(scenario: Scenario, catalog: Catalog, demand: pl.DataFrame, shape: 
         )
     prices = {gpu: _usd_per_gpu_hour(scenario, catalog, gpu) for gpu in scenario.gpus}
     sizes = _sizes(scenario, history, replicas, mixes, as_of, [tier.key for tier in tiers if tier.deferrable], prices)
+    floors = max(policy.floor_replicas * (2 if policy.siloed else 1) for policy in scenario.strategies)
     stock, serving, lent = {}, {}, {}
     for region in regions:
         used = dict.fromkeys(scenario.gpus, 0)
         for model in models:
             gpu, now, peak, gpus = sizes[region, model]
             serving[region, model, gpu] = now
-            lent[region, model, gpu] = max(math.ceil(peak * LENT_ABOVE_PEAK) - now, 0)
+            lent[region, model, gpu] = max(math.ceil(peak * LENT_ABOVE_PEAK), floors, now) - now
             used[gpu] += (now + lent[region, model, gpu]) * gpus
         for gpu in scenario.gpus:
             stock[region, gpu] = scenario.stock_gpus_per_region or math.ceil(max(used.values()) * FREE_ABOVE_LENT)

@@ -88,7 +88,7 @@ def columns_of(path: Path) -> tuple[str, ...]:
     Raises TraceError where the file is missing, a folder, empty or not readable as its name says.
     """
     if not path.exists():
-        raise TraceError(f"{path}: no such file; check the path, or list what can be had with `workbench download`.")
+        raise TraceError(f"{path}: no such file; check the path.")
     if path.is_dir():
         raise TraceError(f"{path} is a folder; name the file or files to ingest.")
     try:

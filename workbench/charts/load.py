@@ -1,0 +1,212 @@
+"""Charts of the load: how much arrives when, where from, in which tier, and how long the requests are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from workbench.charts import theme
+from workbench.tables import window_s_of
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+#: Rate -> the column of DEMAND it is made of, and what its axis says.
+RATES: Mapping[str, tuple[str, str]] = {
+    "rps": ("requests", "requests per second"),
+    "input_tps": ("input_tokens", "input tokens per second"),
+    "output_tps": ("output_tokens", "output tokens per second"),
+}
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+PROFILE_COLUMNS = ("day_type", "weekday", "hour", "rps_mean", "relative_to_mean_ratio")
+RELATIVE = "request rate relative to the mean of all hours"
+
+
+def rates_over_time(
+    demand: pl.DataFrame,
+    *,
+    source: str,
+    by: str = "model",
+    measure: str = "rps",
+    labels: Mapping[str, str] | None = None,
+    title: str | None = None,
+) -> go.Figure:
+    """Draw the rate of a DEMAND over time, one line per model, region or tier.
+
+    ``measure`` is rps, input_tps or output_tps. A window in which one of a group's series is unknown is a gap.
+    """
+    column, axis = RATES[measure]
+    window_s = window_s_of(demand)
+    rate = pl.when(pl.col(column).is_null().any()).then(None).otherwise(pl.col(column).sum() / window_s)
+    sums = demand.group_by("window_start", by).agg(rate.alias("rate")).sort(by, "window_start")
+    fig = theme.figure(title=title or f"{axis.capitalize()} by {by}", source=source, x=theme.TIME_AXIS, y=axis)
+    shades = theme.colours(sums.get_column(by))
+    for (key,), part in sums.group_by(by, maintain_order=True):
+        fig.add_scatter(
+            x=part.get_column("window_start").to_list(),
+            y=part.get_column("rate").to_list(),
+            name=theme.label(str(key), labels),
+            mode="lines",
+            line={"color": shades[str(key)], "width": 1.4},
+        )
+    return fig
+
+
+def diurnal(
+    profile: pl.DataFrame, *, source: str, labels: Mapping[str, str] | None = None, title: str | None = None
+) -> go.Figure:
+    """Draw ``features.diurnal_profile``: the day's shape of each group, weekdays solid and weekends dashed."""
+    fig = theme.figure(title=title or "The shape of a day", source=source, x="hour of the day (UTC)", y=RELATIVE)
+    for name, colour, part in _groups(profile, labels):
+        for (day_type,), half in part.sort("hour").group_by("day_type", maintain_order=True):
+            fig.add_scatter(
+                x=half.get_column("hour").to_list(),
+                y=half.get_column("relative_to_mean_ratio").to_list(),
+                name=f"{name}, {day_type}" if name else str(day_type),
+                mode="lines",
+                line={"color": colour, "width": 2, "dash": "dash" if day_type == "weekend" else "solid"},
+            )
+    fig.update_xaxes(dtick=3, range=[-0.3, 23.3])
+    return fig
+
+
+def weekly(
+    profile: pl.DataFrame, *, source: str, labels: Mapping[str, str] | None = None, title: str | None = None
+) -> go.Figure:
+    """Draw ``features.weekly_profile``: the week's shape of each group, hour by hour from Monday on."""
+    fig = theme.figure(title=title or "The shape of a week", source=source, x="day of the week (UTC)", y=RELATIVE)
+    for name, colour, part in _groups(profile, labels):
+        hours = part.with_columns(at=(pl.col("weekday").cast(pl.Int64) - 1) * 24 + pl.col("hour")).sort("at")
+        fig.add_scatter(
+            x=hours.get_column("at").to_list(),
+            y=hours.get_column("relative_to_mean_ratio").to_list(),
+            name=name or "all",
+            mode="lines",
+            line={"color": colour, "width": 1.6},
+        )
+    fig.update_xaxes(tickvals=[day * 24 + 12 for day in range(7)], ticktext=list(DAYS), range=[0, 168])
+    return fig
+
+
+def split_bars(
+    split: pl.DataFrame,
+    *,
+    source: str,
+    measure: str = "requests",
+    labels: Mapping[str, str] | None = None,
+    title: str | None = None,
+) -> go.Figure:
+    """Draw ``features.regional_split`` or ``tier_split`` as bars of 100 %, one bar per group.
+
+    ``measure`` is requests, input_tokens or output_tokens.
+    """
+    *by, of = [name for name in split.columns if not name.endswith("_fraction")]
+    group = pl.concat_str([pl.col(name) for name in by], separator=", ") if by else pl.lit("all")
+    named = split.with_columns(group=group)
+    what = measure.replace("_", " ")
+    bars = named.get_column("group").n_unique()
+    fig = theme.figure(
+        title=title or f"Share of {what} by {of}",
+        source=source,
+        x=f"share of {what}, %",
+        y="",
+        height=theme.TOP_PX + theme.BOTTOM_PX + 30 + 44 * bars,
+    )
+    for key, colour in theme.colours(split.get_column(of)).items():
+        part = named.filter(pl.col(of) == key)
+        shares = (part.get_column(f"{measure}_fraction") * 100).to_list()
+        fig.add_bar(
+            x=shares,
+            y=[theme.label(str(name), labels) for name in part.get_column("group")],
+            name=theme.label(key, labels),
+            orientation="h",
+            marker_color=colour,
+            text=[f"{share:.0f} %" for share in shares],
+            textposition="inside",
+            insidetextanchor="middle",
+        )
+    fig.update_layout(barmode="stack", hovermode="closest")
+    fig.update_xaxes(range=[0, 100], tickformat=",")
+    fig.update_yaxes(autorange="reversed")
+    return fig
+
+
+def token_quantiles(
+    quantiles: pl.DataFrame,
+    *,
+    source: str,
+    measure: str = "input_tokens",
+    labels: Mapping[str, str] | None = None,
+    title: str | None = None,
+) -> go.Figure:
+    """Draw ``features.token_quantiles``: the length below which a share of the requests lies, by model.
+
+    ``measure`` is input_tokens or output_tokens; where a model has several tiers each has its own dash.
+    """
+    what = measure.replace("_", " ")
+    fig = theme.figure(
+        title=title or f"How long requests are: {what}",
+        source=source,
+        x=f"{what} per request",
+        y="share of requests, %",
+    )
+    shades = theme.colours(quantiles.get_column("model"))
+    dashes = dict(zip(sorted(quantiles.get_column("tier").unique()), ("solid", "dash", "dot", "dashdot"), strict=False))
+    for (model, tier), part in quantiles.sort("model", "tier", "quantile").group_by(
+        "model", "tier", maintain_order=True
+    ):
+        fig.add_scatter(
+            x=part.get_column(measure).to_list(),
+            y=(part.get_column("quantile") * 100).to_list(),
+            name=f"{theme.label(str(model), labels)}, {theme.label(str(tier), labels)}",
+            mode="lines+markers",
+            line={"color": shades[str(model)], "dash": dashes.get(str(tier), "solid")},
+        )
+    fig.update_xaxes(type="log", tickformat=",", dtick=1)
+    fig.update_yaxes(range=[0, 100])
+    fig.update_layout(hovermode="closest", legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top"})
+    return fig
+
+
+def periodicity(
+    scores: pl.DataFrame, *, source: str, labels: Mapping[str, str] | None = None, title: str | None = None
+) -> go.Figure:
+    """Draw ``features.periodicity_score``: how far each series repeats every day, 0 not at all and 1 exactly.
+
+    One group of bars per value of all keys but the last, one bar in it per value of the last key.
+    """
+    *by, last = [name for name in scores.columns if name != "periodicity_fraction"]
+    group = pl.concat_str([pl.col(name) for name in by], separator=", ") if by else pl.lit("all")
+    named = scores.with_columns(group=group)
+    fig = theme.figure(
+        title=title or "How regular the load is from day to day",
+        source=source,
+        x=", ".join(by),
+        y="autocorrelation at 24 h (1 = repeats exactly)",
+    )
+    for key, colour in theme.colours(scores.get_column(last)).items():
+        part = named.filter(pl.col(last) == key)
+        fig.add_bar(
+            x=[theme.label(str(name), labels) for name in part.get_column("group")],
+            y=part.get_column("periodicity_fraction").to_list(),
+            name=theme.label(key, labels),
+            marker_color=colour,
+        )
+    fig.update_layout(barmode="group")
+    fig.update_yaxes(range=[0, 1])
+    return fig
+
+
+def _groups(profile: pl.DataFrame, labels: Mapping[str, str] | None) -> list[tuple[str, str, pl.DataFrame]]:
+    """Return name, colour and rows of each group of a profile; one group without a name where it has no keys."""
+    keys = [name for name in profile.columns if name not in PROFILE_COLUMNS]
+    if not keys:
+        return [("", theme.BLUE, profile)]
+    parts = [
+        (tuple(str(value) for value in values), part)
+        for values, part in profile.sort(keys).group_by(keys, maintain_order=True)
+    ]
+    shades = theme.colours(" ".join(names) for names, _ in parts)
+    return [(", ".join(theme.label(name, labels) for name in names), shades[" ".join(names)], p) for names, p in parts]
