@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from workbench.results import Study
 from workbench.tables import REQUESTS
 from workbench.units import seed_for
 
@@ -70,3 +71,32 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(name, str(home / name.lower()))
     return work
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose store holds three synthetic days of 20,000 requests as trace ``small``."""
+    from workbench.traces import ingest_frame, open_store, synthetic
+
+    folder = tmp_path_factory.mktemp("small")
+    with open_store(folder / "traces.duckdb") as store:
+        frame = synthetic.week(seed=7, requests=20_000, days=3)
+        ingest_frame(frame, store=store, name="small", source="three synthetic days", format="synthetic")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_study(small_store: Path) -> Study:
+    """A whole study of the trace ``small``: seasonal naive forecast, four strategies, saved beside its store."""
+    from workbench import catalog, scenarios, studies
+    from workbench.traces import open_store
+
+    content = {"name": "small", "trace": "small", "demand": {"scale": 100.0}, "forecast": {"method": "seasonal_naive"}}
+    with open_store(small_store / "traces.duckdb", read_only=True) as store:
+        return studies.run(
+            scenarios.parse(content, source="test"),
+            store,
+            catalog=catalog.load(),
+            root=small_store / "studies",
+            now=datetime(2026, 1, 1),
+        )

@@ -108,7 +108,7 @@ def as_json(scenario: Scenario) -> str:
 
 def _baseline(policies: tuple[Policy, ...]) -> str:
     keys = [policy.key for policy in policies]
-    return "reactive" if "reactive" in keys else keys[0]
+    return "reactive" if "reactive" in keys or not keys else keys[0]
 
 
 def _instant(value: Any, source: str) -> datetime | None:
@@ -151,11 +151,14 @@ def _with_overrides(content: Mapping[str, Any], overrides: Mapping[str, Any]) ->
     result = json.loads(json.dumps(content, default=str))
     for dotted, value in overrides.items():
         *path, last = dotted.split(".")
+        sections = (*(section for section in KEYS if section), "risk", "policy")
+        if path and path[0] not in sections:
+            raise ScenarioError(f"--set {dotted}: {path[0]} is no section; {nearest(path[0], sections)}.")
         block = result
         for part in path:
             block = block.setdefault(part, {})
             if not isinstance(block, dict):
-                raise ScenarioError(f"--set {dotted}: {part} is no section.")
+                raise ScenarioError(f"--set {dotted}: {part} is a value, no section.")
         block[last] = value
     return dict(result)
 

@@ -1,0 +1,150 @@
+"""workbench.scoring: percentiles of mixtures, savings and service against hand-worked runs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.simulation.simulation_cases import BATCH, FAST, START, constant, demand, fleet, tiers
+from workbench import scoring, simulation
+from workbench.domain import Policy
+from workbench.results import Scorecard, SimRun
+from workbench.tables import TTFT_HISTOGRAM
+
+REACTIVE = Policy(key="reactive", label="Reactive")
+STILL = Policy(key="still", label="Fixed fleet", scale_out_above_fraction=1.0, scale_in_below_fraction=0.0)
+
+
+def histogram(*counts: tuple[float, float, float]) -> pl.DataFrame:
+    """Rows of (low, high, requests)."""
+    rows = [
+        {
+            "window_start": START,
+            "region": "east",
+            "model": "m",
+            "tier": FAST,
+            "ttft_low_s": low,
+            "ttft_high_s": high,
+            "requests": count,
+        }
+        for low, high, count in counts
+    ]
+    return TTFT_HISTOGRAM.conform(pl.DataFrame(rows, schema_overrides=TTFT_HISTOGRAM.schema))
+
+
+def card(runs: dict[str, SimRun], *, baseline: str, warmup_hours: float = 0.0) -> Scorecard:
+    return scoring.score(
+        runs, tiers=tiers(), baseline=baseline, labels={key: key for key in runs}, warmup_hours=warmup_hours
+    )
+
+
+def test_percentile_interpolates_inside_its_bin_on_the_log_scale() -> None:
+    frame = histogram((1.0, 4.0, 80.0), (4.0, 16.0, 20.0))
+    median, high = scoring.percentiles(frame, [0.4, 0.9])
+    assert median == pytest.approx(2.0)  # halfway through 1-4 on the log scale
+    assert high == pytest.approx(8.0)
+
+
+def test_percentile_of_no_requests_is_unknown() -> None:
+    assert scoring.percentiles(TTFT_HISTOGRAM.empty(), [0.5, 0.95]) == [None, None]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 40), st.floats(0.1, 1e5)), min_size=1, max_size=30))
+def test_percentiles_grow_with_their_level_and_lie_in_the_bins(cells: list[tuple[int, float]]) -> None:
+    frame = histogram(*((1.1**place, 1.1 ** (place + 1), count) for place, count in cells))
+    found = scoring.percentiles(frame, [0.05, 0.5, 0.95, 0.99])
+    values = [value for value in found if value is not None]
+    assert values == sorted(values)
+    assert min(values) >= frame.get_column("ttft_low_s").min() * (1 - 1e-9)
+    assert max(values) <= frame.get_column("ttft_high_s").max() * (1 + 1e-9)
+
+
+def test_a_mixture_is_not_a_mean_of_percentiles() -> None:
+    """Nine quiet hours at 1-2 s and one busy hour at 10-20 s that holds half of all requests."""
+    quiet, busy = histogram((1.0, 2.0, 100.0)), histogram((10.0, 20.0, 100.0))
+    (of_all,) = scoring.percentiles(pl.concat([quiet, busy]), [0.95])
+    assert of_all == pytest.approx(10.0 * 2.0**0.9)
+
+
+def test_savings_and_costs_are_counted_against_the_baseline() -> None:
+    load = constant(0.5, 2.0)
+    runs = {
+        key: simulation.run(load, fleet=fleet(ready=count, lent=10 - count), policy=STILL, start=START, hours=2.0)
+        for key, count in (("many", 8), ("few", 6))
+    }
+    totals = card(runs, baseline="many").totals
+    many, few = totals.to_dicts()
+    assert (many["gpu_hours"], few["gpu_hours"]) == (pytest.approx(128.0), pytest.approx(96.0))
+    assert few["gpu_hours_saved_fraction"] == pytest.approx(0.25)
+    assert few["cost_saved_usd"] == pytest.approx(320.0)
+    assert few["lent_gpu_hours"] == pytest.approx(64.0)
+    assert many["waste_saved_fraction"] is None  # nothing is wasted, so no share of it can be saved
+    assert totals.get_column("keeps_service").to_list() == [True, True]
+
+
+def test_a_strategy_that_breaks_promises_does_not_keep_service() -> None:
+    load = constant(30.0, 2.0)
+    runs = {
+        key: simulation.run(load, fleet=fleet(ready=count), policy=STILL, start=START, hours=2.0)
+        for key, count in (("enough", 12), ("short", 3))
+    }
+    found = card(runs, baseline="enough")
+    assert found.totals.get_column("keeps_service").to_list() == [True, False]
+    short = found.tiers.filter((pl.col("strategy") == "short") & (pl.col("tier") == FAST)).row(0, named=True)
+    assert short["slo_attainment_fraction"] < 0.1
+    assert short["ttft_p95_s"] > 600.0  # those still waiting at the end are in it
+    assert short["saturated_fraction"] > 0.9
+    assert short["backlog"] > 0
+
+
+def test_every_arrival_is_in_the_percentiles_the_unfinished_too() -> None:
+    run = simulation.run(constant(30.0, 1.0), fleet=fleet(ready=1), policy=STILL, start=START, hours=1.0)
+    tier = card({"x": run}, baseline="x").tiers.filter(pl.col("tier") == FAST).row(0, named=True)
+    assert run.ttft.get_column("requests").sum() == pytest.approx(tier["arrived"])
+    assert tier["served"] + tier["backlog"] == pytest.approx(tier["arrived"])
+
+
+def test_warm_up_counts_for_nobody() -> None:
+    rates = [40.0] * 60 + [1.0] * 120
+    run = simulation.run(
+        demand({("east", "m", FAST): rates}), fleet=fleet(ready=4), policy=STILL, start=START, hours=3.0
+    )
+    whole = card({"x": run}, baseline="x").tiers.filter(pl.col("tier") == FAST)
+    late = card({"x": run}, baseline="x", warmup_hours=2.0).tiers.filter(pl.col("tier") == FAST)
+    assert whole.get_column("slo_attainment_fraction")[0] < 0.5
+    assert late.get_column("arrived")[0] == pytest.approx(3600.0)
+    assert late.get_column("slo_attainment_fraction")[0] > 0.9
+
+
+def test_deferrable_attainment_is_the_share_of_deadlines_kept() -> None:
+    load = demand({("east", "m", BATCH): [0.5] * 26 * 6}, window_s=600.0)
+    kept = simulation.run(load, fleet=fleet(ready=2), policy=REACTIVE, start=START, hours=26.0)
+    tier = card({"x": kept}, baseline="x").tiers.filter(pl.col("tier") == BATCH).row(0, named=True)
+    assert tier["slo_attainment_fraction"] == pytest.approx(1.0)
+    assert tier["ttft_p95_s"] is None
+    short = simulation.run(load, fleet=fleet(ready=2), policy=REACTIVE, start=START, hours=23.0)
+    unknown = card({"x": short}, baseline="x").tiers.filter(pl.col("tier") == BATCH).row(0, named=True)
+    assert unknown["slo_attainment_fraction"] is None  # no deadline falls into the span
+
+
+def test_effort_counts_starts_and_refusals_since_an_instant() -> None:
+    run = simulation.run(constant(30.0, 2.0), fleet=fleet(ready=2, lent=1), policy=REACTIVE, start=START, hours=2.0)
+    effort = scoring.effort(run, START)
+    assert effort["starts"] == 1.0
+    assert effort["refused_starts"] > 0
+    assert scoring.effort(run, START + timedelta(hours=1))["starts"] == 0.0
+
+
+def test_tables_for_reading_show_percent_and_promises() -> None:
+    run = simulation.run(constant(1.0, 1.0), fleet=fleet(), policy=REACTIVE, start=START, hours=1.0)
+    shown = scoring.tables_of(card({"reactive": run}, baseline="reactive"), tiers())
+    effort, service = shown.values()
+    assert effort.get_column("saved vs reactive, %").to_list() == [0.0]
+    promises = dict(service.select("tier", "promise").iter_rows())
+    assert promises == {FAST: "TTFT 1 s", "interactive_normal": "TTFT 60 s", BATCH: "by 24 h"}
+    assert service.filter(pl.col("tier") == FAST).get_column("kept, %")[0] > 95.0
