@@ -110,7 +110,7 @@ def test_every_arrival_is_in_the_percentiles_the_unfinished_too() -> None:
 
 
 def test_warm_up_counts_for_nobody() -> None:
-    rates = [40.0] * 60 + [1.0] * 120
+    rates = [20.0] * 60 + [1.0] * 120
     run = simulation.run(
         demand({("east", "m", FAST): rates}), fleet=fleet(ready=4), policy=STILL, start=START, hours=3.0
     )

@@ -41,12 +41,13 @@ app.add_typer(study_app, name="study")
 DataDir = Annotated[Path, typer.Option("--data-dir", help="Folder of the trace store and the studies.")]
 ReportsDir = Annotated[Path, typer.Option("--reports-dir", help="Folder the report is written to.")]
 DATA, REPORTS = Path("data"), Path("reports")
+INTERRUPTED = 130
 
 
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 
 
 def _now() -> datetime:
@@ -363,18 +364,20 @@ def _cell(value: Any) -> str:
 
 def main() -> None:
     """Run the command line."""
+    code: Any = 0
     try:
-        app(standalone_mode=False)
-    except typer.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        code = app(standalone_mode=False)  # Typer hands back the exit code, 130 after Ctrl-C
     except WorkbenchError as error:
         _fail(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("stopped; nothing half-written was kept.", 130)
+        code = INTERRUPTED
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
         _fail(f"{error.format_message()} (workbench --help lists the commands)", 2)
+    if code == INTERRUPTED:
+        _fail("stopped; nothing half-written was kept.", INTERRUPTED)
+    sys.exit(code or 0)
 
 
 def _fail(message: str, code: int) -> None:

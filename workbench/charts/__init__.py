@@ -10,7 +10,14 @@ from __future__ import annotations
 from workbench.charts.forecasts import accuracy_bars, coverage, forecast_fan
 from workbench.charts.load import diurnal, periodicity, rates_over_time, split_bars, token_quantiles, weekly
 from workbench.charts.plans import plan_against_demand, replicas_over_time, shortfall, solver_gap
-from workbench.charts.scores import attainment, cost_per_month, gpu_hours_and_cost, ttft_percentiles, waste
+from workbench.charts.scores import (
+    attainment,
+    cost_by_group,
+    cost_per_month,
+    gpu_hours_and_cost,
+    ttft_percentiles,
+    waste,
+)
 from workbench.charts.simulations import (
     backlog_over_time,
     replicas_by_strategy,
@@ -24,6 +31,7 @@ __all__ = [
     "accuracy_bars",
     "attainment",
     "backlog_over_time",
+    "cost_by_group",
     "cost_per_month",
     "coverage",
     "diurnal",

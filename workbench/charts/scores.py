@@ -195,6 +195,35 @@ def cost_per_month(
     return fig
 
 
+def cost_by_group(
+    frame: pl.DataFrame,
+    *,
+    source: str,
+    by: str = "model",
+    labels: Mapping[str, str] | None = None,
+    month: str = "",
+    title: str | None = None,
+) -> go.Figure:
+    """Draw the cost of each strategy as a bar made of models, regions or GPU kinds.
+
+    ``frame`` has one row per strategy and group with ``month_cost_usd``; ``labels`` names strategies and groups.
+    """
+    order = frame.get_column("strategy").unique(maintain_order=True).to_list()
+    fig = theme.figure(
+        title=title or f"Cost by {theme.label(by)}", source=source, x="", y=f"USD for {month}" if month else "USD"
+    )
+    for key, colour in theme.colours(frame.get_column(by)).items():
+        costs = dict(frame.filter(pl.col(by) == key).select("strategy", "month_cost_usd").iter_rows())
+        fig.add_bar(
+            x=[theme.label(strategy, labels) for strategy in order],
+            y=[costs.get(strategy, 0.0) for strategy in order],
+            name=theme.label(key, labels),
+            marker_color=colour,
+        )
+    fig.update_layout(barmode="stack", hovermode="closest")
+    return fig
+
+
 def _promise(tier: Tier) -> str:
     if tier.deferrable:
         return f"done within {(tier.deadline_s or 0.0) / SECONDS_PER_HOUR:g} h"

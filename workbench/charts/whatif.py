@@ -18,12 +18,12 @@ from workbench.units import SECONDS_PER_HOUR
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-#: How the cases look, in the order given: the first is what the eye is led to.
-LOOKS: tuple[Mapping[str, object], ...] = (
-    {"color": theme.VERMILION, "width": 2.4},
-    {"color": theme.BLACK, "width": 1.5, "dash": "dot"},
-    {"color": theme.BLUE, "width": 1.2},
-)
+#: How each case looks, whichever others are drawn; the chosen one is what the eye is led to.
+LOOKS: Mapping[str, Mapping[str, object]] = {
+    "chosen": {"color": theme.VERMILION, "width": 2.4},
+    "study": {"color": theme.BLACK, "width": 1.5, "dash": "dot"},
+    "baseline": {"color": theme.BLUE, "width": 1.2},
+}
 UPPER, LOWER = (0.56, 1.0), (0.0, 0.42)
 HEIGHT_PX = 560
 
@@ -32,13 +32,15 @@ def what_if(
     pools: Mapping[str, pl.DataFrame],
     ttft: Mapping[str, pl.DataFrame],
     *,
+    labels: Mapping[str, str],
     source: str,
     promise_s: float | None,
     tier: str,
 ) -> go.Figure:
-    """Draw up to three cases by label: GPUs held from SIM_POOLS above, P95 of the time to first token below.
+    """Draw the cases chosen, study and baseline: GPUs held from SIM_POOLS above, P95 of the time to first token below.
 
-    ``ttft`` has ``window_start`` and ``ttft_p95_s`` per hour of the tier named ``tier``, whose promise is drawn.
+    A case that is not in ``pools`` is not drawn. ``ttft`` has ``window_start`` and ``ttft_p95_s`` per hour of the tier
+    named ``tier``, whose promise is drawn.
     """
     fig = theme.figure(
         title="GPUs held, and how long a first token takes",
@@ -47,12 +49,13 @@ def what_if(
         y="GPUs held",
         height=HEIGHT_PX,
     )
-    for look, (name, frame) in zip(LOOKS, pools.items(), strict=False):
+    for case, frame in pools.items():
+        look, name = LOOKS[case], labels[case]
         held = frame.group_by("window_start").agg(pl.col("gpu_hours").sum()).sort("window_start")
         gpus = held.get_column("gpu_hours") * (SECONDS_PER_HOUR / window_s_of(frame))
         times = held.get_column("window_start").to_numpy()
         fig.add_scatter(x=times, y=gpus.to_numpy(), name=name, legendgroup=name, mode="lines", line=dict(look))
-        late = ttft[name]
+        late = _to_the_end(ttft[case])
         fig.add_scatter(
             x=late.get_column("window_start").to_numpy(),
             y=late.get_column("ttft_p95_s").to_numpy(),
@@ -72,6 +75,11 @@ def what_if(
     if promise_s is not None:
         _draw_promise(fig, promise_s)
     return fig
+
+
+def _to_the_end(hours: pl.DataFrame) -> pl.DataFrame:
+    """Repeat the last hour at its end, as a step is drawn up to the next point."""
+    return pl.concat([hours, hours.tail(1).with_columns(pl.col("window_start").dt.offset_by("1h"))])
 
 
 def _draw_promise(fig: go.Figure, promise_s: float) -> None:

@@ -15,7 +15,7 @@ import ipywidgets as widgets
 import polars as pl
 import traitlets
 
-from workbench.charts import embedding
+from workbench.charts import embedding, whatif
 from workbench.dashboards import answers, panels, state
 from workbench.dashboards.state import Choices
 from workbench.errors import WorkbenchError
@@ -28,11 +28,13 @@ STYLE = """<style>
 .wb-whatif .wb-banner { border-left: 4px solid #c0392b; background: #fdecea; color: #611a15; padding: 0.6em 0.9em }
 .wb-whatif table { border-collapse: collapse; margin: 0.4em 0 1em; font-variant-numeric: tabular-nums }
 .wb-whatif caption { text-align: left; font-weight: 600; padding: 0.4em 0 }
-.wb-whatif th, .wb-whatif td { padding: 0.25em 0.9em 0.25em 0; text-align: right; border-bottom: 1px solid #8884 }
-.wb-whatif th { font-weight: 600; vertical-align: bottom; max-width: 10em; line-height: 1.25 }
-.wb-whatif tbody th { font-weight: 400; text-align: left; white-space: nowrap; max-width: none }
-.wb-whatif thead th:first-child { text-align: left }
-</style>"""
+.wb-whatif th, .wb-whatif td { padding: 0.3em 1.1em 0.3em 0; text-align: right; border-bottom: 1px solid #8884 }
+.wb-whatif th, .wb-whatif td { line-height: 1.3; vertical-align: baseline }
+.wb-whatif thead th { font-weight: 600; vertical-align: bottom; max-width: 9em }
+.wb-whatif tbody th { font-weight: 400; white-space: nowrap }
+.wb-whatif th:first-child, .wb-whatif .wb-words { text-align: left }
+.wb-whatif .wb-figure .jp-OutputArea-output { display: block; width: 100%; min-height: FIGURE_HEIGHT }
+</style>""".replace("FIGURE_HEIGHT", f"{whatif.HEIGHT_PX}px")
 
 
 class Page:
@@ -47,7 +49,7 @@ class Page:
         self.controls = controls_of(study, self.choices)
         self.summary = widgets.HTML().add_class("wb-summary")
         self.banner = widgets.HTML()
-        self.figure = widgets.Output()
+        self.figure = widgets.Output().add_class("wb-figure")
         self.tables = widgets.HTML()
         self.reset = widgets.Button(
             description="Back to the study's choices",
@@ -112,7 +114,7 @@ def controls_of(study: Study, choices: Choices) -> dict[str, widgets.Widget]:
     """Return one control per choice, by the name of the choice; each label says what it sets and in which unit."""
     common: dict[str, Any] = {"style": {"description_width": LABEL_WIDTH}, "layout": {"width": CONTROL_WIDTH}}
     strategies = [(policy.label, policy.key) for policy in study.scenario.strategies]
-    quantiles = [(f"{quantile * 100:g} %", quantile) for quantile in sorted(study.scenario.quantiles)]
+    quantiles = [(f"{quantile * 100:g}%", quantile) for quantile in sorted(study.scenario.quantiles)]
 
     def slider(name: str, label: str, help_text: str, step: float, written: str) -> widgets.Widget:
         low, high = state.span_of(name, getattr(choices, name))
@@ -187,10 +189,12 @@ def banner_html(text: str) -> str:
 
 
 def table_html(frame: pl.DataFrame, caption: str) -> str:
-    """Return a frame of texts as a table with a caption; the first column heads its row."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in frame.columns)
-    body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in rest) + "</tr>"
-        for first, *rest in frame.iter_rows()
-    )
+    """Return a frame of texts as a table with a caption: the first column heads its row, words stand left."""
+    words = {name: ' class="wb-words"' if name in panels.WORDS else "" for name in frame.columns}
+    head = "".join(f'<th scope="col"{place}>{escape(name)}</th>' for name, place in words.items())
+    body = ""
+    for first, *rest in frame.iter_rows():
+        cells = zip(list(words.values())[1:], rest, strict=True)
+        body += f'<tr><th scope="row">{escape(first)}</th>'
+        body += "".join(f"<td{place}>{escape(cell)}</td>" for place, cell in cells) + "</tr>"
     return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -18,6 +18,7 @@ from workbench.domain import Tier
 from workbench.results import SimRun, Study
 from workbench.units import SECONDS_PER_HOUR
 
+WORDS = ("Promise",)  # columns that hold words and no numbers
 WHOLE = 1.0 - 1e-9  # sums of shares miss one by rounding alone
 
 
@@ -80,10 +81,10 @@ def figure(study: Study, found: Answer) -> Any:
         del cases[OWN]
         if found.policy.key == study.scenario.baseline:
             del cases[BASELINE]
-    runs = {found.totals[case]["label"]: run for case, run in cases.items()}
     return whatif.what_if(
-        {name: run.pools for name, run in runs.items()},
-        {name: hourly_p95(run, tier) for name, run in runs.items()},
+        {case: run.pools for case, run in cases.items()},
+        {case: hourly_p95(run, tier) for case, run in cases.items()},
+        labels={case: found.totals[case]["label"] for case in cases},
         source=f"study {study.id}, trace {study.scenario.trace}, {study.hours:g} h from {study.as_of:%Y-%m-%d %H:%M}",
         promise_s=tier.ttft_slo_s,
         tier=tier.label,
@@ -137,13 +138,17 @@ def effort_table(found: Answer) -> pl.DataFrame:
                 "Strategy": rows[key]["label"],
                 "GPU-hours": f"{rows[key]['gpu_hours']:,.0f}",
                 "Cost, USD": f"{rows[key]['cost_usd']:,.0f}",
-                "Saved against the baseline, USD": f"{rows[key]['cost_saved_usd']:+,.0f}" if key in saves else "–",
+                "Saved against the baseline, USD": _signed(rows[key]["cost_saved_usd"]) if key in saves else "–",
                 "Held while starting, GPU-hours": f"{rows[key]['waste_gpu_hours']:,.1f}",
                 "Replicas started": f"{rows[key]['starts']:,.0f}",
             }
             for key in (CHOSEN, OWN, BASELINE)
         ]
     )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+,.0f}".replace("-", "−")
 
 
 def service_table(study: Study, found: Answer) -> pl.DataFrame:
@@ -169,7 +174,7 @@ def _kept_in_words(row: Mapping[str, Any], tier: Tier) -> str:
         return percent(row["slo_attainment_fraction"])
     if not tier.deferrable:
         return "nothing came"
-    return f"none due, oldest waits {row['oldest_wait_s'] / SECONDS_PER_HOUR:.1f} h"
+    return f"none due (oldest {row['oldest_wait_s'] / SECONDS_PER_HOUR:.1f} h)"
 
 
 def seconds(value: float) -> str:

@@ -9,7 +9,7 @@ same notebooks.
 from __future__ import annotations
 
 from workbench.reporting.building import build, monthly_cost
-from workbench.reporting.rendering import Html, paragraphs, source_line, table
+from workbench.reporting.rendering import Html, labels, paragraphs, source_line, table
 from workbench.reporting.serving import start_app, start_lab
 
-__all__ = ["Html", "build", "monthly_cost", "paragraphs", "source_line", "start_app", "start_lab", "table"]
+__all__ = ["Html", "build", "labels", "monthly_cost", "paragraphs", "source_line", "start_app", "start_lab", "table"]

@@ -116,7 +116,7 @@ def _run(path: Path, values: Mapping[str, Any], output: Path) -> Any:
 
     try:
         return papermill.execute_notebook(
-            nbformat.read(path, as_version=4),
+            nbformat.read(path, as_version=4),  # type: ignore[no-untyped-call]
             _literal(output),
             parameters=dict(values),
             kernel_name="python3",

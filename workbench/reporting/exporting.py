@@ -22,7 +22,9 @@ TEMPLATE = "page"
 def page(notebook: Any, *, made_at: datetime, made_from: str) -> str:
     """Return an executed notebook as an HTML page; its first heading becomes the page's title."""
     drawn, charts = _with_charts(notebook)
-    exporter = HTMLExporter(template_name=TEMPLATE, extra_template_basedirs=[str(TEMPLATES)])
+    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
+        template_name=TEMPLATE, extra_template_basedirs=[str(TEMPLATES)]
+    )
     facts = {
         "title": _title(notebook),
         "made_at": f"{made_at:%Y-%m-%d %H:%M} UTC",

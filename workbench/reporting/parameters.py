@@ -30,13 +30,12 @@ TYPES: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One parameter of a template: its type as annotated, whether it may be None, its default, and what it is."""
+    """One parameter of a template: its type as annotated, whether it may be None, and its default."""
 
     name: str
     type: str
     optional: bool
     default: Any
-    help: str
 
     def takes(self, value: Any) -> bool:
         """Whether a value has the type; True and False are no numbers."""
@@ -57,7 +56,7 @@ def declared(template: Path) -> dict[str, Parameter]:
     lines = source.splitlines()
     found = {}
     for statement in ast.parse(source).body:
-        parameter = _parameter(statement, lines)
+        parameter = _parameter(statement)
         if parameter is None:
             raise ReportError(
                 f"template {template}: the cell tagged {TAG} may hold only lines such as "
@@ -95,7 +94,7 @@ def _tagged_cell(template: Path) -> str:
     raise ReportError(f"template {template} has no cell tagged {TAG}; tag the cell that holds its parameters.")
 
 
-def _parameter(statement: ast.stmt, lines: list[str]) -> Parameter | None:
+def _parameter(statement: ast.stmt) -> Parameter | None:
     if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name) or not statement.value:
         return None
     words = {word.strip() for word in ast.unparse(statement.annotation).split("|")}
@@ -106,11 +105,9 @@ def _parameter(statement: ast.stmt, lines: list[str]) -> Parameter | None:
         return None
     if kind.partition("[")[0] not in TYPES or len(words - {"None"}) != 1:
         return None
-    _, _, comment = lines[(statement.end_lineno or statement.lineno) - 1].partition("  #")
     return Parameter(
         name=statement.target.id,
         type=kind.partition("[")[0],
         optional="None" in words,
         default=default,
-        help=comment.strip(),
     )

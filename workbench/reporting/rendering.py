@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from workbench.domain import Region, ServedModel, Tier
 from workbench.results import Study
 
 UNKNOWN = "–"
@@ -46,8 +47,9 @@ def table(
         f'<th class="number">{escape(name)}</th>' if dtype.is_numeric() else f"<th>{escape(name)}</th>"
         for name, dtype in frame.schema.items()
     )
+    opening = {True: '<tr class="strong">', False: "<tr>"}
     rows = "".join(
-        f"<tr{' class=\"strong\"' if strong is not None and row[0] == strong else ''}>"
+        opening[strong is not None and row[0] == strong]
         + "".join(_cell(value, places.get(name)) for name, value in zip(frame.columns, row, strict=True))
         + "</tr>"
         for row in frame.iter_rows()
@@ -70,6 +72,13 @@ def source_line(study: Study) -> str:
     """Return what a chart of a study says about where its numbers come from."""
     trace = study.manifest["trace"]["name"]
     return f"study {study.id}, trace {trace}, {study.hours:g} h from {study.as_of:%Y-%m-%d %H:%M} UTC"
+
+
+def labels(study: Study) -> dict[str, str]:
+    """Return what a reader sees for the keys of a study: strategies, models, regions and tiers."""
+    things: tuple[ServedModel | Region | Tier, ...] = (*study.fleet.models, *study.fleet.regions, *study.fleet.tiers)
+    strategies = dict(study.scorecard.totals.select("strategy", "label").iter_rows())
+    return {thing.key: thing.label for thing in things} | strategies
 
 
 def _decimals(column: pl.Series) -> int:

@@ -74,13 +74,13 @@ def with_studies(notebook: Path, *, studies: Path, folder: Path) -> Path:
     import nbformat
     import papermill
 
-    copy = nbformat.read(notebook, as_version=4)
+    copy = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     if STUDIES in declared(notebook):
         copy = papermill.parameterize.parameterize_notebook(
             copy, {STUDIES: str(studies)}, kernel_name="python3", language="python"
         )
     made = folder / notebook.name
-    nbformat.write(copy, made)
+    nbformat.write(copy, made)  # type: ignore[no-untyped-call]
     return made
 
 
