@@ -164,7 +164,7 @@ def token_quantiles(
             mode="lines+markers",
             line={"color": shades[str(model)], "dash": dashes.get(str(tier), "solid")},
         )
-    fig.update_xaxes(type="log", tickformat=",", dtick=1)
+    fig.update_xaxes(type="log", tickformat=",", dtick="D2")
     fig.update_yaxes(range=[0, 100])
     fig.update_layout(hovermode="closest", legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top"})
     return fig

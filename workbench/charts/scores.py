@@ -126,7 +126,7 @@ def ttft_percentiles(
         )
     if tier.ttft_slo_s is not None:
         theme.mark(fig, f"promise {tier.ttft_slo_s:g} s", x=tier.ttft_slo_s, log=True)
-    fig.update_xaxes(type="log", tickformat="~g", dtick=1)
+    fig.update_xaxes(type="log", tickformat="~g", dtick="D2")
     fig.update_yaxes(autorange="reversed")
     fig.update_layout(hovermode="closest")
     return fig

@@ -164,7 +164,7 @@ def ttft_over_time(
             )
     if promise_s is not None:
         theme.mark(fig, f"promise {promise_s:g} s", y=promise_s, log=True)
-    fig.update_yaxes(type="log", tickformat="~g", dtick=1)
+    fig.update_yaxes(type="log", tickformat="~g", dtick="D2")
     return fig
 
 
@@ -179,7 +179,7 @@ def backlog_over_time(
     """Draw how many requests of the named tiers, those that may wait, are queued or running at each window's end."""
     frame = by_strategy(windows).filter(pl.col("tier").is_in(tiers))
     sums = frame.group_by("strategy", "window_start", maintain_order=True).agg(pl.col("backlog").sum().alias("value"))
-    what = ", ".join(theme.label(tier) for tier in tiers)
+    what = ", ".join(theme.label(tier, labels) for tier in tiers)
     fig = theme.figure(
         title=title or f"Work that waits: {what}", source=source, x=theme.TIME_AXIS, y="requests queued or running"
     )
@@ -207,7 +207,7 @@ def ttft_distribution(
     shares = bins.sort("ttft_high_s").with_columns(
         share=pl.col("requests").cum_sum().over("strategy") / pl.col("requests").sum().over("strategy") * 100
     )
-    what = ", ".join(theme.label(name) for name in (tier, model) if name) or "all tiers that cannot wait"
+    what = ", ".join(theme.label(name, labels) for name in (tier, model) if name) or "all tiers that cannot wait"
     fig = theme.figure(
         title=title or f"Time to first token: {what}",
         source=source,
@@ -227,7 +227,7 @@ def ttft_distribution(
         )
     if promise_s is not None:
         theme.mark(fig, f"promise {promise_s:g} s", x=promise_s, log=True)
-    fig.update_xaxes(type="log", tickformat="~g", dtick=1)
+    fig.update_xaxes(type="log", tickformat="~g", dtick="D2")
     fig.update_yaxes(range=[0, 101])
     return fig
 

@@ -89,13 +89,13 @@ def _write(path: Path, values: Mapping[str, Any], draft: Path, *, now: datetime,
         _replace(draft, failed)
         raise ReportError(f"{error} The notebook, executed so far, lies at {failed / path.name}.") from error.__cause__
     ran = time.perf_counter()
-    html.write_text(
-        exporting.page(executed, made_at=now, made_from=str(values.get("study_id", path.stem))), encoding="utf-8"
-    )
+    study = values.get("study_id")
+    made_from = f"template {path.stem}" + (f" and study {study}" if study else "")
+    html.write_text(exporting.page(executed, made_at=now, made_from=made_from), encoding="utf-8")
     return {
         "template": path.stem,
         "template_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "study": values.get("study_id"),
+        "study": study,
         "parameters": {name: parameter.default for name, parameter in declared(path).items()} | dict(values),
         "made_at": now.isoformat(timespec="seconds"),
         "files": {"notebook": notebook.name, "html": html.name},

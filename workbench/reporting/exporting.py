@@ -23,7 +23,7 @@ def page(notebook: Any, *, made_at: datetime, made_from: str) -> str:
     """Return an executed notebook as an HTML page; its first heading becomes the page's title."""
     drawn, charts = _with_charts(notebook)
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]
-        template_name=TEMPLATE, extra_template_basedirs=[str(TEMPLATES)]
+        template_name=TEMPLATE, extra_template_basedirs=[str(TEMPLATES)], exclude_anchor_links=True
     )
     facts = {
         "title": _title(notebook),

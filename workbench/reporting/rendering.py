@@ -20,7 +20,7 @@ from workbench.results import Study
 UNKNOWN = "–"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Html:
     """A piece of a page; a notebook shows it as the last value of a cell."""
 
@@ -55,17 +55,20 @@ def table(
         for row in frame.iter_rows()
     )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return Html(f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>')
+    return Html(
+        text=f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
 
 
 def paragraphs(sentences: Iterable[str], *, kind: str = "") -> Html:
     """Return sentences as paragraphs; ``kind`` headline sets them apart, list makes them points, subtitle small."""
     texts = [escape(sentence) for sentence in sentences]
     if kind == "list":
-        return Html("<ul>" + "".join(f"<li>{text}</li>" for text in texts) + "</ul>" if texts else "<p>None.</p>")
+        points = "".join(f"<li>{text}</li>" for text in texts)
+        return Html(text=f"<ul>{points}</ul>" if texts else "<p>None.</p>")
     mark = ' class="subtitle"' if kind == "subtitle" else ""
     body = "".join(f"<p{mark}>{text}</p>" for text in texts)
-    return Html(f'<div class="headline">{body}</div>' if kind == "headline" else body)
+    return Html(text=f'<div class="headline">{body}</div>' if kind == "headline" else body)
 
 
 def source_line(study: Study) -> str:

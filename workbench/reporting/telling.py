@@ -19,6 +19,7 @@ from workbench.units import HOURS_PER_DAY, SECONDS_PER_HOUR
 
 BUSIER = 0.05  # a span within 5 % of the mean load is called representative
 MEDIAN = 0.5
+PROVEN = 1e-4  # a gap that shows as 0.00 %
 
 
 def subtitle(study: Study, month: str) -> list[str]:
@@ -43,7 +44,7 @@ def headline(study: Study, month: str) -> list[str]:
         best = max(kept, key=lambda row: float(row["month_cost_saved_usd"]))
         said.append(
             f"{best['label']} serves as well and costs {best['month_cost_saved_usd']:,.0f} USD less "
-            f"({best['cost_saved_fraction']:.1%})."
+            f"({best['cost_saved_fraction']:.1%}); {_beside(study, best['strategy'])}."
         )
     else:
         said.append(f"No other strategy of this study costs less and serves as well as {base['label']}.")
@@ -53,6 +54,10 @@ def headline(study: Study, month: str) -> list[str]:
         f"but serves worse: {_worse(study, row['strategy'])}."
         for row in cheaper
     ]
+    dearer = [row for row in rows if row["month_cost_saved_usd"] < 0]
+    if dearer:
+        more = ", ".join(f"{row['label']} by {-row['month_cost_saved_usd']:,.0f} USD" for row in dearer)
+        said.append(f"Dearer than the baseline: {more}.")
     return [*said, _trust(study, month)]
 
 
@@ -72,18 +77,33 @@ def caveats(study: Study, month: str) -> list[str]:
 
 
 def cost_table(study: Study, month: str) -> pl.DataFrame:
-    """Return the month under each strategy, as a reader sees it."""
-    return monthly.month_projection(study, month).select(
+    """Return the month's cost under each strategy with the service it was had at, as a reader sees it."""
+    strictest = monthly.strictest_tier(study.fleet.tiers)
+    kept = study.scorecard.tiers.filter(pl.col("tier") == strictest.key).select(
+        "strategy", (pl.col("slo_attainment_fraction") * 100).alias("kept")
+    )
+    rows = monthly.month_projection(study, month).join(kept, on="strategy", how="left", maintain_order="left")
+    return rows.select(
         pl.col("label").alias("strategy"),
         pl.col("month_gpu_hours").round(0).alias("GPU-hours"),
         pl.col("month_cost_usd").round(0).alias("cost, USD"),
         pl.col("month_cost_saved_usd").round(0).alias("saved, USD"),
         (pl.col("cost_saved_fraction") * 100).alias("saved, %"),
         pl.col("keeps_service").alias("serves as well"),
+        pl.col("kept").alias(f"{strictest.label}: promises kept, %"),
         pl.col("usd_per_million_tokens").alias("USD per million tokens served"),
-        (pl.col("waste_fraction") * 100).alias("start-up waste, %"),
-        (pl.col("lent_fraction") * 100).alias("lent to spot, %"),
-        pl.col("waiting").round(0).alias("requests left waiting"),
+    )
+
+
+def idle_table(study: Study, month: str) -> pl.DataFrame:
+    """Return what of the month's GPU-hours served nobody, what was lent, and the work left over, by strategy."""
+    return monthly.month_projection(study, month).select(
+        pl.col("label").alias("strategy"),
+        pl.col("month_waste_gpu_hours").round(0).alias("start-up waste, GPU-hours"),
+        (pl.col("waste_fraction") * 100).alias("of those held, %"),
+        pl.col("month_lent_gpu_hours").round(0).alias("lent to the spot pool, GPU-hours"),
+        (pl.col("lent_fraction") * 100).alias("of held and lent, %"),
+        pl.col("waiting").round(0).alias("requests waiting when the span ends"),
     )
 
 
@@ -143,11 +163,10 @@ def plan_in_words(study: Study) -> list[str]:
     """Return how the plan was solved, what it costs, and what it leaves uncovered."""
     plan, hours = study.plan, study.plan.hours
     solve_s = study.manifest["timings_s"]["plan"]
-    gap = "not known" if plan.gap_fraction is None else f"{plan.gap_fraction:.2%}"
     said = [
         f"The plan covers {hours.height:,} hours and costs {plan.cost_usd:,.0f} USD for the replicas it holds. The "
-        f"programme ({plan.programme}, solver {plan.solver}) ended {plan.status}; its objective is at most {gap} above "
-        f"the proven bound. Planning took {solve_s:,.1f} s.",
+        f"programme ({plan.programme}, solver {plan.solver}) ended {plan.status}: {_gap(plan.gap_fraction)}. Planning "
+        f"took {solve_s:,.1f} s.",
         f"It is made for quantile {study.scenario.risk.quantile:g} of the forecast by {study.forecast.method}, which "
         f"read nothing at or after {study.as_of:%Y-%m-%d %H:%M} UTC.",
     ]
@@ -223,6 +242,14 @@ def _replicas(study: Study, model: str) -> str:
     return f"replica of {' or '.join(kinds)}"
 
 
+def _gap(gap_fraction: float | None) -> str:
+    if gap_fraction is None:
+        return "no bound is known, so it may be far from the best"
+    if gap_fraction < PROVEN:
+        return "no plan that serves the same costs less"
+    return f"a better plan could cost at most {gap_fraction:.2%} less"
+
+
 def _worse(study: Study, strategy: str) -> str:
     told = []
     for tier, kept, before in monthly.worse_tiers(study, strategy):
@@ -231,6 +258,17 @@ def _worse(study: Study, strategy: str) -> str:
         else:
             told.append(f"{tier.label} keeps {kept:.1%} of its promises against {before:.1%}")
     return "; ".join(told) or "see what every tier got"
+
+
+def _beside(study: Study, strategy: str) -> str:
+    """Say what the strictest tier gets under a strategy and under the baseline."""
+    tier = monthly.strictest_tier(study.fleet.tiers)
+    rows = study.scorecard.tiers.filter(pl.col("tier") == tier.key).select("strategy", "slo_attainment_fraction")
+    kept = dict(rows.iter_rows())
+    own, base = kept[strategy], kept[study.scorecard.baseline]
+    if own is None or base is None:
+        return f"{tier.label} had no request in the span"
+    return f"{tier.label} keeps {own:.1%} of its promises against {base:.1%}"
 
 
 def _trust(study: Study, month: str) -> str:

@@ -48,6 +48,7 @@ POOL = np.dtype(
                 "square", "cube", "output_square", "cross", "dispersion",
                 "last_action_s", "inside", "arriving", "variance", "prompt", "output",
                 "kv", "slots", "work", "signal", "running", "iteration_s", "saturated", "finished",
+                "holds_to_route", "holds_to_release",
             )
         ),
     ]
@@ -258,97 +259,117 @@ def _send(pools: Pools, inflow: Floats, p: int, h: int, k: int, requests: float,
 
 
 @njit(cache=True)
-def _holds_at(pools: Pools, prompt_grid: Floats, rules: r.Rules, p: int, limit: float) -> float:
-    """Return how many requests the pool holds when its signal stands at the limit."""
+def _holds(pools: Pools, rules: r.Rules, p: int, limit: float, held: float, reserved: float, work: float) -> float:
+    """Return how many requests the pool holds when its signal stands at the limit; ``work`` is seconds a request."""
+    pool = pools[p]
+    each = limit * pool.kv_room / held
+    if not rules.kv_cache_only:
+        each = min(each, limit * min(pool.batch_cap, pool.kv_room / reserved))
+        each = min(each, limit / max(1.0 - limit, 1e-9) * pool.output * pool.base_s / work)
+    return float(pool.ready * each)
+
+
+@njit(cache=True)
+def _note_limits(pools: Pools, prompt_grid: Floats, rules: r.Rules, p: int) -> None:
+    """Note what the pool holds at the thresholds of routing and release, as its lengths and replicas stand now."""
     pool = pools[p]
     held = pool.cross * pool.prompt + 0.5 * pool.output_square * pool.output
     reserved = pool.cross * pool.prompt + pool.output_square * pool.output
     work = _prompt_s(prompt_grid, p, pool.prompt) + pool.output * (pool.per_request_s + pool.per_token_s * held)
-    per_replica = limit * pool.kv_room / held
-    if not rules.kv_cache_only:
-        per_replica = min(per_replica, limit * min(pool.batch_cap, pool.kv_room / reserved))
-        per_replica = min(per_replica, limit / max(1.0 - limit, 1e-9) * pool.output * pool.base_s / max(work, 1e-12))
-    return float(pool.ready * per_replica)
+    pool.holds_to_route = _holds(pools, rules, p, rules.route_below, held, reserved, work)
+    pool.holds_to_release = _holds(pools, rules, p, rules.release_one_below, held, reserved, work)
 
 
 @njit(cache=True)
-def _room(pools: Pools, prompt_grid: Floats, rules: r.Rules, p: int, limit: float) -> float:
-    """Return how many requests the pool may take in this step before its signal passes the limit.
-
-    What the last step completed is taken as what this one will, so that arrivals replace it.
-    """
-    taken = pools[p].inside + pools[p].arriving - pools[p].finished
-    return max(_holds_at(pools, prompt_grid, rules, p, limit) - taken, 0.0)
+def _taken(pools: Pools, p: int) -> float:
+    """Return what is in the pool after this step so far, if it completes as many as in the last."""
+    return float(pools[p].inside + pools[p].arriving - pools[p].finished)
 
 
 @njit(cache=True)
-def _route(x: Inputs, s: State, rules: r.Rules, h: int, m: int, k: int, kind: int, requests: float, w: int) -> None:
+def _route(
+    pools: Pools,
+    inflow: Floats,
+    preference: Ints,
+    pools_in: Ints,
+    rules: r.Rules,
+    h: int,
+    m: int,
+    k: int,
+    kind: int,
+    requests: float,
+    prompt: float,
+    output: float,
+) -> None:
     """Route a step's requests as the rule does one by one: pool after pool to the threshold, the rest to the idlest.
 
     A pool just under the threshold takes one more request on each replica, which lifts its signal over it; so a pool
     whose overflow goes elsewhere still asks for another replica.
     """
-    pools, left = s.pools, requests
-    prompt, output = x.prompt_mean[w, h, m, k], x.output_mean[w, h, m, k]
-    idlest, fullness = -1, math.inf
-    for i in range(x.preference.shape[1]):
-        for j in range(x.pools_in.shape[3]):
-            p = x.pools_in[m, kind, x.preference[h, i], j]
+    idlest, fullness, left = -1, math.inf, requests
+    for i in range(preference.shape[1]):
+        for j in range(pools_in.shape[3]):
+            p = pools_in[m, kind, preference[h, i], j]
             if p < 0:
                 break
-            if pools[p].ready > 0:
-                going = min(left, _room(pools, x.prompt_grid, rules, p, rules.route_below) + pools[p].ready)
-                if going > 0.0 and pools[p].signal < rules.route_below:
-                    _send(pools, s.inflow, p, h, k, going, prompt, output)
-                    left -= going
-                full = _holds_at(pools, x.prompt_grid, rules, p, rules.route_below)
-                ratio = (pools[p].inside + pools[p].arriving) / max(full, 1e-9)
-                if ratio < fullness:
-                    idlest, fullness = p, ratio
-            elif idlest < 0:
-                idlest = p
-        if left <= 0.0:
-            return
-    _send(pools, s.inflow, idlest, h, k, left, prompt, output)
+            pool = pools[p]
+            if pool.ready <= 0:
+                idlest = p if idlest < 0 else idlest
+                continue
+            if pool.signal < rules.route_below:
+                going = min(left, max(pool.holds_to_route - _taken(pools, p), 0.0) + pool.ready)
+                _send(pools, inflow, p, h, k, going, prompt, output)
+                left -= going
+                if left <= 0.0:
+                    return
+            ratio = (pool.inside + pool.arriving) / max(pool.holds_to_route, 1e-9)
+            if ratio < fullness:
+                idlest, fullness = p, ratio
+    _send(pools, inflow, idlest, h, k, left, prompt, output)
 
 
 @njit(cache=True)
-def _release(x: Inputs, s: State, rules: r.Rules, step: int, h: int, m: int, k: int) -> None:
-    """Let queued deferrable requests go: those grown old as if interactive, others on signals of spare capacity.
+def _release(
+    pools: Pools,
+    inflow: Floats,
+    pools_in: Ints,
+    rules: r.Rules,
+    h: int,
+    m: int,
+    k: int,
+    queued: float,
+    prompt: float,
+    output: float,
+) -> float:
+    """Let queued deferrable requests go on signals of spare capacity and return how many.
 
     A pool signals at each completion, and each ready replica once per step, so that an idle pool is fed too.
     """
-    pools, arrived, released, w = s.pools, s.arrived, s.released, step // x.demand_steps
-    queued = arrived[step + 1, h, m, k] - released[h, m, k]
-    if queued <= 0.0:
-        return
-    prompt, output = x.prompt_mean[w, h, m, k], x.output_mean[w, h, m, k]
-    old = step - int(rules.ages_after_s / x.step_s)
-    aged = min(max(arrived[old, h, m, k] - released[h, m, k], 0.0), queued) if old >= 0 else 0.0
-    if aged > 0.0:
-        _route(x, s, rules, h, m, k, 0, aged, w)
-    going = aged
-    for i in range(x.pools_in.shape[3]):
-        p = x.pools_in[m, 1, h, i]
+    going = 0.0
+    for i in range(pools_in.shape[3]):
+        p = pools_in[m, 1, h, i]
         if p < 0 or queued <= going:
             break
-        signals = pools[p].finished + pools[p].ready
-        allowed = r.released_per_signal(rules, pools[p].signal) * signals
-        batch = min(queued - going, allowed, _room(pools, x.prompt_grid, rules, p, rules.release_one_below))
+        allowed = r.released_per_signal(rules, pools[p].signal) * (pools[p].finished + pools[p].ready)
+        batch = min(queued - going, allowed, max(pools[p].holds_to_release - _taken(pools, p), 0.0))
         if batch > 0.0:
-            _send(pools, s.inflow, p, h, k, batch, prompt, output)
+            _send(pools, inflow, p, h, k, batch, prompt, output)
             going += batch
-    released[h, m, k] += going
+    return going
 
 
 @njit(cache=True)
 def _arrive(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
-    """Bring in one step's arrivals: interactive ones are routed, deferrable ones queued and released."""
-    rps, arrived, released, series = x.rps, s.arrived, s.released, rec.series
-    w, window = step // x.demand_steps, step // x.window_steps
-    for p in range(s.pools.size):
-        s.pools[p].arriving = 0.0
-    s.inflow[:] = 0.0
+    """Bring in one step's arrivals: interactive ones are routed; deferrable ones queued, and released when it is time.
+
+    What has grown old in the queue goes as if it were interactive.
+    """
+    pools, inflow, arrived, released, series = s.pools, s.inflow, s.arrived, s.released, rec.series
+    rps, prompts, outputs, preference, pools_in = x.rps, x.prompt_mean, x.output_mean, x.preference, x.pools_in
+    w, window, old = step // x.demand_steps, step // x.window_steps, step - int(rules.ages_after_s / x.step_s)
+    for p in range(pools.size):
+        pools[p].arriving = 0.0
+    inflow[:] = 0.0
     origins, models, tiers = released.shape
     for h in range(origins):
         for m in range(models):
@@ -356,11 +377,19 @@ def _arrive(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None
                 requests = rps[w, h, m, k] * x.step_s
                 arrived[step + 1, h, m, k] = arrived[step, h, m, k] + requests
                 series[window, h, m, k, ARRIVED] += requests
-                if x.deferrable[k] and not x.siloed:
-                    _release(x, s, rules, step, h, m, k)
-                elif requests > 0.0:
-                    _route(x, s, rules, h, m, k, x.deferrable[k], requests, w)
-                    released[h, m, k] += requests
+                prompt, output = prompts[w, h, m, k], outputs[w, h, m, k]
+                queued = arrived[step + 1, h, m, k] - released[h, m, k]
+                waits = x.deferrable[k] and not x.siloed
+                due = requests
+                if waits:
+                    aged = arrived[old, h, m, k] - released[h, m, k] if old >= 0 else 0.0
+                    due = min(max(aged, 0.0), queued)
+                if due > 0.0:
+                    kind = 0 if waits else x.deferrable[k]
+                    _route(pools, inflow, preference, pools_in, rules, h, m, k, kind, due, prompt, output)
+                if waits and queued > due:
+                    due += _release(pools, inflow, pools_in, rules, h, m, k, queued - due, prompt, output)
+                released[h, m, k] += due
 
 
 @njit(cache=True)
@@ -405,6 +434,8 @@ def _advance(pools: Pools, prompt_grid: Floats, rules: r.Rules, step_s: float, p
     pool.iteration_s = base + slope * each
     greatest = slots / (slots + output * base / work)
     pool.saturated = 1.0 if pool.work > 0.95 * greatest or above > 0.05 else 0.0
+    pool.holds_to_route = _holds(pools, rules, p, rules.route_below, held, reserved, work)
+    pool.holds_to_release = _holds(pools, rules, p, rules.release_one_below, held, reserved, work)
     return float(served)
 
 
@@ -560,6 +591,8 @@ def _close_window(x: Inputs, s: State, rec: Record, step: int) -> None:
 def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, last_step: int) -> None:
     """Run steps [first_step, last_step) in place: readiness, plan, arrivals, service, latency, scaling."""
     steps_per_hour = int(3600.0 / x.step_s)
+    for p in range(s.pools.size):
+        _note_limits(s.pools, x.prompt_grid, rules, p)
     for step in range(first_step, last_step):
         _become_ready(s.pools, s.starting, s.ready_at, s.drained_at, step)
         if step % steps_per_hour == 0 and rules.follow_plan != r.NO_PLAN:
