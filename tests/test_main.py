@@ -82,7 +82,7 @@ def test_study_run_from_options_alone(
         (["traces", "check", "nothing"], "nothing"),
         (["study", "run"], "nothing to run"),
         (["study", "run", "none.toml"], "does not exist"),
-        (["study", "run", "--trace", "smal"], "did you mean 'small'"),
+        (["study", "run", "--trace", "smallish"], "did you mean 'small'"),
         (["study", "run", "--trace", "small", "--set", "demand.scal=2"], "did you mean 'scale'"),
         (["study", "run", "--trace", "small", "--set", "scale"], "takes KEY=VALUE"),
         (["study", "run", "--trace", "small", "--set", "forecast.method=profet"], "did you mean 'prophet'"),

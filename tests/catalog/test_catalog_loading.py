@@ -1,4 +1,4 @@
-"""The packaged catalog holds together; a folder of one's own adds to it and overrides it; all faults come at once."""
+"""workbench.catalog.loading: the packaged catalog holds together; a folder of one's own adds to it; faults come at once."""
 
 from __future__ import annotations
 

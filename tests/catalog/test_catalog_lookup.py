@@ -1,4 +1,4 @@
-"""Look-ups that name the nearest key, and the rule that picks a price."""
+"""workbench.catalog.lookup: look-ups that name the nearest key, and the rule that picks a price."""
 
 from __future__ import annotations
 

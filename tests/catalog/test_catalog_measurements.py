@@ -1,4 +1,4 @@
-"""Units: the same file is right in one unit and refused in the other, as the published mixture shows."""
+"""workbench.catalog.measurements: the same file is right in one unit and refused in the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fitted profile written as a row is read back as the same profile."""
+"""workbench.catalog.writing: a fitted profile written as a row is read back as the same profile."""
 
 from __future__ import annotations
 

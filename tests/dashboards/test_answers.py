@@ -10,6 +10,7 @@ Invariants, each with a test:
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -145,8 +146,6 @@ def test_the_own_choices_are_scored_as_the_study_was(study: Study) -> None:
 
 
 def test_a_baseline_that_follows_a_plan_follows_it_on_the_chosen_demand(study: Study) -> None:
-    import dataclasses
-
     planned = dataclasses.replace(study, scenario=dataclasses.replace(study.scenario, baseline="lt_i"))
     found = answers.answer(planned, chosen(planned, "reactive"))
     assert_frame_equal(found.baseline.pools, study.runs["lt_i"].pools, check_exact=True)
@@ -160,7 +159,7 @@ def test_a_plan_is_made_once_for_the_choices_that_enter_it(study: Study) -> None
 
 
 def test_thresholds_that_contradict_each_other_are_refused(study: Study) -> None:
-    with pytest.raises(ScenarioError, match="scale_in_below_fraction 0.3 must lie below"):
+    with pytest.raises(ScenarioError, match=r"scale_in_below_fraction 0\.3 must lie below"):
         answers.simulate(study, chosen(study, scale_out_above_fraction=0.2))
 
 

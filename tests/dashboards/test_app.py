@@ -48,7 +48,7 @@ def test_every_control_says_what_it_sets(page: Page) -> None:
     [
         ("demand_factor", 1.25),
         ("quantile", 0.95),
-        ("planning_signal_fraction", 0.6),
+        ("planning_signal_fraction", 0.4),
         ("scale_out_above_fraction", 0.6),
         ("reclaim_minutes", 8.0),
         ("strategy", "reactive"),

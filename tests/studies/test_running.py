@@ -1,4 +1,4 @@
-"""workbench.studies: a whole study on a small trace; saved, opened, compared, and equal when run again."""
+"""workbench.studies.running and workbench.studies.saving: a whole study, saved, opened, compared, run again."""
 
 from __future__ import annotations
 

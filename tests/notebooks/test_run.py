@@ -1,0 +1,65 @@
+"""Every notebook runs from top to bottom: on a study of single requests, and on one of a series of sums."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import pytest
+
+from tests.notebooks.small_study import REQUESTS_TRACE, SERIES_TRACE, STORE, STUDIES
+from tests.notebooks.test_shape import NOTEBOOKS, TOUR
+from workbench.results import Study
+
+pytestmark = [
+    pytest.mark.slow,
+    # jupyter_client and zmq warn about their own event loops and platform folders, which no notebook can mend
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::RuntimeWarning:zmq"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+def executed(name: str, study: Study, data: Path, folder: Path) -> Any:
+    """One notebook after it ran on a study; a failing cell raises."""
+    values = {"studies_dir": str(data / STUDIES), "study_id": study.id}
+    if name.startswith("01_"):
+        values = {"store_path": str(data / STORE), "trace": study.scenario.trace}
+    made = folder / name
+    papermill.execute_notebook(
+        NOTEBOOKS[name], made, parameters=values, progress_bar=False, cwd=NOTEBOOKS[name].parent, start_timeout=120
+    )
+    return nbformat.read(made, as_version=4)
+
+
+@pytest.mark.parametrize("trace", [REQUESTS_TRACE, SERIES_TRACE])
+@pytest.mark.parametrize("name", TOUR)
+def test_the_notebook_runs(
+    name: str, trace: str, small_studies: dict[str, Study], small_data: Path, own_folder: Path
+) -> None:
+    notebook = executed(name, small_studies[trace], small_data, own_folder)
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    noise = [output.text for output in outputs if output.output_type == "stream" and output.name == "stderr"]
+    assert noise == [], "a notebook is not read with warnings in it"
+    figures = [output for output in outputs if "application/vnd.plotly.v1+json" in output.get("data", {})]
+    if name == "06_dashboard.ipynb":
+        assert "application/vnd.jupyter.widget-view+json" in outputs[-1].data
+    else:
+        assert len(figures) >= 5
+        assert len(outputs[-1].text.split()) > 20, "the last cell answers in words"
+
+
+def test_a_series_says_why_it_has_no_quantiles(
+    small_studies: dict[str, Study], small_data: Path, own_folder: Path
+) -> None:
+    notebook = executed("01_traces.ipynb", small_studies[SERIES_TRACE], small_data, own_folder)
+    said = [
+        output.data["text/plain"]
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "token_quantiles" in cell.source
+        for output in cell.outputs
+    ]
+    assert said == ["'only means are known'"] * 2
