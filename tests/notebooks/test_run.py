@@ -13,13 +13,7 @@ from tests.notebooks.small_study import REQUESTS_TRACE, SERIES_TRACE, STORE, STU
 from tests.notebooks.test_shape import NOTEBOOKS, TOUR
 from workbench.results import Study
 
-pytestmark = [
-    pytest.mark.slow,
-    # jupyter_client and zmq warn about their own event loops and platform folders, which no notebook can mend
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::RuntimeWarning:zmq"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
+pytestmark = pytest.mark.slow
 
 
 def executed(name: str, study: Study, data: Path, folder: Path) -> Any:

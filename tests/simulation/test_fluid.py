@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from tests.simulation.simulation_cases import BATCH, FAST, MIX, NORMAL, START, a
 from workbench import performance, simulation
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan, SimRun
+from workbench.simulation import fluid, rules
 
 STILL = Policy(key="still", label="fixed fleet", scale_out_above_fraction=1.0, scale_in_below_fraction=0.0)
 REACTIVE = Policy(key="reactive", label="Reactive")
@@ -236,6 +238,45 @@ def test_an_overloaded_region_sends_its_requests_to_the_next() -> None:
     moved = east.get_column("served_elsewhere").sum() / east.get_column("arrived").sum()
     assert 0.2 < moved < 0.6
     assert not east.get_column("is_saturated").tail(6).any()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    inside=st.lists(st.floats(0, 60), min_size=3, max_size=3),
+    ready=st.lists(st.integers(1, 9), min_size=3, max_size=3),
+    requests=st.integers(1, 120),
+)
+def test_routing_a_step_at_once_is_routing_its_requests_one_by_one(
+    inside: list[float], ready: list[int], requests: int
+) -> None:
+    """Three regions with one pool each; a signal in proportion to what is inside; equal but for a request a replica."""
+    policy = rules.rules_of(REACTIVE)
+    table = np.array([[[[0, -1], [1, -1], [2, -1]]]])
+    order = np.array([[0, 1, 2]])
+
+    def pools() -> fluid.Pools:
+        records = np.zeros(3, dtype=fluid.POOL).view(np.recarray)
+        for i, record in enumerate(records):
+            record.ready, record.inside, record.holds_to_route = ready[i], inside[i], 7.0 * ready[i]
+            record.signal = 0.7 * record.inside / record.holds_to_route
+        return records
+
+    at_once, one_by_one = pools(), pools()
+    inflow = np.zeros((3, 1, 1))
+    fluid._route(at_once, inflow, order, table, policy, 0, 0, 0, 0, float(requests), 100.0, 10.0)
+    counts = np.zeros(3)
+    for _ in range(requests):
+        chosen = rules.choose_pool(policy, order, 0, table, 0, 0, one_by_one)
+        counts[chosen] += 1
+        pool = one_by_one[chosen]
+        pool.signal = 0.7 * (pool.inside + counts[chosen]) / pool.holds_to_route
+    assert inflow.sum() == pytest.approx(requests)
+    under = [0.7 * x / (7.0 * n) < 0.7 for x, n in zip(inside, ready, strict=True)]
+    room = sum(max(7.0 * n - x, 0.0) for x, n, ok in zip(inside, ready, under, strict=True) if ok)
+    if requests < room:  # nobody is turned away everywhere: the same but for one request on each replica
+        assert inflow[:, 0, 0] == pytest.approx(counts, abs=sum(ready) + 1)
+    else:  # what no region takes goes to the idlest: at least as much as one by one finds no room for
+        assert inflow[:, 0, 0].max() >= (requests - room - sum(ready)) / 3
 
 
 def test_more_replicas_never_lengthen_the_wait_at_fixed_routing() -> None:

@@ -87,7 +87,7 @@ def _write(path: Path, values: Mapping[str, Any], draft: Path, *, now: datetime,
         executed = _run(path, values, notebook)
     except ReportError as error:
         _replace(draft, failed)
-        raise ReportError(f"{error} The notebook, executed so far, lies at {failed / path.name}.") from error.__cause__
+        raise ReportError(f"{error}. The notebook, executed so far, lies at {failed / path.name}.") from error.__cause__
     ran = time.perf_counter()
     study = values.get("study_id")
     made_from = f"template {path.stem}" + (f" and study {study}" if study else "")
@@ -128,7 +128,7 @@ def _run(path: Path, values: Mapping[str, Any], output: Path) -> Any:
         )
     except PapermillExecutionError as error:
         raise ReportError(
-            f"template {path.stem} failed in cell {error.cell_index + 1} ({_first_line(error.source)!r}): "
+            f"template {path.stem} failed in cell [{error.exec_count}] ({_first_line(error.source)!r}) with "
             f"{error.ename}: {error.evalue}"
         ) from error
     except (CellTimeoutError, DeadKernelError, RuntimeError) as error:

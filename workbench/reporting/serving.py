@@ -18,6 +18,7 @@ from workbench.reporting.parameters import declared
 from workbench.reporting.places import DASHBOARD, notebooks_folder
 
 LAB_SETTINGS = Path(__file__).parent / "lab_settings"
+APP_PAGE, APP_TEMPLATE = Path(__file__).parent / "app_page", "workbench"  # a folder of Jupyter data, a template in it
 STUDIES = "studies_dir"
 IDLE_KERNEL_S = 600
 
@@ -63,10 +64,17 @@ def app_command(notebook: Path, *, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "voila", str(notebook)),
         f"--Voila.port={port}",
+        f"--template={APP_TEMPLATE}",
         "--no-browser",
         f"--MappingKernelManager.cull_idle_timeout={IDLE_KERNEL_S}",
         "--MappingKernelManager.cull_interval=60",
     ]
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment with the folder of the page's template among those Jupyter looks in."""
+    places = (str(APP_PAGE), os.environ.get("JUPYTER_PATH", ""))
+    return dict(os.environ) | {"JUPYTER_PATH": os.pathsep.join(place for place in places if place)}
 
 
 def with_studies(notebook: Path, *, studies: Path, folder: Path) -> Path:
@@ -90,7 +98,7 @@ def _is_root() -> bool:
 
 def _serve(command: Sequence[str], *, cwd: Path) -> int:
     """Run a server in the foreground; Ctrl-C is the server's to answer, as Jupyter asks before it stops."""
-    with subprocess.Popen(command, cwd=cwd) as server:
+    with subprocess.Popen(command, cwd=cwd, env=environment()) as server:
         while True:
             try:
                 return server.wait()

@@ -51,10 +51,9 @@ def idle_table(study: Study, month: str) -> pl.DataFrame:
 
 def split_table(study: Study, month: str, by: str) -> pl.DataFrame:
     """Return the month's cost in USD by model or region (rows) and strategy (columns), with a row of totals."""
-    labels = dict(study.scorecard.totals.select("strategy", "label").iter_rows())
-    costs = monthly.month_cost_by(study, month, by).with_columns(pl.col("strategy").replace(labels))
-    wide = costs.pivot(on="strategy", index=by, values="month_cost_usd").sort(by)
     names = labels(study)
+    costs = monthly.month_cost_by(study, month, by).with_columns(pl.col("strategy").replace(names))
+    wide = costs.pivot(on="strategy", index=by, values="month_cost_usd").sort(by)
     total = wide.select(pl.lit("all").alias(by), pl.exclude(by).sum())
     return pl.concat([wide.with_columns(pl.col(by).replace(names)), total]).select(
         by, (pl.exclude(by).round(0).name.suffix(", USD"))

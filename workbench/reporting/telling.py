@@ -97,8 +97,8 @@ def _gap(gap_fraction: float | None) -> str:
     if gap_fraction is None:
         return "no bound is known, so it may be far from the best"
     if gap_fraction < PROVEN:
-        return "no plan that serves the same costs less"
-    return f"a better plan could cost at most {gap_fraction:.2%} less"
+        return "hour by hour, no plan that serves the same costs less"
+    return f"hour by hour, a better plan could cost at most {gap_fraction:.2%} less"
 
 
 def _worse(study: Study, strategy: str) -> str:

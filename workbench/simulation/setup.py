@@ -313,7 +313,7 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span) -> fluid.State:
 def _pool_records(fleet: Fleet, pools: Sequence[Pool], regions: list[str], gpus: list[str]) -> fluid.Pools:
     """Return one record per pool: where it stands, how fast a replica is, its model's length moments, its start."""
     models = [model.key for model in fleet.models]
-    records = np.zeros(len(pools), dtype=fluid.POOL)
+    records = np.zeros(len(pools), dtype=fluid.POOL).view(np.recarray)
     for record, pool in zip(records, pools, strict=True):
         replica, mix = fleet.replica(pool.model, pool.gpu), fleet.mixes[pool.model]
         values = {
