@@ -19,7 +19,7 @@ from workbench.domain import Fleet, Scenario
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QualityReport:
-    """What an ingest found: ``facts`` one row per finding, ``rejected`` one row per refused row with its reason."""
+    """What an ingest found: ``findings`` has one row per finding; refused rows stay in the store with their reason."""
 
     trace: str
     source: str

@@ -68,8 +68,9 @@ class Table:
         try:
             typed = frame.select(pl.col(name).cast(column.dtype) for name, column in self.columns.items())
         except pl.exceptions.PolarsError as error:
+            reason = str(error).splitlines()[0]
             raise TableError(
-                f"{self.name}: a column cannot be cast to its type ({error}); expected {dict(self.schema)}, "
+                f"{self.name}: a column cannot be cast to its type ({reason}); expected {dict(self.schema)}, "
                 f"found {dict(frame.schema)}."
             ) from error
         findings = self._findings(typed)

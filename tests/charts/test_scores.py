@@ -66,7 +66,7 @@ def test_the_promise_stands_under_each_tier() -> None:
     assert list(reactive.x) == ["Fast<br>first token within 1 s", "Later<br>done within 24 h<br><i>none due yet</i>"]
     assert (list(reactive.y), list(paced.y)) == ([99.0, None], [75.0, None])
     assert figure.layout.shapes[0].y0 == 95.0
-    assert list(scores.attainment(TIERS, source=SOURCE).data[0].x)[0] == "interactive fast"
+    assert scores.attainment(TIERS, source=SOURCE).data[0].x[0] == "interactive fast"
 
 
 def test_percentiles_of_a_tier_with_its_promise() -> None:

@@ -1,4 +1,8 @@
-"""workbench.simulation.fluid: closed forms at constant load, conservation, scaling with delays, deferrable work."""
+"""The fluid simulator: closed forms at constant load, conservation, scaling with delays, deferrable work.
+
+Covers workbench.simulation.fluid, workbench.simulation.service, workbench.simulation.scaling,
+workbench.simulation.traffic, workbench.simulation.recording and workbench.simulation.state through what they do.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from tests.simulation.simulation_cases import BATCH, FAST, MIX, NORMAL, START, a
 from workbench import performance, simulation
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan, SimRun
-from workbench.simulation import fluid, rules
+from workbench.simulation import rules, state, traffic
 
 STILL = Policy(key="still", label="fixed fleet", scale_out_above_fraction=1.0, scale_in_below_fraction=0.0)
 REACTIVE = Policy(key="reactive", label="Reactive")
@@ -254,8 +258,8 @@ def test_routing_a_step_at_once_is_routing_its_requests_one_by_one(
     table = np.array([[[[0, -1], [1, -1], [2, -1]]]])
     order = np.array([[0, 1, 2]])
 
-    def pools() -> fluid.Pools:
-        records = np.zeros(3, dtype=fluid.POOL).view(np.recarray)
+    def pools() -> state.Pools:
+        records = np.zeros(3, dtype=state.POOL).view(np.recarray)
         for i, record in enumerate(records):
             record.ready, record.inside, record.holds_to_route = ready[i], inside[i], 7.0 * ready[i]
             record.signal = 0.7 * record.inside / record.holds_to_route
@@ -263,7 +267,7 @@ def test_routing_a_step_at_once_is_routing_its_requests_one_by_one(
 
     at_once, one_by_one = pools(), pools()
     inflow = np.zeros((3, 1, 1))
-    fluid._route(at_once, inflow, order, table, policy, 0, 0, 0, 0, float(requests), 100.0, 10.0)
+    traffic.route(at_once, inflow, order, table, policy, 0, 0, 0, 0, float(requests), 100.0, 10.0)
     counts = np.zeros(3)
     for _ in range(requests):
         chosen = rules.choose_pool(policy, order, 0, table, 0, 0, one_by_one)

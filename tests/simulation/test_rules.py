@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from workbench.domain import Policy
 from workbench.simulation import rules as r
-from workbench.simulation.fluid import POOL
+from workbench.simulation.state import POOL
 
 
 def rules(**changes: object) -> r.Rules:

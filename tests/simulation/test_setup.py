@@ -1,4 +1,4 @@
-"""workbench.simulation.setup: what is refused, how silos, gaps and surprises are laid out."""
+"""workbench.simulation.setup and workbench.simulation.loads: what is refused, how silos, gaps and surprises are laid out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.simulation.test_fluid import REACTIVE, plan_of
 from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import SimulationError
+from workbench.simulation import loads, setup
 from workbench.simulation import rules as r
-from workbench.simulation import setup
 
 SILOED = Policy(key="siloed", label="Siloed", siloed=True)
 
@@ -76,7 +76,7 @@ def test_a_gap_of_the_source_is_run_at_the_last_known_rate() -> None:
 
 
 def test_surprise_is_observed_over_expected_and_one_where_nothing_is_known() -> None:
-    span = setup.Span(start=START, steps=720, step_s=10.0, window_s=300.0, demand_window_s=60.0)
+    span = loads.Span(start=START, steps=720, step_s=10.0, window_s=300.0, demand_window_s=60.0)
     expected = pl.DataFrame(
         {
             "window_start": [START + timedelta(hours=1)],

@@ -24,8 +24,8 @@ LOOKS: Mapping[str, Mapping[str, object]] = {
     "study": {"color": theme.BLACK, "width": 1.5, "dash": "dot"},
     "baseline": {"color": theme.BLUE, "width": 1.2},
 }
-UPPER, LOWER = (0.56, 1.0), (0.0, 0.42)
-HEIGHT_PX = 560
+UPPER, LOWER = (0.55, 1.0), (0.0, 0.43)
+HEIGHT_PX = 520
 
 
 def what_if(

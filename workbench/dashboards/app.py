@@ -21,10 +21,10 @@ from workbench.dashboards.state import Choices
 from workbench.errors import WorkbenchError
 from workbench.results import Study
 
-CONTROL_WIDTH, LABEL_WIDTH = "430px", "215px"
+CONTROL_WIDTH, LABEL_WIDTH, PAGE_WIDTH = "420px", "200px", "1320px"
 STYLE = """<style>
 .wb-whatif .wb-summary p { font-size: 1.15em; line-height: 1.5; margin: 0.2em 0 0.6em; max-width: 70em }
-.wb-whatif .wb-note p { line-height: 1.45; margin: 0.4em 0; opacity: 0.75 }
+.wb-whatif .wb-note p { line-height: 1.45; margin: 0.4em 0; opacity: 0.75; max-width: 80em }
 .wb-whatif .wb-banner { border-left: 4px solid #c0392b; background: #fdecea; color: #611a15; padding: 0.6em 0.9em }
 .wb-whatif table { border-collapse: collapse; margin: 0.4em 0 1em; font-variant-numeric: tabular-nums }
 .wb-whatif caption { text-align: left; font-weight: 600; padding: 0.4em 0 }
@@ -97,11 +97,11 @@ class Page:
 
     def _laid_out(self) -> widgets.Widget:
         note = widgets.HTML(f"<p>{escape(panels.note(self.study))}</p>").add_class("wb-note")
-        note.layout.width = CONTROL_WIDTH
-        left = widgets.VBox([*self.controls.values(), self.reset, note], layout={"flex": "0 0 auto", "width": "450px"})
-        right = widgets.VBox([self.figure], layout={"flex": "1 1 480px", "min_width": "320px"})
-        middle = widgets.HBox([left, right], layout={"flex_flow": "row wrap"})
-        view = widgets.VBox([widgets.HTML(STYLE), self.banner, self.summary, middle, self.tables])
+        controls = widgets.HBox([*self.controls.values(), self.reset], layout={"flex_flow": "row wrap"})
+        view = widgets.VBox(
+            [widgets.HTML(STYLE), self.banner, self.summary, controls, self.figure, self.tables, note],
+            layout={"max_width": PAGE_WIDTH},
+        )
         return view.add_class("wb-whatif")
 
 

@@ -148,7 +148,7 @@ def effort_table(found: Answer) -> pl.DataFrame:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+,.0f}".replace("-", "−")
+    return f"{value:+,.0f}".replace("-", "−") if abs(value) >= 0.5 else "0"
 
 
 def service_table(study: Study, found: Answer) -> pl.DataFrame:

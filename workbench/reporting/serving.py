@@ -30,8 +30,7 @@ def start_lab(*, data_dir: Path, notebooks_dir: Path | None = None) -> int:
     cell is said on standard error. Raises ReportError where the folder of notebooks is not there.
     """
     notebooks = notebooks_folder(notebooks_dir)
-    if data_dir.resolve() != notebooks.parent / "data":
-        sys.stderr.write(f'In the notebooks set {STUDIES} = "{data_dir.resolve() / "studies"}".\n')
+    sys.stderr.write(hint(data_dir, notebooks))
     return _serve(lab_command(notebooks), cwd=notebooks)
 
 
@@ -46,6 +45,13 @@ def start_app(*, data_dir: Path, port: int, notebooks_dir: Path | None = None) -
     with tempfile.TemporaryDirectory(prefix="workbench-app-") as scratch:
         page = with_studies(notebook, studies=data_dir.resolve() / "studies", folder=Path(scratch))
         return _serve(app_command(page, port=port), cwd=notebook.parent)
+
+
+def hint(data_dir: Path, notebooks: Path) -> str:
+    """Return what to write into the notebooks where the studies are not those beside them; else nothing."""
+    if data_dir.resolve() == notebooks.parent / "data":
+        return ""
+    return f'In the notebooks set {STUDIES} = "{data_dir.resolve() / "studies"}".\n'
 
 
 def lab_command(notebooks: Path) -> list[str]:
@@ -82,7 +88,9 @@ def with_studies(notebook: Path, *, studies: Path, folder: Path) -> Path:
     import nbformat
     import papermill
 
-    copy = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    copy = papermill.iorw.load_notebook_node(
+        str(notebook)
+    )  # unlike nbformat it gives every cell the tags asked for below
     if STUDIES in declared(notebook):
         copy = papermill.parameterize.parameterize_notebook(
             copy, {STUDIES: str(studies)}, kernel_name="python3", language="python"

@@ -40,13 +40,13 @@ def run(
     the forecast that the override compares with. ``progress`` is called with the share done. Returns windows of
     ``window_s``. Raises SimulationError on input that describes no possible system.
     """
-    from workbench.simulation import fluid, readout, rules, setup
+    from workbench.simulation import fluid, loads, readout, rules, setup
 
     length_s = demand_window_s or window_s_of(demand)
     _refuse_bad_grid(length_s, window_s, step_s, hours)
     if policy.needs_plan and plan is None:
         raise SimulationError(f"strategy {policy.key} follows a plan and got none; hand it one from planning.solve().")
-    span = setup.Span(
+    span = loads.Span(
         start=start,
         steps=math.ceil(hours * SECONDS_PER_HOUR / step_s - 1e-9),
         step_s=step_s,

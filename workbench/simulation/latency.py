@@ -12,8 +12,9 @@ import math
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from workbench.simulation.compiling import kernel
 
 HERDING = 2.85  # the one fitted constant of the formula: how far shortest-queue routing evens out n replicas
 BIN_LOW_S = 1e-3
@@ -48,13 +49,13 @@ POINTS: NDArray[np.float64] = np.array(
 )
 
 
-@njit(cache=True)
+@kernel
 def normal_cdf(z: float) -> float:
     """Return the standard normal distribution function."""
     return 0.5 * math.erfc(-z / math.sqrt(2.0))
 
 
-@njit(cache=True)
+@kernel
 def mean_below(mean: float, variance: float, limit: float) -> tuple[float, float]:
     """Return E[min(X, limit)] and P(X > limit) of a normal X, the mean kept inside [0, mean]."""
     if variance <= 1e-12:
@@ -67,7 +68,7 @@ def mean_below(mean: float, variance: float, limit: float) -> tuple[float, float
     return min(max(mean - excess, 0.0), mean), above
 
 
-@njit(cache=True)
+@kernel
 def ttft_moments(
     replicas: float,
     admitted_rps: float,
@@ -106,7 +107,7 @@ def ttft_moments(
     return mean, spread + slow * slow * variance
 
 
-@njit(cache=True)
+@kernel
 def lognormal_of(mean: float, variance: float, shift: float) -> tuple[float, float]:
     """Return location and scale of the lognormal above ``shift`` with that mean and variance."""
     above = max(mean - shift, 1e-6)
@@ -114,7 +115,7 @@ def lognormal_of(mean: float, variance: float, shift: float) -> tuple[float, flo
     return math.log(above) - 0.5 * scale_square, math.sqrt(scale_square)
 
 
-@njit(cache=True)
+@kernel
 def share_within(limit_s: float, shift: float, location: float, scale: float) -> float:
     """Return the share of first tokens that come within the limit."""
     if limit_s <= shift:
@@ -124,7 +125,7 @@ def share_within(limit_s: float, shift: float, location: float, scale: float) ->
     return normal_cdf((math.log(limit_s - shift) - location) / scale)
 
 
-@njit(cache=True)
+@kernel
 def bin_of(seconds: float) -> int:
     """Return the latency bin of a time."""
     if seconds <= BIN_LOW_S:
@@ -132,7 +133,7 @@ def bin_of(seconds: float) -> int:
     return min(int(math.log(seconds / BIN_LOW_S) / math.log(BIN_RATIO)), BINS - 1)
 
 
-@njit(cache=True)
+@kernel
 def add_latencies(
     bins: NDArray[np.float64],
     h: int,
@@ -150,7 +151,7 @@ def add_latencies(
         bins[h, m, k, bin_of(seconds)] += requests * POINT_WEIGHTS[i]
 
 
-@njit(cache=True)
+@kernel
 def percentile(bins: NDArray[np.float64], h: int, m: int, k: int, level: float) -> float:
     """Return the latency not exceeded by that share of bins[h, m, k], log-interpolated inside its bin; NaN if empty."""
     total = 0.0

@@ -10,10 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from workbench.domain import Fleet
-from workbench.simulation import fluid
 from workbench.simulation import rules as r
+from workbench.simulation import state
 from workbench.simulation.latency import BIN_EDGES_S
-from workbench.simulation.setup import Pool, Span
+from workbench.simulation.loads import Span
+from workbench.simulation.setup import Pool
 from workbench.tables import SCALING, SIM_POOLS, SIM_WINDOWS, TTFT_HISTOGRAM
 from workbench.units import SECONDS_PER_HOUR
 
@@ -42,21 +43,21 @@ def _series_axes(fleet: Fleet) -> dict[str, Sequence[str]]:
     }
 
 
-def windows_frame(rec: fluid.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
+def windows_frame(rec: state.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
     """Return ``SIM_WINDOWS``: one row per output window, origin, model and tier.
 
     Percentiles are null where nothing arrived, where the tier is deferrable, and where a twentieth or more of the
     arrivals went to a saturated pool, for which the formula is not made.
     """
     frame = _keys(_starts(span, span.window_s, span.windows), _series_axes(fleet))
-    flat = rec.series.reshape(-1, fluid.SERIES_COLUMNS)
+    flat = rec.series.reshape(-1, state.SERIES_COLUMNS)
     levels = rec.percentiles.reshape(-1, 3)
-    arrived = flat[:, fluid.ARRIVED]
+    arrived = flat[:, state.ARRIVED]
     deferrable = np.tile([tier.deferrable for tier in fleet.tiers], flat.shape[0] // len(fleet.tiers))
     counted = np.where(deferrable, 0.0, arrived)
-    deadlines = flat[:, fluid.MISSED] + flat[:, fluid.KEPT]
+    deadlines = flat[:, state.MISSED] + flat[:, state.KEPT]
     judged = np.where(deferrable, deadlines, arrived)
-    saturated = flat[:, fluid.BAD_SHARE] > 0.05 * np.maximum(arrived, 1e-9)
+    saturated = flat[:, state.BAD_SHARE] > 0.05 * np.maximum(arrived, 1e-9)
 
     def ratio(values: Floats, weights: Floats) -> pl.Series:
         share = np.divide(values, weights, out=np.full_like(values, np.nan), where=weights > 0)
@@ -68,29 +69,29 @@ def windows_frame(rec: fluid.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
     return SIM_WINDOWS.conform(
         frame.with_columns(
             arrived=pl.Series(arrived),
-            served=pl.Series(flat[:, fluid.SERVED]),
-            backlog=pl.Series(flat[:, fluid.BACKLOG]),
+            served=pl.Series(flat[:, state.SERVED]),
+            backlog=pl.Series(flat[:, state.BACKLOG]),
             shed=pl.lit(0.0),
-            missed_deadlines=pl.Series(flat[:, fluid.MISSED]),
-            oldest_wait_s=pl.Series(flat[:, fluid.OLDEST]),
-            served_elsewhere=pl.Series(flat[:, fluid.ELSEWHERE]),
-            ttft_mean_s=ratio(flat[:, fluid.TTFT_SUM], counted),
+            missed_deadlines=pl.Series(flat[:, state.MISSED]),
+            oldest_wait_s=pl.Series(flat[:, state.OLDEST]),
+            served_elsewhere=pl.Series(flat[:, state.ELSEWHERE]),
+            ttft_mean_s=ratio(flat[:, state.TTFT_SUM], counted),
             ttft_p50_s=level(0),
             ttft_p95_s=level(1),
             ttft_p99_s=level(2),
-            itl_mean_s=ratio(flat[:, fluid.ITL_SUM], counted),
-            slo_attainment_fraction=ratio(np.minimum(flat[:, fluid.KEPT], judged), judged),
+            itl_mean_s=ratio(flat[:, state.ITL_SUM], counted),
+            slo_attainment_fraction=ratio(np.minimum(flat[:, state.KEPT], judged), judged),
             is_saturated=pl.Series(saturated & (arrived > 0)),
         )
     )
 
 
-def pools_frame(rec: fluid.Record, pools: Sequence[Pool], span: Span) -> pl.DataFrame:
+def pools_frame(rec: state.Record, pools: Sequence[Pool], span: Span) -> pl.DataFrame:
     """Return ``SIM_POOLS``: one row per output window and pool, states as means, GPU-hours and cost as sums."""
     steps = np.full(span.windows, span.window_s / span.step_s)
     steps[-1] = span.steps - (span.windows - 1) * span.window_s / span.step_s
     hours = np.repeat(steps * span.step_s / SECONDS_PER_HOUR, len(pools))
-    means = rec.pools.reshape(-1, fluid.POOL_COLUMNS) / np.repeat(steps, len(pools))[:, None]
+    means = rec.pools.reshape(-1, state.POOL_COLUMNS) / np.repeat(steps, len(pools))[:, None]
     gpus = np.tile([float(pool.gpus_per_replica) for pool in pools], span.windows)
     price = np.tile([pool.usd_per_gpu_hour for pool in pools], span.windows)
     held = means[:, 0:5].sum(axis=1) * gpus * hours
@@ -121,7 +122,7 @@ def _pool_keys(pools: Sequence[Pool], span: Span) -> pl.DataFrame:
     return _starts(span, span.window_s, span.windows).to_frame().join(names, how="cross")
 
 
-def ttft_frame(rec: fluid.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
+def ttft_frame(rec: state.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
     """Return ``TTFT_HISTOGRAM``: interactive arrivals counted by hour, origin, model, tier and latency bin."""
     keys = _keys(_starts(span, SECONDS_PER_HOUR, span.hours), _series_axes(fleet)).with_row_index("cell")
     flat = rec.hour_bins.reshape(-1, rec.hour_bins.shape[-1])
@@ -137,7 +138,7 @@ def ttft_frame(rec: fluid.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
     return TTFT_HISTOGRAM.conform(filled.join(keys, on="cell", how="left", maintain_order="left"))
 
 
-def scaling_frame(rec: fluid.Record, pools: Sequence[Pool], span: Span) -> pl.DataFrame:
+def scaling_frame(rec: state.Record, pools: Sequence[Pool], span: Span) -> pl.DataFrame:
     """Return ``SCALING``: replicas started, refused or taken out, by window, pool and kind; only what happened."""
     keys = _pool_keys(pools, span).join(pl.DataFrame({"kind": list(r.KINDS)}), how="cross")
     counted = keys.with_columns(replicas=pl.Series(rec.events.reshape(-1)))

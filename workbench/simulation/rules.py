@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from workbench.domain import FOLLOW_PLAN, Policy
+from workbench.simulation.compiling import kernel
 
 RECLAIM, SWAP, REMOTE, REFUSED, IN = 0, 1, 2, 3, 4
 KINDS = ("reclaim", "swap", "remote", "refused", "in")
@@ -66,7 +66,7 @@ def rules_of(policy: Policy) -> Rules:
     )
 
 
-@njit(cache=True)
+@kernel
 def signal_of(rules: Rules, kv_cache: float, batch_slots: float, work: float) -> float:
     """Return the load signal: the largest of the three fractions, or the paper's KV cache alone."""
     if rules.kv_cache_only:
@@ -74,7 +74,7 @@ def signal_of(rules: Rules, kv_cache: float, batch_slots: float, work: float) ->
     return max(kv_cache, batch_slots, work)
 
 
-@njit(cache=True)
+@kernel
 def choose_pool(
     rules: Rules,
     preference: NDArray[np.int64],
@@ -109,7 +109,7 @@ def choose_pool(
     return best
 
 
-@njit(cache=True)
+@kernel
 def released_per_signal(rules: Rules, signal: float) -> int:
     """Return how many deferrable requests one signal of spare capacity lets go: 2 below 0.50, 1 below 0.60, else 0."""
     if signal < rules.release_two_below:
@@ -119,7 +119,7 @@ def released_per_signal(rules: Rules, signal: float) -> int:
     return 0
 
 
-@njit(cache=True)
+@kernel
 def scaling_step(
     rules: Rules,
     signal: float,
@@ -156,7 +156,7 @@ def scaling_step(
     return 0
 
 
-@njit(cache=True)
+@kernel
 def acquire_kind(gpus: int, lent_here: int, lent_others: int, free: int) -> int:
     """Return where a new replica's GPUs come from: lent with the same model, lent with another, free stock, nowhere."""
     if lent_here >= gpus:
@@ -168,7 +168,7 @@ def acquire_kind(gpus: int, lent_here: int, lent_others: int, free: int) -> int:
     return REFUSED
 
 
-@njit(cache=True)
+@kernel
 def readiness_s(rules: Rules, kind: int) -> float:
     """Return the seconds until a replica acquired that way serves."""
     if kind == RECLAIM:

@@ -1,14 +1,9 @@
-"""Turn demand, fleet, policy and plan into the arrays an engine runs on, and refuse what describes no possible system.
-
-Rates stay raw per demand window; token means are smoothed over an hour (simulation.md section 5). A gap in the source
-is simulated at the mean of the last known hour of its series.
-"""
+"""Turn fleet, policy and plan into the arrays an engine runs on, and refuse what describes no possible system."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -18,9 +13,10 @@ from workbench import performance
 from workbench.domain import Fleet, Policy
 from workbench.errors import SimulationError
 from workbench.results import CapacityPlan
-from workbench.simulation import fluid
 from workbench.simulation import rules as r
+from workbench.simulation import state
 from workbench.simulation.latency import BINS
+from workbench.simulation.loads import Span, grid_of, surprise_of
 from workbench.tables import DEMAND
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
@@ -40,27 +36,6 @@ class Pool:
     usd_per_gpu_hour: float
     ready: int
     lent: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Span:
-    """The simulated time and its grid; every length is a whole number of steps."""
-
-    start: datetime
-    steps: int
-    step_s: float
-    window_s: float
-    demand_window_s: float
-
-    @property
-    def hours(self) -> int:
-        """Hours begun in the span."""
-        return int(np.ceil(self.steps * self.step_s / SECONDS_PER_HOUR))
-
-    @property
-    def windows(self) -> int:
-        """Output windows begun in the span."""
-        return int(np.ceil(self.steps * self.step_s / self.window_s))
 
 
 def pools_of(fleet: Fleet, policy: Policy) -> list[Pool]:
@@ -101,72 +76,6 @@ def pools_of(fleet: Fleet, policy: Policy) -> list[Pool]:
     return pools
 
 
-def _grid(demand: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[Floats, Floats, Floats]:
-    """Return requests per second and hourly token means as arrays over windows, regions, models and tiers."""
-    keys = {
-        "region": [region.key for region in fleet.regions],
-        "model": [model.key for model in fleet.models],
-        "tier": [tier.key for tier in fleet.tiers],
-    }
-    for column, known in keys.items():
-        unknown = set(demand.get_column(column).unique()) - set(known)
-        if unknown:
-            raise SimulationError(
-                f"demand has {column}(s) {', '.join(sorted(unknown))} that the fleet lacks; it has {', '.join(known)}."
-            )
-    windows = int(np.ceil(span.steps * span.step_s / span.demand_window_s))
-    shape = (windows, *(len(known) for known in keys.values()))
-    place = (
-        ((pl.col("window_start") - span.start).dt.total_microseconds() / (span.demand_window_s * 1e6))
-        .floor()
-        .cast(pl.Int64)
-    )
-    inside = demand.with_columns(place.alias("w")).filter(pl.col("w").is_between(0, windows - 1))
-    index = (
-        inside.get_column("w").to_numpy(),
-        *(
-            inside.get_column(column).replace_strict(known, list(range(len(known))), return_dtype=pl.Int64).to_numpy()
-            for column, known in keys.items()
-        ),
-    )
-    per_hour = max(int(SECONDS_PER_HOUR / span.demand_window_s), 1)
-    sums = {}
-    for measure in ("requests", "input_tokens", "output_tokens"):
-        array = np.zeros(shape)
-        array[index] = inside.get_column(measure).fill_null(np.nan).to_numpy()
-        sums[measure] = _hold(array, per_hour)
-    means = []
-    for measure, field in (("input_tokens", "input_tokens"), ("output_tokens", "output_tokens")):
-        mean = np.empty(shape)
-        for first in range(0, windows, per_hour):
-            block = slice(first, first + per_hour)
-            tokens, requests = sums[measure][block].sum(axis=0), sums["requests"][block].sum(axis=0)
-            usual = np.array([getattr(fleet.mixes[model], field) for model in keys["model"]])[None, :, None]
-            mean[block] = np.where(requests > 0, tokens / np.maximum(requests, 1e-12), usual)
-        means.append(np.maximum(mean, 1.0))
-    return sums["requests"] / span.demand_window_s, means[0], means[1]
-
-
-def _hold(array: Floats, per_hour: int) -> Floats:
-    """Replace the gaps of each series by the mean of its last known hour, zero before anything is known.
-
-    A mean, because the last window before a gap may have been a spike.
-    """
-    known = ~np.isnan(array)
-    if known.all():
-        return array
-    held = array.copy()
-    flat = held.reshape(array.shape[0], -1)
-    for column in range(flat.shape[1]):
-        places = np.flatnonzero(~np.isnan(flat[:, column]))
-        total = np.concatenate([[0.0], np.cumsum(flat[places, column])])
-        for gap in np.flatnonzero(np.isnan(flat[:, column])):
-            count = int(np.searchsorted(places, gap))
-            width = min(count, per_hour)
-            flat[gap, column] = (total[count] - total[count - width]) / width if width else 0.0
-    return held
-
-
 def _targets(plan: CapacityPlan | None, pools: Sequence[Pool], span: Span) -> NDArray[np.int64]:
     """Return the plan's replicas per hour and pool, -1 where no plan is followed."""
     target = np.full((span.hours, len(pools)), -1, dtype=np.int64)
@@ -189,39 +98,6 @@ def _targets(plan: CapacityPlan | None, pools: Sequence[Pool], span: Span) -> ND
     return target
 
 
-def _surprise(rps: Floats, prompt: Floats, expected: pl.DataFrame | None, fleet: Fleet, span: Span) -> Floats:
-    """Return observed over expected interactive input tokens per second, per step, region and model.
-
-    Observed is the mean of the last minute. ``expected`` has window_start, region, model and input_tps; where it says
-    nothing, or nothing is expected and nothing comes, the ratio is 1.
-    """
-    ratio = np.ones((span.steps, len(fleet.regions), len(fleet.models)))
-    if expected is None:
-        return ratio
-    interactive = [i for i, tier in enumerate(fleet.tiers) if not tier.deferrable]
-    per_window = int(span.demand_window_s / span.step_s)
-    observed = np.repeat((rps * prompt)[..., interactive].sum(axis=-1), per_window, axis=0)[: span.steps]
-    minute = max(int(SECONDS_PER_MINUTE / span.step_s), 1)
-    total = np.cumsum(np.concatenate([np.zeros_like(observed[:1]), observed]), axis=0)
-    first = np.maximum(np.arange(span.steps) + 1 - minute, 0)
-    seen = (total[1:] - total[first]) / (np.arange(span.steps) + 1 - first)[:, None, None]
-    starts = expected.get_column("window_start").unique().sort()
-    of_step = np.searchsorted(
-        ((starts - span.start).dt.total_microseconds() / 1e6).to_numpy(), np.arange(span.steps) * span.step_s, "right"
-    )
-    rank = {start: i for i, start in enumerate(starts)}
-    regions = {region.key: i for i, region in enumerate(fleet.regions)}
-    models = {model.key: i for i, model in enumerate(fleet.models)}
-    table = np.full((len(rank) + 1, *ratio.shape[1:]), np.nan)
-    for window_start, region, model, input_tps in expected.select(
-        "window_start", "region", "model", "input_tps"
-    ).iter_rows():
-        table[rank[window_start] + 1, regions[region], models[model]] = input_tps
-    wanted = table[of_step]
-    known = ~np.isnan(wanted) & ((wanted > 0) | (seen > 0))
-    return np.where(known, seen / np.maximum(wanted, 1e-9), 1.0)
-
-
 def inputs_of(
     demand: pl.DataFrame,
     *,
@@ -231,16 +107,16 @@ def inputs_of(
     span: Span,
     plan: CapacityPlan | None,
     expected: pl.DataFrame | None,
-) -> fluid.Inputs:
+) -> state.Inputs:
     """Return the arrays of everything that does not change while the span is simulated."""
     demand = DEMAND.conform(demand)
-    rps, prompt, output = _grid(demand, fleet, span)
+    rps, prompt, output = grid_of(demand, fleet, span)
     regions = [region.key for region in fleet.regions]
     models = [model.key for model in fleet.models]
     network = np.array([[fleet.network_latency_s.get((h, to), NO_ROUTE_S) for to in regions] for h in regions])
     replicas = [fleet.replica(pool.model, pool.gpu) for pool in pools]
-    lengths = 2.0 ** (np.arange(fluid.PROMPT_GRID) / 4.0)
-    return fluid.Inputs(
+    lengths = 2.0 ** (np.arange(state.PROMPT_GRID) / 4.0)
+    return state.Inputs(
         step_s=span.step_s,
         demand_steps=int(span.demand_window_s / span.step_s),
         window_steps=int(span.window_s / span.step_s),
@@ -258,7 +134,7 @@ def inputs_of(
         siloed=policy.siloed,
         prompt_grid=np.array([[performance.prompt_s_per_token(x, float(p)) for p in lengths] for x in replicas]),
         target=_targets(plan if policy.needs_plan else None, pools, span),
-        observed_over_forecast=_surprise(rps, prompt, expected, fleet, span),
+        observed_over_forecast=surprise_of(rps, prompt, expected, fleet, span),
     )
 
 
@@ -279,7 +155,7 @@ def _pools_in(pools: Sequence[Pool], regions: Sequence[str], models: Sequence[st
     return table
 
 
-def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span) -> fluid.State:
+def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span) -> state.State:
     """Return the state at the start: empty pools, the fleet's replicas ready or lent, the rest of the stock free."""
     count = len(pools)
     h, m, k = len(fleet.regions), len(fleet.models), len(fleet.tiers)
@@ -294,7 +170,7 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span) -> fluid.State:
             f"{order[region]} needs {-free[region, gpu]:,} more GPUs of {gpus[gpu]} than its stock for the floors of "
             f"every pool; raise the stock or lower floor_replicas."
         )
-    return fluid.State(
+    return state.State(
         pools=_pool_records(fleet, pools, order, gpus),
         starting=np.zeros((count, 3), dtype=np.int64),
         free_gpus=free.astype(np.int64),
@@ -310,10 +186,10 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span) -> fluid.State:
     )
 
 
-def _pool_records(fleet: Fleet, pools: Sequence[Pool], regions: list[str], gpus: list[str]) -> fluid.Pools:
+def _pool_records(fleet: Fleet, pools: Sequence[Pool], regions: list[str], gpus: list[str]) -> state.Pools:
     """Return one record per pool: where it stands, how fast a replica is, its model's length moments, its start."""
     models = [model.key for model in fleet.models]
-    records = np.zeros(len(pools), dtype=fluid.POOL).view(np.recarray)
+    records = np.zeros(len(pools), dtype=state.POOL).view(np.recarray)
     for record, pool in zip(records, pools, strict=True):
         replica, mix = fleet.replica(pool.model, pool.gpu), fleet.mixes[pool.model]
         values = {
@@ -343,12 +219,12 @@ def _pool_records(fleet: Fleet, pools: Sequence[Pool], regions: list[str], gpus:
     return records
 
 
-def record_of(fleet: Fleet, pools: Sequence[Pool], span: Span) -> fluid.Record:
+def record_of(fleet: Fleet, pools: Sequence[Pool], span: Span) -> state.Record:
     """Return the empty record of a span."""
     series = (len(fleet.regions), len(fleet.models), len(fleet.tiers))
-    return fluid.Record(
-        series=np.zeros((span.windows, *series, fluid.SERIES_COLUMNS)),
-        pools=np.zeros((span.windows, len(pools), fluid.POOL_COLUMNS)),
+    return state.Record(
+        series=np.zeros((span.windows, *series, state.SERIES_COLUMNS)),
+        pools=np.zeros((span.windows, len(pools), state.POOL_COLUMNS)),
         events=np.zeros((span.windows, len(pools), len(r.KINDS))),
         window_bins=np.zeros((*series, BINS)),
         hour_bins=np.zeros((span.hours, *series, BINS)),

@@ -1,0 +1,47 @@
+"""Compile the kernels, and keep what was compiled only as long as every source it came from is the same.
+
+Numba keeps compiled code by the file of the function alone, so a kernel would go on running an old rule after the rule
+changed in another file. Here the kept code lies in a folder named after the text of the whole package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from numba import config, njit
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def folder_of(package: Path) -> Path:
+    """Return the folder of compiled code for a package's sources: beside them, else among temporary files."""
+    digest = hashlib.blake2b(digest_size=8)
+    for source in sorted(package.glob("*.py")):
+        digest.update(source.read_bytes())
+    beside = package / "__pycache__" / f"kernels-{digest.hexdigest()}"
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.gettempdir()) / f"workbench-kernels-{os.getuid()}-{digest.hexdigest()}"
+    return beside
+
+
+FOLDER = str(folder_of(Path(__file__).parent))
+SETTING = "CACHE_DIR"
+
+
+def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Compile a function when it is first called, and keep the code in the folder of these sources."""
+    before = getattr(config, SETTING)
+    setattr(config, SETTING, FOLDER)
+    try:
+        compiled: Callable[Parameters, Result] = njit(cache=True)(function)
+    finally:
+        setattr(config, SETTING, before)
+    return compiled
