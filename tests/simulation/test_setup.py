@@ -1,4 +1,4 @@
-"""workbench.simulation.setup and workbench.simulation.loads: what is refused, how silos, gaps and surprises are laid out."""
+"""workbench.simulation.setup and workbench.simulation.loads: what is refused; silos, gaps, surprises."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class RiskPolicy:
     so that the hour's interactive peak leaves no room for it and every quieter minute does.
     """
 
-    quantile: float = 0.75
+    quantile: float = 0.7
     headroom_fraction: float = 0.0
     deferrable_buffer_fraction: float = 0.1
     planning_signal_fraction: float = 0.60
@@ -131,7 +131,7 @@ class Scenario:
     demand_window_s: float | None = None
     forecast_window_s: float | None = None
     forecast_method: str = "prophet"
-    quantiles: tuple[float, ...] = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+    quantiles: tuple[float, ...] = (0.05, 0.25, 0.5, 0.7, 0.75, 0.9, 0.95, 0.99)
     epsilon_fraction: float = 0.5
     solver: str = "highs"
     solver_gap_fraction: float = 0.001

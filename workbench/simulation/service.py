@@ -12,6 +12,7 @@ from workbench.simulation.state import ELSEWHERE, PROMPT_GRID, SERVED, Floats, I
 
 @kernel
 def marginal_prompt_s(grid: Floats, p: int, prompt: float) -> float:
+    """Return the seconds a prompt of that length adds to an iteration, from the pool's table."""
     place = min(max(math.log2(max(prompt, 1.0)) * 4.0, 0.0), PROMPT_GRID - 1.001)
     low = int(place)
     return float((grid[p, low] + (grid[p, low + 1] - grid[p, low]) * (place - low)) * prompt)

@@ -140,6 +140,7 @@ def simulate_all(
     expected = expected_input_tps(forecast, fleet)
     runs = {}
     for policy in scenario.strategies:
+        progress(f"Simulating {policy.label}", 0.0)
         runs[policy.key] = simulation.run(
             demand,
             fleet=fleet,
