@@ -132,7 +132,7 @@ class Scenario:
     forecast_window_s: float | None = None
     forecast_method: str = "prophet"
     quantiles: tuple[float, ...] = (0.05, 0.25, 0.5, 0.7, 0.75, 0.9, 0.95, 0.99)
-    epsilon_fraction: float = 0.5
+    epsilon_fraction: float = 0.8
     solver: str = "highs"
     solver_gap_fraction: float = 0.001
     solver_time_limit_s: float = 30.0
