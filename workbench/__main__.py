@@ -320,9 +320,12 @@ def serve_app(
 
 def _show(study: Study) -> None:
     from workbench import scoring
+    from workbench.units import SECONDS_PER_HOUR, span_in_words
 
     console = _console()
-    console.print(f"\nStudy [bold]{study.id}[/bold]: {study.hours:g} h from {study.as_of} UTC")
+    console.print(
+        f"\nStudy [bold]{study.id}[/bold]: {span_in_words(study.hours * SECONDS_PER_HOUR)} from {study.as_of} UTC"
+    )
     for title, frame in scoring.tables_of(study.scorecard, study.fleet.tiers).items():
         _print_frame(frame, title)
     for note in study.notes:

@@ -31,6 +31,19 @@ def seconds_between(start: datetime, end: datetime) -> float:
     return (end - start).total_seconds()
 
 
+def span_in_words(seconds: float) -> str:
+    """Write a duration as people say it: minutes below two hours, hours up to three days, else days.
+
+    >>> span_in_words(2940.0), span_in_words(86_400.0), span_in_words(1_209_600.0)
+    ('49 min', '24 h', '14 days')
+    """
+    if seconds < 2 * SECONDS_PER_HOUR:
+        return f"{seconds / SECONDS_PER_MINUTE:.0f} min"
+    if seconds <= 3 * SECONDS_PER_DAY:
+        return f"{seconds / SECONDS_PER_HOUR:.3g} h"
+    return f"{seconds / SECONDS_PER_DAY:.0f} days"
+
+
 def seed_for(seed: int, *names: str) -> int:
     """Derive a 63-bit seed from a study's seed and the name of a quantity.
 

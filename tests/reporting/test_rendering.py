@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import polars as pl
 
-from workbench.reporting import labels, paragraphs, source_line, table
+from workbench.reporting.rendering import labels, paragraphs, source_line, table
 from workbench.results import Study
 
 

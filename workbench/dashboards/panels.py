@@ -16,7 +16,7 @@ from workbench.dashboards import state
 from workbench.dashboards.answers import BASELINE, CHOSEN, OWN, Answer
 from workbench.domain import Tier
 from workbench.results import SimRun, Study
-from workbench.units import SECONDS_PER_HOUR
+from workbench.units import SECONDS_PER_HOUR, span_in_words
 
 WORDS = ("Promise",)  # columns that hold words and no numbers
 WHOLE = 1.0 - 1e-9  # sums of shares miss one by rounding alone
@@ -28,7 +28,7 @@ def summary(study: Study, found: Answer) -> str:
     chosen, base = totals[CHOSEN], state.policy_named(study, study.scenario.baseline)
     verb = "holds" if found.is_own else "would hold"
     effort = f"{found.policy.label} {verb} {chosen['gpu_hours']:,.0f} GPU-hours ({chosen['cost_usd']:,.0f} USD)"
-    effort += f" in {study.hours:g} h"
+    effort += f" in {span_in_words(study.hours * SECONDS_PER_HOUR)}"
     rival = f"the study's {base.label}" if found.policy.key == base.key else base.label
     if not (found.is_own and found.policy.key == base.key):
         effort += f", {_compared(chosen['gpu_hours'], totals[BASELINE]['gpu_hours'])} {rival} on the same demand"
@@ -85,7 +85,7 @@ def figure(study: Study, found: Answer) -> Any:
         {case: run.pools for case, run in cases.items()},
         {case: hourly_p95(run, tier) for case, run in cases.items()},
         labels={case: found.totals[case]["label"] for case in cases},
-        source=f"study {study.id}, trace {study.scenario.trace}, {study.hours:g} h from {study.as_of:%Y-%m-%d %H:%M}",
+        source=f"study {study.id}, trace {study.scenario.trace}, {span_in_words(study.hours * SECONDS_PER_HOUR)} from {study.as_of:%Y-%m-%d %H:%M}",
         promise_s=tier.ttft_slo_s,
         tier=tier.label,
     )

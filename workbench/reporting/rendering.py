@@ -16,6 +16,7 @@ import polars as pl
 
 from workbench.domain import Region, ServedModel, Tier
 from workbench.results import Study
+from workbench.units import SECONDS_PER_HOUR, span_in_words
 
 UNKNOWN = "–"
 
@@ -74,7 +75,7 @@ def paragraphs(sentences: Iterable[str], *, kind: str = "") -> Html:
 def source_line(study: Study) -> str:
     """Return what a chart of a study says about where its numbers come from."""
     trace = study.manifest["trace"]["name"]
-    return f"study {study.id}, trace {trace}, {study.hours:g} h from {study.as_of:%Y-%m-%d %H:%M} UTC"
+    return f"study {study.id}, trace {trace}, {span_in_words(study.hours * SECONDS_PER_HOUR)} from {study.as_of:%Y-%m-%d %H:%M} UTC"
 
 
 def labels(study: Study) -> dict[str, str]:

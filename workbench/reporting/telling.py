@@ -11,8 +11,9 @@ import polars as pl
 from workbench.reporting import monthly
 from workbench.reporting.rendering import labels
 from workbench.results import Study
-from workbench.units import HOURS_PER_DAY, SECONDS_PER_HOUR
+from workbench.units import SECONDS_PER_HOUR, span_in_words
 
+EQUAL_COST = 0.001  # a tenth of a percent is no difference a person should act on
 BUSIER = 0.05  # a span within 5 % of the mean load is called representative
 PROVEN = 1e-4  # a gap that shows as 0.00 %
 
@@ -21,7 +22,7 @@ def subtitle(study: Study, month: str) -> list[str]:
     """Return what the report is about, in one line."""
     return [
         f"{monthly.month_name(month)} · {study.manifest['title']} · study {study.id} · "
-        f"simulated {study.hours:g} h from {study.as_of:%Y-%m-%d %H:%M} UTC"
+        f"simulated {span_in_words(study.hours * SECONDS_PER_HOUR)} from {study.as_of:%Y-%m-%d %H:%M} UTC"
     ]
 
 
@@ -29,7 +30,7 @@ def headline(study: Study, month: str) -> list[str]:
     """Return the findings a reader must leave with: cost, the best saving that keeps service, and how far to trust."""
     rows = monthly.month_projection(study, month).to_dicts()
     base = next(row for row in rows if row["strategy"] == study.scorecard.baseline)
-    kept = [row for row in rows if row["keeps_service"] and row["month_cost_saved_usd"] > 0]
+    kept = [row for row in rows if row["keeps_service"] and row["cost_saved_fraction"] >= EQUAL_COST]
     name = monthly.month_name(month)
     said = [
         f"Serving this load under {base['label']}, the baseline, costs {base['month_cost_usd']:,.0f} USD for {name} "
@@ -43,13 +44,13 @@ def headline(study: Study, month: str) -> list[str]:
         )
     else:
         said.append(f"No other strategy of this study costs less and serves as well as {base['label']}.")
-    cheaper = [row for row in rows if not row["keeps_service"] and row["month_cost_saved_usd"] > 0]
+    cheaper = [row for row in rows if not row["keeps_service"] and row["cost_saved_fraction"] >= EQUAL_COST]
     said += [
         f"{row['label']} would cost {row['month_cost_saved_usd']:,.0f} USD less ({row['cost_saved_fraction']:.1%}), "
         f"but serves worse: {_worse(study, row['strategy'])}."
         for row in cheaper
     ]
-    dearer = [row for row in rows if row["month_cost_saved_usd"] < 0]
+    dearer = [row for row in rows if row["cost_saved_fraction"] <= -EQUAL_COST]
     if dearer:
         more = ", ".join(f"{row['label']} by {-row['month_cost_saved_usd']:,.0f} USD" for row in dearer)
         said.append(f"Dearer than the baseline: {more}.")
@@ -61,7 +62,7 @@ def caveats(study: Study, month: str) -> list[str]:
     hours = study.hours - study.scenario.warmup_hours
     factor = monthly.month_factor(study, month)
     said = [
-        f"Extrapolated: {hours:g} simulated hours stand for the {monthly.month_hours(month):,.0f} hours of "
+        f"Extrapolated: the simulated {span_in_words(hours * SECONDS_PER_HOUR)} stand for the {monthly.month_hours(month):,.0f} hours of "
         f"{monthly.month_name(month)} (factor {factor:.2f}). Nothing else of the month is known to the study.",
         _load(study),
         "Priced at the on-demand list price for every GPU held: no reservation, no discount, no credit for GPUs lent "
@@ -125,7 +126,7 @@ def _beside(study: Study, strategy: str) -> str:
 def _trust(study: Study, month: str) -> str:
     hours = study.hours - study.scenario.warmup_hours
     return (
-        f"These figures extrapolate {hours:g} simulated hours ({study.as_of:%A %Y-%m-%d}) to the "
+        f"These figures extrapolate {span_in_words(hours * SECONDS_PER_HOUR)} ({study.as_of:%A %Y-%m-%d}) to the "
         f"{monthly.month_hours(month):,.0f} hours of the month. {_load(study)}"
     )
 
@@ -133,10 +134,10 @@ def _trust(study: Study, month: str) -> str:
 def _load(study: Study) -> str:
     ratio = monthly.load_ratio(study)
     starts = study.demand.get_column("window_start")
-    days = (starts.max() - starts.min()).total_seconds() / (HOURS_PER_DAY * SECONDS_PER_HOUR)  # type: ignore[operator, union-attr]
+    known_s = (starts.max() - starts.min()).total_seconds()  # type: ignore[operator, union-attr]
     if ratio is None:
         return ""
-    seen = f"of the {days:.0f} days of data the study has seen"
+    seen = f"of the {span_in_words(known_s)} of data the study has seen"
     if abs(ratio - 1.0) <= BUSIER:
         return f"The simulated load is that of the mean {seen}, within {BUSIER:.0%}."
     way = "busier" if ratio > 1 else "quieter"
