@@ -323,9 +323,8 @@ def _show(study: Study) -> None:
     from workbench.units import SECONDS_PER_HOUR, span_in_words
 
     console = _console()
-    console.print(
-        f"\nStudy [bold]{study.id}[/bold]: {span_in_words(study.hours * SECONDS_PER_HOUR)} from {study.as_of} UTC"
-    )
+    length = span_in_words(study.hours * SECONDS_PER_HOUR)
+    console.print(f"\nStudy [bold]{study.id}[/bold]: {length} from {study.as_of} UTC")
     for title, frame in scoring.tables_of(study.scorecard, study.fleet.tiers).items():
         _print_frame(frame, title)
     for note in study.notes:

@@ -1,4 +1,4 @@
-"""workbench.catalog.loading: the packaged catalog holds together; a folder of one's own adds to it; faults come at once."""
+"""workbench.catalog.loading: the packaged catalog holds together; an own folder adds to it; faults come at once."""
 
 from __future__ import annotations
 

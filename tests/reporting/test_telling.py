@@ -21,14 +21,16 @@ def with_totals(study: Study, **columns: list[object]) -> Study:
 
 
 def test_a_saving_that_keeps_the_service_is_named_with_it(small_study: Study) -> None:
-    study = with_totals(small_study, keeps_service=[True, True, False, True], cost_saved_usd=[-10.0, 0.0, 20.0, 10.0])
+    study = with_totals(
+        small_study, keeps_service=[True, True, False, True], cost_saved_usd=[-1000.0, 0.0, 2000.0, 1000.0]
+    )
     said = " ".join(telling.headline(study, MONTH))
     factor = monthly.month_factor(study, MONTH)
-    assert f"LT-UA serves as well and costs {10 * factor:,.0f} USD less" in said
+    assert f"LT-UA serves as well and costs {1000 * factor:,.0f} USD less" in said
     assert "of its promises against" in said
-    assert f"LT-I would cost {20 * factor:,.0f} USD less" in said
+    assert f"LT-I would cost {2000 * factor:,.0f} USD less" in said
     assert "but serves worse: " in said
-    assert f"Dearer than the baseline: Siloed by {10 * factor:,.0f} USD." in said
+    assert f"Dearer than the baseline: Siloed by {1000 * factor:,.0f} USD." in said
 
 
 def test_where_nothing_is_cheaper_at_the_same_service_it_is_said(small_study: Study) -> None:
@@ -39,9 +41,9 @@ def test_where_nothing_is_cheaper_at_the_same_service_it_is_said(small_study: St
 
 
 def test_the_extrapolation_is_said_in_headline_and_caveats(small_study: Study) -> None:
-    assert f"extrapolate {small_study.hours:g} simulated hours" in telling.headline(small_study, MONTH)[-1]
+    assert f"extrapolate {small_study.hours:g} h (Friday" in telling.headline(small_study, MONTH)[-1]
     said = telling.caveats(small_study, MONTH)
-    assert said[0].startswith(f"Extrapolated: {small_study.hours:g} simulated hours stand for the 744 hours")
+    assert said[0].startswith(f"Extrapolated: the simulated {small_study.hours:g} h stand for the 744 hours")
     assert any("list price" in sentence for sentence in said)
     assert set(small_study.notes) <= set(said)
 

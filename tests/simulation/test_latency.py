@@ -69,7 +69,7 @@ def test_lognormal_has_the_asked_mean_and_variance(rng: np.random.Generator) -> 
 def test_percentiles_of_binned_latencies_match_the_distribution(rng: np.random.Generator) -> None:
     location, scale = la.lognormal_of(0.5, 0.1, 0.05)
     counted = bins()
-    la.add_latencies(counted, 0, 0, 0, 1000.0, 0.02, 0.05, location, scale)
+    la.add_latencies(counted, 0, 0, np.array([1000.0]), 0.02, 0.05, location, scale)
     assert counted.sum() == pytest.approx(1000.0)
     sample = 0.07 + rng.lognormal(location, scale, 400_000)
     for level in (0.50, 0.95, 0.99):

@@ -164,7 +164,7 @@ def ttft_over_time(
             )
     if promise_s is not None:
         theme.mark(fig, f"promise {promise_s:g} s", y=promise_s, log=True)
-    fig.update_yaxes(type="log", tickformat="~g", dtick="D2")
+    fig.update_yaxes(type="log", tickformat="~g", nticks=8)
     return fig
 
 

@@ -81,11 +81,12 @@ def figure(study: Study, found: Answer) -> Any:
         del cases[OWN]
         if found.policy.key == study.scenario.baseline:
             del cases[BASELINE]
+    length = span_in_words(study.hours * SECONDS_PER_HOUR)
     return whatif.what_if(
         {case: run.pools for case, run in cases.items()},
         {case: hourly_p95(run, tier) for case, run in cases.items()},
         labels={case: found.totals[case]["label"] for case in cases},
-        source=f"study {study.id}, trace {study.scenario.trace}, {span_in_words(study.hours * SECONDS_PER_HOUR)} from {study.as_of:%Y-%m-%d %H:%M}",
+        source=f"study {study.id}, trace {study.scenario.trace}, {length} from {study.as_of:%Y-%m-%d %H:%M}",
         promise_s=tier.ttft_slo_s,
         tier=tier.label,
     )

@@ -11,6 +11,7 @@ from workbench.errors import ScenarioError
 
 FOLLOW_PLAN = ("no", "at_once", "paced", "paced_with_override")
 SIGNALS = ("largest", "kv_cache")
+SOLVERS = ("highs", "cbc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +156,7 @@ class Scenario:
                 f"epsilon_fraction must lie in 0-1, got {self.epsilon_fraction}": not 0 <= self.epsilon_fraction <= 1,
                 f"the risk quantile {self.risk.quantile} must be among quantiles": self.risk.quantile
                 not in self.quantiles,
+                f"solver must be one of {', '.join(SOLVERS)}, got {self.solver}": self.solver not in SOLVERS,
                 "solver_time_limit_s must be positive": self.solver_time_limit_s <= 0,
                 "simulate_hours must be positive": self.simulate_hours is not None and self.simulate_hours <= 0,
             },

@@ -75,7 +75,8 @@ def paragraphs(sentences: Iterable[str], *, kind: str = "") -> Html:
 def source_line(study: Study) -> str:
     """Return what a chart of a study says about where its numbers come from."""
     trace = study.manifest["trace"]["name"]
-    return f"study {study.id}, trace {trace}, {span_in_words(study.hours * SECONDS_PER_HOUR)} from {study.as_of:%Y-%m-%d %H:%M} UTC"
+    length = span_in_words(study.hours * SECONDS_PER_HOUR)
+    return f"study {study.id}, trace {trace}, {length} from {study.as_of:%Y-%m-%d %H:%M} UTC"
 
 
 def labels(study: Study) -> dict[str, str]:

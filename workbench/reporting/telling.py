@@ -62,8 +62,9 @@ def caveats(study: Study, month: str) -> list[str]:
     hours = study.hours - study.scenario.warmup_hours
     factor = monthly.month_factor(study, month)
     said = [
-        f"Extrapolated: the simulated {span_in_words(hours * SECONDS_PER_HOUR)} stand for the {monthly.month_hours(month):,.0f} hours of "
-        f"{monthly.month_name(month)} (factor {factor:.2f}). Nothing else of the month is known to the study.",
+        f"Extrapolated: the simulated {span_in_words(hours * SECONDS_PER_HOUR)} stand for the "
+        f"{monthly.month_hours(month):,.0f} hours of {monthly.month_name(month)} (factor {factor:.2f}). "
+        "Nothing else of the month is known to the study.",
         _load(study),
         "Priced at the on-demand list price for every GPU held: no reservation, no discount, no credit for GPUs lent "
         "to the spot pool, no network, storage or staff.",

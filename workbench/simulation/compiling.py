@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,13 +21,19 @@ Result = TypeVar("Result")
 
 
 def folder_of(package: Path) -> Path:
-    """Return the folder of compiled code for a package's sources: beside them, else among temporary files."""
+    """Return the folder of compiled code for a package's sources: beside them, else among temporary files.
+
+    Folders of other texts beside it are removed: nothing would read them again.
+    """
     digest = hashlib.blake2b(digest_size=8)
     for source in sorted(package.glob("*.py")):
         digest.update(source.read_bytes())
     beside = package / "__pycache__" / f"kernels-{digest.hexdigest()}"
     try:
         beside.mkdir(parents=True, exist_ok=True)
+        for old in beside.parent.glob("kernels-*"):
+            if old != beside:
+                shutil.rmtree(old, ignore_errors=True)
     except OSError:
         return Path(tempfile.gettempdir()) / f"workbench-kernels-{os.getuid()}-{digest.hexdigest()}"
     return beside

@@ -138,17 +138,20 @@ def add_latencies(
     bins: NDArray[np.float64],
     h: int,
     m: int,
-    k: int,
-    requests: float,
+    requests: NDArray[np.float64],
     delay: float,
     shift: float,
     location: float,
     scale: float,
 ) -> None:
-    """Count requests with that latency distribution, ``delay`` later, into bins[h, m, k]; their sum is kept exactly."""
+    """Count requests with that latency distribution, ``delay`` later, into bins[h, m, tier]; their sums are kept.
+
+    ``requests`` holds one number per tier: tiers that share a pool share the distribution, so it is laid out once.
+    """
     for i in range(POINTS.size):
-        seconds = delay + shift + math.exp(location + scale * POINTS[i])
-        bins[h, m, k, bin_of(seconds)] += requests * POINT_WEIGHTS[i]
+        place = bin_of(delay + shift + math.exp(location + scale * POINTS[i]))
+        for k in range(requests.size):
+            bins[h, m, k, place] += requests[k] * POINT_WEIGHTS[i]
 
 
 @kernel

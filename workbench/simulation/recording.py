@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from workbench.simulation.compiling import kernel
 from workbench.simulation.latency import (
     UNSERVED_S,
@@ -73,6 +75,7 @@ def pool_latency(pools: Pools, prompt_grid: Floats, p: int, rate: float) -> tupl
 def record_latency(x: Inputs, s: State, rec: Record, step: int) -> None:
     """Count the interactive arrivals since the last tick by their time to first token, in every pool they went to."""
     pools, recent, series, bins, window = s.pools, s.recent, rec.series, rec.window_bins, step // x.window_steps
+    counted = np.zeros(recent.shape[2])
     for p in range(pools.size):
         pool, requests = pools[p], 0.0
         for h in range(recent.shape[1]):
@@ -84,17 +87,21 @@ def record_latency(x: Inputs, s: State, rec: Record, step: int) -> None:
             pools, x.prompt_grid, p, requests / (x.latency_steps * x.step_s)
         )
         for h in range(recent.shape[1]):
-            delay = x.network_s[h, pool.region]
+            delay, interactive = x.network_s[h, pool.region], 0.0
             for k in range(recent.shape[2]):
                 count = recent[p, h, k]
                 recent[p, h, k] = 0.0
                 series[window, h, pool.model, k, ITL_SUM] += count * gap_s
                 series[window, h, pool.model, k, BAD_SHARE] += count * pool.saturated
+                counted[k] = 0.0
                 if count > 0.0 and not x.deferrable[k]:
                     kept = share_within(x.promise_s[k] - delay, shift, location, scale)
                     series[window, h, pool.model, k, TTFT_SUM] += count * (mean + delay)
                     series[window, h, pool.model, k, KEPT] += count * kept
-                    add_latencies(bins, h, pool.model, k, count, delay, shift, location, scale)
+                    counted[k] = count
+                    interactive += count
+            if interactive > 0.0:
+                add_latencies(bins, h, pool.model, counted, delay, shift, location, scale)
 
 
 @kernel
