@@ -6,6 +6,7 @@ workbench.simulation.traffic, workbench.simulation.recording and workbench.simul
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import numpy as np
@@ -192,6 +193,102 @@ def test_override_adds_replicas_beyond_the_plan_only_when_the_forecast_is_far_to
     assert ready[5] > 2.0
 
 
+def test_taking_replicas_away_takes_no_work_off_the_queue() -> None:
+    """An hour at twice what four replicas do, then two of them go: what waits is served no faster than two can."""
+    world = fleet(ready=4)
+    each = performance.max_rps(world.replicas[0], MIX)
+    plan = plan_of(allocation([{("east", "m"): 4}, {("east", "m"): 2}]))
+    at_once = Policy(key="i", label="i", follow_plan="at_once")
+    simulated = run(constant(8.0 * each, 2.0), world, at_once, plan=plan, window_s=600.0)
+    served = simulated.windows.filter(pl.col("tier") == FAST).sort("window_start").get_column("served").to_list()
+    leaving = 2 * performance.slots(world.replicas[0], MIX)
+    assert served[6] <= 2 * each * 600.0 + leaving + 0.02 * served[5]
+    assert served[8] == pytest.approx(2 * each * 600.0, rel=0.02)
+
+
+def test_a_plan_at_once_never_leaves_fewer_ready_than_the_floor() -> None:
+    world = fleet(ready=2, free_gpus=16)
+    plan = plan_of(allocation([{("east", "m"): count} for count in (4, 2, 2, 2)]))
+    at_once = Policy(key="i", label="i", follow_plan="at_once")
+    simulated = run(constant(1.0, 4.0), world, at_once, hours=4.0, plan=plan)
+    assert simulated.pools.get_column("ready").min() >= 2.0
+    assert simulated.pools.sort("window_start").get_column("ready")[-1] == 2.0
+
+
+def test_what_found_no_gpu_is_tried_again_when_one_is_given_back() -> None:
+    world = fleet(models=("m", "other"), ready=4, lent=0)
+    plan = plan_of(allocation([{("east", "m"): 2, ("east", "other"): 6}, {("east", "m"): 2, ("east", "other"): 6}]))
+    load = demand({("east", "m", FAST): [0.5] * 120, ("east", "other", FAST): [0.5] * 120})
+    simulated = run(load, world, Policy(key="i", label="i", follow_plan="at_once"), plan=plan)
+    other = simulated.pools.filter(
+        (pl.col("model") == "other") & (pl.col("window_start") == START + timedelta(hours=0.5))
+    )
+    assert other.get_column("ready")[0] == 6.0
+
+
+@pytest.mark.parametrize("step_s", [5.0, 10.0, 60.0])
+def test_a_lent_replica_is_back_after_a_minute_whatever_the_step(step_s: float) -> None:
+    world = fleet(ready=2, lent=1)
+    simulated = run(constant(14.0, 1.0), world, REACTIVE, hours=1.0, step_s=step_s, window_s=60.0)
+    assert simulated.pools.get_column("waste_gpu_hours").sum() == pytest.approx(8 * 60.0 / 3600.0)
+
+
+def test_a_gap_at_the_start_is_run_at_what_was_known_before_it() -> None:
+    load = demand({("east", "m", FAST): [5.0] * 120}).with_columns(
+        requests=pl.when(
+            pl.col("window_start").is_between(START + timedelta(hours=1), START + timedelta(hours=1.5), closed="left")
+        )
+        .then(None)
+        .otherwise(pl.col("requests"))
+    )
+    later = simulation.run(load, fleet=fleet(), policy=STILL, start=START + timedelta(hours=1), hours=1.0)
+    assert later.windows.get_column("arrived").sum() == pytest.approx(5.0 * 3600.0)
+
+
+def test_deferrable_work_of_a_region_without_the_model_waits_at_the_nearest_one() -> None:
+    world = fleet(regions=("east", "west"), ready=4)
+    stock = {("east", "h100"): 32, ("west", "h100"): 4}
+    there = {key: count for key, count in world.initial_replicas.items() if key[0] == "east"}
+    lean = dataclasses.replace(
+        world, stock_gpus=stock, initial_replicas=there, initial_lent_replicas=dict.fromkeys(there, 0)
+    )
+    load = demand({("west", "m", BATCH): [1.0] * 60})
+    batch = run(load, lean, STILL, hours=1.0).windows.filter((pl.col("region") == "west") & (pl.col("tier") == BATCH))
+    assert batch.get_column("served").sum() > 0.95 * 3600.0
+
+
+def test_two_kinds_of_gpu_in_a_region_share_what_comes() -> None:
+    world = fleet(ready=4)
+    second = dataclasses.replace(world.replicas[0], gpu="a100")
+    both = dataclasses.replace(
+        world,
+        replicas=(*world.replicas, second),
+        stock_gpus={("east", "h100"): 32, ("east", "a100"): 32},
+        initial_replicas={("east", "m", "h100"): 4, ("east", "m", "a100"): 4},
+        initial_lent_replicas={},
+        usd_per_gpu_hour={("east", "h100"): 10.0, ("east", "a100"): 4.0},
+    )
+    pools = run(constant(14.0, 1.0), both, STILL, hours=1.0).pools.filter(
+        pl.col("window_start") == START + timedelta(minutes=50)
+    )
+    works = pools.get_column("work_fraction").to_list()
+    assert works[0] == pytest.approx(works[1], rel=0.02)
+    assert works[0] > 0.2
+
+
+def test_an_unused_kind_of_gpu_is_not_filled_to_a_floor_of_its_own() -> None:
+    world = fleet(ready=4)
+    both = dataclasses.replace(
+        world,
+        replicas=(*world.replicas, dataclasses.replace(world.replicas[0], gpu="a100")),
+        stock_gpus={("east", "h100"): 32, ("east", "a100"): 32},
+        usd_per_gpu_hour={("east", "h100"): 10.0, ("east", "a100"): 4.0},
+    )
+    for policy in (REACTIVE, Policy(key="siloed", label="Siloed", siloed=True)):
+        pools = run(constant(2.0, 3.0), both, policy, hours=3.0).pools
+        assert pools.filter(pl.col("gpu") == "a100").get_column("gpu_hours").sum() == 0.0
+
+
 def test_deferrable_work_fills_the_gap_up_to_six_tenths_and_never_scales_out() -> None:
     world = fleet(ready=4, lent=4)
     greatest = performance.sustained(world.replicas[0], MIX, signal_fraction=0.6).rps * 4
@@ -227,7 +324,7 @@ def test_deferrable_work_grown_old_is_served_as_if_interactive() -> None:
 def test_deadlines_that_pass_without_service_are_counted_once() -> None:
     world = fleet(ready=0, free_gpus=8)
     load = demand({("east", "m", BATCH): [1.0] * 26 * 6}, window_s=600.0)
-    never = Policy(key="never", label="no replica", floor_replicas=0, scale_out_above_fraction=1.0)
+    never = Policy(key="never", label="nothing gets ready", remote_s=1e6)
     batch = run(load, world, never, hours=26.0).windows.filter(pl.col("tier") == BATCH).sort("window_start")
     assert batch.get_column("missed_deadlines").sum() == pytest.approx(2 * 3600.0, rel=0.01)
     assert batch.get_column("slo_attainment_fraction").drop_nulls().max() == 0.0

@@ -25,6 +25,10 @@ SILOED = Policy(key="siloed", label="Siloed", siloed=True)
         ({"hours": 0.0}, "hours and step_s must be positive"),
         ({"step_s": 7.0}, "whole number of steps"),
         ({"window_s": 5.0}, "whole number of steps"),
+        ({"window_s": 90.0}, "divide an hour and be whole minutes"),
+        ({"window_s": 420.0}, "divide an hour and be whole minutes"),
+        ({"window_s": 7200.0}, "divide an hour and be whole minutes"),
+        ({"start": START + timedelta(seconds=30)}, "edge of the demand's windows"),
         ({"policy": Policy(key="i", label="i", follow_plan="at_once")}, "follows a plan and got none"),
     ],
 )
@@ -47,9 +51,13 @@ def test_a_plan_with_a_hole_is_refused() -> None:
         simulation.run(constant(1.0, 2.0), fleet=fleet(), policy=policy, start=START, hours=2.0, plan=plan)
 
 
-def test_a_stock_smaller_than_the_floors_of_both_silos_is_refused() -> None:
-    with pytest.raises(SimulationError, match="more GPUs"):
-        simulation.run(constant(1.0, 1.0), fleet=fleet(ready=2), policy=SILOED, start=START, hours=1.0)
+@pytest.mark.parametrize(("ready", "lent"), [(0, 0), (1, 0), (2, 0), (2, 1), (3, 9), (20, 5)])
+def test_a_siloed_fleet_starts_with_the_same_total_as_a_shared_one(ready: int, lent: int) -> None:
+    world = fleet(ready=ready, lent=lent, free_gpus=80)
+    sides = setup.pools_of(world, SILOED)
+    assert sum(pool.ready + pool.lent for pool in sides) == ready + lent
+    assert min(pool.ready for pool in sides) >= 0
+    assert min(pool.lent for pool in sides) >= 0
 
 
 def test_silos_share_the_same_total_as_the_shared_pool() -> None:

@@ -16,7 +16,7 @@ from workbench.domain import Fleet, Policy
 from workbench.errors import SimulationError
 from workbench.results import CapacityPlan, SimRun
 from workbench.tables import window_s_of
-from workbench.units import SECONDS_PER_HOUR
+from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE, seconds_between
 
 
 def run(
@@ -44,6 +44,7 @@ def run(
 
     length_s = demand_window_s or window_s_of(demand)
     _refuse_bad_grid(length_s, window_s, step_s, hours)
+    _refuse_misaligned(demand, start, length_s)
     if policy.needs_plan and plan is None:
         raise SimulationError(f"strategy {policy.key} follows a plan and got none; hand it one from planning.solve().")
     span = loads.Span(
@@ -55,7 +56,8 @@ def run(
     )
     pools = setup.pools_of(fleet, policy)
     inputs = setup.inputs_of(demand, fleet=fleet, policy=policy, pools=pools, span=span, plan=plan, expected=expected)
-    state, record = setup.state_of(fleet, pools, span), setup.record_of(fleet, pools, span)
+    state = setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
+    record = setup.record_of(fleet, pools, span)
     numbers = rules.rules_of(policy)
     block = int(SECONDS_PER_HOUR / step_s) * 24
     for first in range(0, span.steps, block):
@@ -82,3 +84,14 @@ def _refuse_bad_grid(demand_window_s: float, window_s: float, step_s: float, hou
     for name, length in (("demand windows", demand_window_s), ("window_s", window_s), ("an hour", SECONDS_PER_HOUR)):
         if length < step_s or abs(length / step_s - round(length / step_s)) > 1e-9:
             raise SimulationError(f"{name} of {length:g} s must be a whole number of steps of {step_s:g} s.")
+    minute = min(window_s, SECONDS_PER_MINUTE)  # latencies are counted once a minute, and hours are closed with windows
+    if SECONDS_PER_HOUR % window_s > 1e-9 or window_s % minute > 1e-9:
+        raise SimulationError(f"window_s of {window_s:g} s must divide an hour and be whole minutes or part of one.")
+
+
+def _refuse_misaligned(demand: pl.DataFrame, start: datetime, demand_window_s: float) -> None:
+    first = demand.get_column("window_start").min()
+    if isinstance(first, datetime) and abs(seconds_between(first, start)) % demand_window_s > 1e-6:
+        raise SimulationError(
+            f"start {start} must lie on an edge of the demand's windows of {demand_window_s:g} s; one lies at {first}."
+        )

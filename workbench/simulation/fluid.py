@@ -26,20 +26,20 @@ from workbench.simulation.traffic import arrive
 
 @kernel
 def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, last_step: int) -> None:
-    """Run steps [first_step, last_step) in place: readiness, plan, arrivals, service, latency, scaling."""
+    """Run steps [first_step, last_step) in place: readiness, plan, scaling, arrivals, service, latency."""
     steps_per_hour = int(3600.0 / x.step_s)
     for p in range(s.pools.size):
         note_limits(s.pools, x.prompt_grid, rules, p)
     for step in range(first_step, last_step):
         become_ready(s.pools, s.starting, s.ready_at, s.drained_at, step)
         if step % steps_per_hour == 0 and rules.follow_plan != r.NO_PLAN:
-            follow_plan(x, s, rec, rules, step)
+            follow_plan(s.pools, s.starting, x.target, step // steps_per_hour)
+        scale(x, s, rec, rules, step)
         arrive(x, s, rec, rules, step)
         serve(x, s, rec, rules, step)
         record_deadlines(x, s, rec, step)
         record_pools(s.pools, s.starting, rec.pools, step // x.window_steps)
         if (step + 1) % x.latency_steps == 0 or step + 1 == last_step:
             record_latency(x, s, rec, step)
-        scale(x, s, rec, rules, step)
         if (step + 1) % x.window_steps == 0 or step + 1 == last_step:
             close_window(x, s, rec, step)

@@ -54,6 +54,8 @@ def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[Floats, Flo
             raise SimulationError(
                 f"demand has {column}(s) {', '.join(sorted(unknown))} that the fleet lacks; it has {', '.join(known)}."
             )
+    per_hour = max(int(SECONDS_PER_HOUR / span.demand_window_s), 1)
+    before = per_hour  # what was known in the hour before the start fills a gap at its beginning
     windows = int(np.ceil(span.steps * span.step_s / span.demand_window_s))
     shape = (windows, *(len(known) for known in keys.values()))
     place = (
@@ -61,7 +63,7 @@ def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[Floats, Flo
         .floor()
         .cast(pl.Int64)
     )
-    inside = demand.with_columns(place.alias("w")).filter(pl.col("w").is_between(0, windows - 1))
+    inside = demand.with_columns((place + before).alias("w")).filter(pl.col("w").is_between(0, before + windows - 1))
     index = (
         inside.get_column("w").to_numpy(),
         *(
@@ -69,12 +71,11 @@ def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[Floats, Flo
             for column, known in keys.items()
         ),
     )
-    per_hour = max(int(SECONDS_PER_HOUR / span.demand_window_s), 1)
     sums = {}
     for measure in ("requests", "input_tokens", "output_tokens"):
-        array = np.zeros(shape)
+        array = np.full((before + windows, *shape[1:]), np.nan)
         array[index] = inside.get_column(measure).fill_null(np.nan).to_numpy()
-        sums[measure] = _hold(array, per_hour)
+        sums[measure] = _hold(array, per_hour)[before:]
     means = []
     for measure, field in (("input_tokens", "input_tokens"), ("output_tokens", "output_tokens")):
         mean = np.empty(shape)

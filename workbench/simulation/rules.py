@@ -125,6 +125,8 @@ def scaling_step(
     signal: float,
     ready: int,
     starting: int,
+    ready_in_group: int,
+    held_in_group: int,
     budget: int,
     into_hour_s: float,
     observed_over_forecast: float,
@@ -132,13 +134,17 @@ def scaling_step(
     """Return +1 (out), -1 (in) or 0 for one pool that is not cooling down.
 
     Replicas that are starting count: the signal is judged as it will be when they are ready, or a pool would start one
-    every few seconds for as long as the first one loads its weights. ``budget`` is what is left of the plan's change
-    for the hour (positive: may go out, negative: may go in). Reactive needs no budget. A paced plan spends its budget
-    only when the signal asks for it; with the override, in the last minutes of the hour and with the budget spent, a
+    every few seconds for as long as the first one loads its weights. The floor counts the group, that is the model's
+    pools of all GPU kinds in the region: ``held_in_group`` ready or starting replicas, and nothing is taken away that
+    would leave fewer than the floor ready. ``budget`` is what is left of the plan's change for the hour (positive: may
+    go out, negative: may go in). Reactive needs no budget. A paced plan spends its budget only when the signal asks
+    for it; with the override, in the last minutes of the hour and with the budget spent, a
     forecast that proved far too low (ratio at or over ``override_out_ratio``) or too high lifts the limit.
     """
-    wants_out = signal * ready > rules.out_above * (ready + starting) or ready + starting < rules.floor
-    wants_in = signal < rules.in_below and ready + starting > rules.floor
+    wants_out = signal * ready > rules.out_above * (ready + starting) or (held_in_group == 0 and signal > 0.0)
+    wants_in = signal < rules.in_below and ready > 0 and ready_in_group > rules.floor
+    if held_in_group < rules.floor:
+        return 1
     if rules.follow_plan == NO_PLAN:
         allowed_out = allowed_in = True
     elif rules.follow_plan == AT_ONCE:
@@ -158,12 +164,15 @@ def scaling_step(
 
 @kernel
 def acquire_kind(gpus: int, lent_here: int, lent_others: int, free: int) -> int:
-    """Return where a new replica's GPUs come from: lent with the same model, lent with another, free stock, nowhere."""
+    """Return how a new replica is acquired: from GPUs lent with its model, with others' too, with free ones too, not.
+
+    GPUs are taken in that order and the slowest source decides how long the replica takes.
+    """
     if lent_here >= gpus:
         return RECLAIM
-    if lent_others >= gpus:
+    if lent_here + lent_others >= gpus:
         return SWAP
-    if free >= gpus:
+    if lent_here + lent_others + free >= gpus:
         return REMOTE
     return REFUSED
 

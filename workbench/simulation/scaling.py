@@ -6,7 +6,10 @@ import math
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import kernel
+from workbench.simulation.service import residual_s
 from workbench.simulation.state import Floats, Inputs, Ints, Pools, Record, State
+
+DRAINED_AFTER = 3.0  # mean residual times: by then one in twenty of the running requests is left
 
 
 @kernel
@@ -29,38 +32,57 @@ def become_ready(pools: Pools, starting: Ints, ready_at: Ints, drained_at: Ints,
 
 
 @kernel
-def _take_from_others(pools: Pools, p: int, needed: int) -> None:
-    """Take lent GPUs of the pool's region and kind that hold other models, from the pool that lends most."""
+def _group(pools: Pools, starting: Ints, p: int) -> tuple[int, int]:
+    """Return ready, and ready or starting replicas of the model in the region, over all GPU kinds of the same silo."""
+    ready, held = 0, 0
+    for q in range(pools.size):
+        if pools[q].group == pools[p].group:
+            ready += pools[q].ready
+            held += _replicas(pools, starting, q)
+    return ready, held
+
+
+@kernel
+def _lent(pools: Pools, p: int, same_model: bool) -> int:
+    """Return the GPUs of the pool's region and kind that are lent with its model loaded, or with another one."""
+    gpus = 0
+    for q in range(pools.size):
+        here = pools[q].region == pools[p].region and pools[q].gpu == pools[p].gpu
+        if here and (pools[q].model == pools[p].model) == same_model:
+            gpus += pools[q].lent_gpus
+    return gpus
+
+
+@kernel
+def _take_lent(pools: Pools, p: int, needed: int, same_model: bool) -> int:
+    """Take lent GPUs of the pool's region and kind, from the pool that lends most, and return how many are missing."""
     while needed > 0:
-        most, most_gpus = p, 0
+        most, most_gpus = -1, 0
         for q in range(pools.size):
             here = pools[q].region == pools[p].region and pools[q].gpu == pools[p].gpu
-            if q != p and here and pools[q].lent_gpus > most_gpus:
+            if here and (pools[q].model == pools[p].model) == same_model and pools[q].lent_gpus > most_gpus:
                 most, most_gpus = q, pools[q].lent_gpus
+        if most < 0:
+            break
         taken = min(needed, most_gpus)
         pools[most].lent_gpus -= taken
         needed -= taken
+    return needed
 
 
 @kernel
 def _scale_out(
     pools: Pools, starting: Ints, free_gpus: Ints, ready_at: Ints, rules: r.Rules, step: int, step_s: float, p: int
 ) -> int:
-    """Start one replica from the nearest source and return its kind, REFUSED when the region has no GPU left."""
+    """Start one replica from the nearest sources and return its kind, REFUSED when the region has too few GPUs left."""
     pool = pools[p]
-    others = -pool.lent_gpus
-    for q in range(pools.size):
-        if pools[q].region == pool.region and pools[q].gpu == pool.gpu:
-            others += pools[q].lent_gpus
-    kind = r.acquire_kind(pool.gpus, pool.lent_gpus, others, free_gpus[pool.region, pool.gpu])
+    lent_here, lent_others = _lent(pools, p, True), _lent(pools, p, False)
+    kind = r.acquire_kind(pool.gpus, lent_here, lent_others, free_gpus[pool.region, pool.gpu])
     if kind == r.REFUSED:
         return kind
-    if kind == r.RECLAIM:
-        pool.lent_gpus -= pool.gpus
-    elif kind == r.SWAP:
-        _take_from_others(pools, p, pool.gpus)
-    else:
-        free_gpus[pool.region, pool.gpu] -= pool.gpus
+    missing = _take_lent(pools, p, pool.gpus, True)
+    missing = _take_lent(pools, p, missing, False)
+    free_gpus[pool.region, pool.gpu] -= missing
     starting[p, kind] += 1
     at = step + max(math.ceil(r.readiness_s(rules, kind) / step_s), 1)
     if at < ready_at.shape[0]:
@@ -72,9 +94,9 @@ def _scale_out(
 def _scale_in(
     pools: Pools, inside: Floats, leaving: Floats, drained_at: Ints, step: int, step_s: float, p: int
 ) -> None:
-    """Take one ready replica out of routing; it finishes what it runs and is then lent."""
+    """Take one ready replica out of routing; it finishes what it runs and is then lent. What waits stays."""
     pool = pools[p]
-    share = 1.0 / pool.ready
+    share = pool.running / pool.ready / pool.inside if pool.inside > 0.0 else 0.0
     for h in range(inside.shape[1]):
         for k in range(inside.shape[2]):
             moved = inside[p, h, k] * share
@@ -82,33 +104,36 @@ def _scale_in(
             leaving[p, h, k] += moved
     pool.inside *= 1.0 - share
     pool.variance *= 1.0 - share
+    pool.running -= pool.running / pool.ready
     pool.ready -= 1
     pool.draining += 1
-    longest_s = pool.output * pool.output_square * max(pool.iteration_s, pool.base_s)
-    at = step + max(math.ceil(longest_s / step_s), 1)
+    at = step + max(math.ceil(DRAINED_AFTER * residual_s(pools, p) / step_s), 1)
     if at < drained_at.shape[0]:
         drained_at[at, p] += 1
 
 
 @kernel
-def follow_plan(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
-    """Set the hour's budgets, and carry the change out at once where the strategy says so: removals first."""
-    pools, starting, events = s.pools, s.starting, rec.events
-    window, hour = step // x.window_steps, int(step * x.step_s / 3600.0)
+def follow_plan(pools: Pools, starting: Ints, target: Ints, hour: int) -> None:
+    """Set what is left to change in the hour: the plan's replicas less those ready and starting."""
     for p in range(pools.size):
-        wanted = x.target[hour, p]
+        wanted = target[hour, p]
         pools[p].budget = wanted - _replicas(pools, starting, p) if wanted >= 0 else 0
-    if rules.follow_plan != r.AT_ONCE:
-        return
+
+
+@kernel
+def _carry_out(s: State, events: Floats, rules: r.Rules, step: int, step_s: float, window: int, tell: bool) -> None:
+    """Carry out what is left of the plan: removals first; what finds no GPU is tried again until the hour ends."""
+    pools, starting = s.pools, s.starting
     for p in range(pools.size):
-        while pools[p].budget < 0 and pools[p].ready > 0 and _replicas(pools, starting, p) > rules.floor:
-            _scale_in(pools, s.inside, s.leaving, s.drained_at, step, x.step_s, p)
+        while pools[p].budget < 0 and pools[p].ready > 0 and _group(pools, starting, p)[0] > rules.floor:
+            _scale_in(pools, s.inside, s.leaving, s.drained_at, step, step_s, p)
             events[window, p, r.IN] += 1
             pools[p].budget += 1
     for p in range(pools.size):
         while pools[p].budget > 0:
-            kind = _scale_out(pools, starting, s.free_gpus, s.ready_at, rules, step, x.step_s, p)
-            events[window, p, kind] += 1
+            kind = _scale_out(pools, starting, s.free_gpus, s.ready_at, rules, step, step_s, p)
+            if kind != r.REFUSED or tell:
+                events[window, p, kind] += 1
             if kind == r.REFUSED:
                 break
             pools[p].budget -= 1
@@ -116,23 +141,27 @@ def follow_plan(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> 
 
 @kernel
 def scale(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
-    """Let every pool that is not cooling down take at most one step."""
+    """Let every pool that is not cooling down take at most one step, or carry out the plan where it is due at once."""
     pools, starting, events, surprise = s.pools, s.starting, rec.events, x.observed_over_forecast
     window, now_s = step // x.window_steps, step * x.step_s
+    if rules.follow_plan == r.AT_ONCE:
+        _carry_out(s, events, rules, step, x.step_s, window, now_s % 3600.0 == 0.0)
+        return
     for p in range(pools.size):
         pool = pools[p]
         if now_s - pool.last_action_s < rules.cooldown_s:
             continue
-        gap = surprise[step, pool.region, pool.model]
+        gap = surprise[max(step - 1, 0), pool.region, pool.model]
+        ready, held = _group(pools, starting, p)
         coming = _replicas(pools, starting, p) - pool.ready
-        change = r.scaling_step(rules, pool.signal, pool.ready, coming, pool.budget, now_s % 3600.0, gap)
+        change = r.scaling_step(rules, pool.signal, pool.ready, coming, ready, held, pool.budget, now_s % 3600.0, gap)
         if change > 0:
             kind = _scale_out(pools, starting, s.free_gpus, s.ready_at, rules, step, x.step_s, p)
             events[window, p, kind] += 1
             pool.last_action_s = now_s
             if kind != r.REFUSED and pool.budget > 0:
                 pool.budget -= 1
-        elif change < 0 and pool.ready > 1:
+        elif change < 0:
             _scale_in(pools, s.inside, s.leaving, s.drained_at, step, x.step_s, p)
             events[window, p, r.IN] += 1
             pool.last_action_s = now_s

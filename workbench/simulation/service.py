@@ -88,6 +88,13 @@ def advance(pools: Pools, prompt_grid: Floats, rules: r.Rules, step_s: float, p:
 
 
 @kernel
+def residual_s(pools: Pools, p: int) -> float:
+    """Return how long a running request still takes on average: E[O^2] / (2 E[O]) iterations (it is size-biased)."""
+    pool = pools[p]
+    return float(0.5 * pool.output_square * pool.output * max(pool.iteration_s, pool.base_s))
+
+
+@kernel
 def serve(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
     """Advance every pool and take the completions out of it, in proportion to what is inside."""
     pools, inside, leaving, inflow, recent, completed = s.pools, s.inside, s.leaving, s.inflow, s.recent, s.completed
@@ -99,8 +106,7 @@ def serve(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
         share = served / present if present > 0.0 else 0.0
         drained = 1.0
         if pool.draining > 0:
-            drained -= math.exp(-x.step_s / max(pool.output * pool.iteration_s, 1e-9))
-        finished = 0.0
+            drained -= math.exp(-x.step_s / max(residual_s(pools, p), 1e-9))
         for h in range(inside.shape[1]):
             for k in range(inside.shape[2]):
                 come = inflow[p, h, k]
@@ -110,8 +116,7 @@ def serve(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
                 leaving[p, h, k] *= 1.0 - drained
                 recent[p, h, k] += come
                 completed[h, pool.model, k] += done
-                finished += done
                 series[window, h, pool.model, k, SERVED] += done
                 if pool.region != h:
                     series[window, h, pool.model, k, ELSEWHERE] += come
-        pool.finished = finished
+        pool.finished = served

@@ -22,6 +22,7 @@ from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]
 NO_ROUTE_S = 1e9
+FIRST_SCALING_S = 60.0  # the pools start empty: no signal is judged before their batches have filled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +42,9 @@ class Pool:
 def pools_of(fleet: Fleet, policy: Policy) -> list[Pool]:
     """Return every pool of the fleet under the policy, with the same total at the start whatever the policy.
 
-    A siloed fleet splits each pool into an interactive and a deferrable side, both at the floor or above; what the
-    floors need beyond the total comes out of the lent replicas. Without a deferrable tier there is nothing to split.
+    A siloed fleet splits each pool into an interactive and a deferrable side, both at the floor where there are enough;
+    what the floors need beyond the ready replicas comes out of the lent ones. Without a deferrable tier there is
+    nothing to split.
     """
     pools = []
     for region in fleet.regions:
@@ -53,9 +55,9 @@ def pools_of(fleet: Fleet, policy: Policy) -> list[Pool]:
             ready, lent = fleet.initial_replicas.get(key, 0), fleet.initial_lent_replicas.get(key, 0)
             sides = [(r.SHARED, ready, lent)]
             if policy.siloed and any(tier.deferrable for tier in fleet.tiers):
-                batch = max(round(ready * policy.deferrable_share), policy.floor_replicas)
-                chat = max(ready - batch, policy.floor_replicas)
-                spare = max(ready + lent - batch - chat, 0)
+                batch = min(max(round(ready * policy.deferrable_share), policy.floor_replicas), (ready + lent) // 2)
+                chat = min(max(ready - batch, policy.floor_replicas), ready + lent - batch)
+                spare = ready + lent - batch - chat
                 spare_batch = round(spare * policy.deferrable_share)
                 sides = [(r.INTERACTIVE, chat, spare - spare_batch), (r.DEFERRABLE, batch, spare_batch)]
             pools += [
@@ -155,7 +157,7 @@ def _pools_in(pools: Sequence[Pool], regions: Sequence[str], models: Sequence[st
     return table
 
 
-def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span) -> state.State:
+def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: float) -> state.State:
     """Return the state at the start: empty pools, the fleet's replicas ready or lent, the rest of the stock free."""
     count = len(pools)
     h, m, k = len(fleet.regions), len(fleet.models), len(fleet.tiers)
@@ -164,14 +166,8 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span) -> state.State:
     order = [region.key for region in fleet.regions]
     for pool in pools:
         free[order.index(pool.region), gpus.index(pool.gpu)] -= (pool.ready + pool.lent) * pool.gpus_per_replica
-    if (free < 0).any():
-        region, gpu = np.argwhere(free < 0)[0]
-        raise SimulationError(
-            f"{order[region]} needs {-free[region, gpu]:,} more GPUs of {gpus[gpu]} than its stock for the floors of "
-            f"every pool; raise the stock or lower floor_replicas."
-        )
     return state.State(
-        pools=_pool_records(fleet, pools, order, gpus),
+        pools=_pool_records(fleet, pools, order, gpus, cooldown_s),
         starting=np.zeros((count, 3), dtype=np.int64),
         free_gpus=free.astype(np.int64),
         ready_at=np.zeros((span.steps + 1, count, 3), dtype=np.int64),
@@ -186,7 +182,15 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span) -> state.State:
     )
 
 
-def _pool_records(fleet: Fleet, pools: Sequence[Pool], regions: list[str], gpus: list[str]) -> state.Pools:
+def _group_of(pool: Pool, pools: Sequence[Pool]) -> int:
+    """Number the pools that share a floor: same region, model and silo, any GPU kind."""
+    own = (pool.region, pool.model, pool.silo)
+    return next(i for i, other in enumerate(pools) if (other.region, other.model, other.silo) == own)
+
+
+def _pool_records(
+    fleet: Fleet, pools: Sequence[Pool], regions: list[str], gpus: list[str], cooldown_s: float
+) -> state.Pools:
     """Return one record per pool: where it stands, how fast a replica is, its model's length moments, its start."""
     models = [model.key for model in fleet.models]
     records = np.zeros(len(pools), dtype=state.POOL).view(np.recarray)
@@ -209,7 +213,8 @@ def _pool_records(fleet: Fleet, pools: Sequence[Pool], regions: list[str], gpus:
             "output_square": mix.output_square_ratio,
             "cross": mix.cross_ratio,
             "dispersion": mix.dispersion,
-            "last_action_s": -r.NEVER,
+            "group": _group_of(pool, pools),
+            "last_action_s": FIRST_SCALING_S - cooldown_s,
             "prompt": mix.input_tokens,
             "output": mix.output_tokens,
             "iteration_s": replica.decode_base_s,

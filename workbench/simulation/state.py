@@ -17,7 +17,10 @@ Pools = NDArray[np.void]
 #: One pool: where it stands and how fast a replica is, what stands there now, and the state of the last step.
 POOL = np.dtype(
     [
-        *((name, np.int64) for name in ("region", "model", "gpu", "gpus", "ready", "draining", "lent_gpus", "budget")),
+        *(
+            (name, np.int64)
+            for name in ("region", "model", "gpu", "gpus", "group", "ready", "draining", "lent_gpus", "budget")
+        ),
         *(
             (name, np.float64)
             for name in (

@@ -31,6 +31,15 @@ def _taken(pools: Pools, p: int) -> float:
 
 
 @kernel
+def _room(pools: Pools, rules: r.Rules, p: int) -> float:
+    """Return how many requests a pool under the routing threshold takes before it is over it, nought otherwise."""
+    pool = pools[p]
+    if pool.ready <= 0 or pool.signal >= rules.route_below:
+        return 0.0
+    return float(max(pool.holds_to_route - _taken(pools, p), 0.0) + pool.ready)
+
+
+@kernel
 def route(
     pools: Pools,
     inflow: Floats,
@@ -45,30 +54,36 @@ def route(
     prompt: float,
     output: float,
 ) -> None:
-    """Route a step's requests as the rule does one by one: pool after pool to the threshold, the rest to the idlest.
+    """Route a step's requests as the rule does one by one: region by region to the threshold, the rest to the idlest.
 
-    A pool just under the threshold takes one more request on each replica, which lifts its signal over it; so a pool
-    whose overflow goes elsewhere still asks for another replica.
+    Inside a region the pools share what comes in proportion to their room, as requests that each go to the least
+    loaded pool would. A pool just under the threshold takes one more request on each replica, which lifts its signal
+    over it; so a pool whose overflow goes elsewhere still asks for another replica.
     """
     idlest, fullness, left = -1, math.inf, requests
     for i in range(preference.shape[1]):
+        region, room = preference[h, i], 0.0
         for j in range(pools_in.shape[3]):
-            p = pools_in[m, kind, preference[h, i], j]
+            p = pools_in[m, kind, region, j]
             if p < 0:
                 break
-            pool = pools[p]
-            if pool.ready <= 0:
-                idlest = p if idlest < 0 else idlest
-                continue
-            if pool.signal < rules.route_below:
-                going = min(left, max(pool.holds_to_route - _taken(pools, p), 0.0) + pool.ready)
+            room += _room(pools, rules, p)
+            ratio = (pools[p].inside + pools[p].arriving) / max(pools[p].holds_to_route, 1e-9)
+            if idlest < 0 or (pools[p].ready > 0 and ratio < fullness):
+                idlest, fullness = p, ratio if pools[p].ready > 0 else math.inf
+        if room <= 0.0:
+            continue
+        part = min(left / room, 1.0)
+        for j in range(pools_in.shape[3]):
+            p = pools_in[m, kind, region, j]
+            if p < 0:
+                break
+            going = part * _room(pools, rules, p)
+            if going > 0.0:
                 _send(pools, inflow, p, h, k, going, prompt, output)
                 left -= going
-                if left <= 0.0:
-                    return
-            ratio = (pool.inside + pool.arriving) / max(pool.holds_to_route, 1e-9)
-            if ratio < fullness:
-                idlest, fullness = p, ratio
+        if part < 1.0 or left <= 1e-12 * requests:
+            return
     _send(pools, inflow, idlest, h, k, left, prompt, output)
 
 
@@ -76,6 +91,7 @@ def route(
 def _release(
     pools: Pools,
     inflow: Floats,
+    preference: Ints,
     pools_in: Ints,
     rules: r.Rules,
     h: int,
@@ -87,11 +103,16 @@ def _release(
 ) -> float:
     """Let queued deferrable requests go on signals of spare capacity and return how many.
 
-    A pool signals at each completion, and each ready replica once per step, so that an idle pool is fed too.
+    A pool signals at each completion, and each ready replica once per step, so that an idle pool is fed too. The
+    queue stands at home, or in the nearest region that hosts the model.
     """
-    going = 0.0
+    going, host = 0.0, h
+    for i in range(preference.shape[1]):
+        if pools_in[m, 1, preference[h, i], 0] >= 0:
+            host = preference[h, i]
+            break
     for i in range(pools_in.shape[3]):
-        p = pools_in[m, 1, h, i]
+        p = pools_in[m, 1, host, i]
         if p < 0 or queued <= going:
             break
         allowed = r.released_per_signal(rules, pools[p].signal) * (pools[p].finished + pools[p].ready)
@@ -132,5 +153,5 @@ def arrive(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
                     kind = 0 if waits else x.deferrable[k]
                     route(pools, inflow, preference, pools_in, rules, h, m, k, kind, due, prompt, output)
                 if waits and queued > due:
-                    due += _release(pools, inflow, pools_in, rules, h, m, k, queued - due, prompt, output)
+                    due += _release(pools, inflow, preference, pools_in, rules, h, m, k, queued - due, prompt, output)
                 released[h, m, k] += due
