@@ -37,12 +37,28 @@ def test_a_trace_is_all_a_scenario_needs() -> None:
         ({"demand": 3}, "must be a section"),
         ({"span": {"as_of": "yesterday"}}, "must be an instant"),
         ({"span": {"as_of": "2025-07-15T00:00:00+02:00"}}, "must be naive UTC"),
-        ({"risk": {"quantile": 0.42}}, "must be among quantiles"),
+        ({"risk": {"quantile": 0.42}}, r"risk\.quantile 0\.42 must be among forecast\.quantiles"),
         ({"risk": {"quantile": 1.5}}, "must lie between 0 and 1"),
         ({"demand": {"scale": 0.0}}, "demand_scale must be positive"),
         ({"demand": {"scale": "much"}}, "wrong type"),
         ({"baseline": "siloed", "strategies": ["reactive"]}, "baseline siloed is none of"),
         ({"strategies": []}, "strategies must not be empty"),
+        ({"policy": {"cooldown_s": "15"}}, "wrong type"),
+        ({"policy": 3}, "must be a section"),
+        ({"risk": 3}, "must be a section"),
+        ({"risk": {"quantile": "high"}}, "wrong type"),
+        ({"policy": {"floor_replicas": 2.5}}, "floor_replicas must be a whole number"),
+        ({"policy": {"siloed": "no"}}, "siloed must be true or false"),
+        ({"policy": {"lt_i": {"siloed": True}}}, "follows no plan"),
+        ({"forecast": {"quantiles": [0.7, 0.9]}}, "must hold 0.5"),
+        ({"forecast": {"quantiles": [0.5, 0.7, 2.0]}}, "must lie between 0 and 1"),
+        ({"span": {"warmup_hours": 0.5}}, "warmup_hours must be whole hours"),
+        ({"demand": {"window_s": 0}}, "demand_window_s must be positive"),
+        ({"fleet": {"stock_gpus_per_region": 0}}, "stock_gpus_per_region must be positive"),
+        ({"fleet": {"initial_replicas_per_pool": -1}}, "must not be negative"),
+        ({"fleet": {"usd_per_vm_hour": {"azure_nd96isr_h100_v5": -4.0}}}, "prices must be positive"),
+        ({"name": "a/b"}, "name may hold"),
+        ({"plan": {"solver": "gurobi"}}, "solver must be one of"),
     ],
 )
 def test_a_bad_setting_is_refused_with_what_to_do(content: dict[str, object], message: str) -> None:
@@ -75,6 +91,10 @@ def test_thresholds_change_for_all_strategies_or_for_one() -> None:
     by_key = {policy.key: policy for policy in scenario.strategies}
     assert {policy.cooldown_s for policy in scenario.strategies} == {30.0}
     assert (by_key["lt_ua"].override_out_ratio, by_key["lt_i"].override_out_ratio) == (3.0, 5.0)
+
+
+def test_a_lone_strategy_needs_no_list() -> None:
+    assert [policy.key for policy in parse({"strategies": "reactive"}).strategies] == ["reactive"]
 
 
 def test_a_new_strategy_is_a_block_of_its_own() -> None:

@@ -102,6 +102,19 @@ def test_a_strategy_that_breaks_promises_does_not_keep_service() -> None:
     assert short["backlog"] > 0
 
 
+def test_work_put_off_is_not_service_kept() -> None:
+    """The same fleet, but one strategy never releases what may wait: no deadline falls into the span, work is left."""
+    load = demand({("east", "m", FAST): [2.0] * 120, ("east", "m", BATCH): [2.0] * 120})
+    lazy = Policy(key="lazy", label="Lazy", release_one_below_fraction=0.0, release_two_below_fraction=0.0)
+    runs = {
+        policy.key: simulation.run(load, fleet=fleet(ready=4), policy=policy, start=START, hours=2.0)
+        for policy in (REACTIVE, lazy)
+    }
+    found = card(runs, baseline="reactive")
+    assert found.totals.get_column("keeps_service").to_list() == [True, False]
+    assert scoring.worse_tiers(found.tiers, "reactive").rows() == [("lazy", BATCH)]
+
+
 def test_every_arrival_is_in_the_percentiles_the_unfinished_too() -> None:
     run = simulation.run(constant(30.0, 1.0), fleet=fleet(ready=1), policy=STILL, start=START, hours=1.0)
     tier = card({"x": run}, baseline="x").tiers.filter(pl.col("tier") == FAST).row(0, named=True)

@@ -60,7 +60,7 @@ def _progress() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description:<36}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, Any] = {}
 
@@ -152,7 +152,7 @@ def ingest(
             format=format,
             options=options,
             replace=replace,
-            progress=lambda file, share, rows: tell(f"Reading {file}"[:24], share),
+            progress=lambda file, share, rows: tell(f"Reading {file}"[:36], share),
         )
     _show_quality(report)
 
@@ -183,7 +183,8 @@ def traces_list(data_dir: DataDir = DATA) -> None:
     from workbench.traces import open_store
 
     with open_store(data_dir / "traces.duckdb", read_only=True) as store:
-        _print_frame(store.traces(), "Traces")
+        listed = store.traces().drop("fingerprint", "rows_read", "version", strict=False)
+        _print_frame(listed.rename({"rows_kept": "rows of the source", "rows": "rows stored"}, strict=False), "Traces")
 
 
 @traces_app.command("check", epilog="Example: workbench traces check azure_2023")
@@ -260,7 +261,11 @@ def study_list(data_dir: DataDir = DATA) -> None:
     """List the saved studies, oldest first."""
     from workbench import studies
 
-    _print_frame(studies.listing(root=data_dir / "studies"), "Studies")
+    listed = studies.listing(root=data_dir / "studies")
+    if listed.is_empty():
+        _console().print(f"No studies under {data_dir / 'studies'} yet; make one with workbench study run.")
+    else:
+        _print_frame(listed, "Studies")
 
 
 @study_app.command("show", epilog="Example: workbench study show latest")
@@ -278,11 +283,22 @@ def study_compare(
     names: Annotated[list[str], typer.Argument(help="Two studies or more.")], data_dir: DataDir = DATA
 ) -> None:
     """Print the strategies of several studies in one table."""
+    import polars as pl
+
     from workbench import studies
 
     frame = studies.compare(names, root=data_dir / "studies")
-    hidden = [name for name in ("strategy", "kv_cache_used_fraction", "refused_starts") if name in frame.columns]
-    _print_frame(frame.drop(hidden), "Studies compared")
+    kept = [name for name in frame.columns if name.endswith("_kept_fraction")]
+    shown = frame.select(
+        "study",
+        pl.col("label").alias("strategy"),
+        pl.col("gpu_hours").round(0).alias("GPU-hours"),
+        pl.col("cost_usd").round(0).alias("cost, USD"),
+        (pl.col("gpu_hours_saved_fraction") * 100).round(1).alias("saved, %"),
+        pl.col("keeps_service").alias("serves as well"),
+        *((pl.col(name) * 100).round(2).alias(f"{name.removesuffix('_kept_fraction')} kept, %") for name in kept),
+    )
+    _print_frame(shown, "Studies compared")
 
 
 @app.command(epilog="Example: workbench report 2025-07 --study latest")

@@ -87,18 +87,24 @@ def parse(content: Mapping[str, Any], *, overrides: Mapping[str, Any] | None = N
             values[name] = tuple(values[name]) if isinstance(values[name], list) else (values[name],)
     if "trace" not in values:
         raise ScenarioError(f'{source}: trace is missing; name one with trace = "NAME" (workbench traces list).')
-    risk = content.get("risk", {})
+    risk, policy = content.get("risk", {}), content.get("policy", {})
+    for section, block in (("risk", risk), ("policy", policy)):
+        if not isinstance(block, Mapping):
+            raise ScenarioError(f"{source}: [{section}] must be a section, found {block!r}.")
     _refuse_unknown(risk, RISK_KEYS, source, "risk.")
     values["as_of"] = _instant(values.get("as_of"), source)
-    values["strategies"] = _policies(content, source)
     values.setdefault("name", values["trace"])
     values.setdefault("title", values["name"].replace("_", " "))
     values.setdefault("gpus", ("h100_80gb",))
-    values.setdefault("baseline", _baseline(values["strategies"]))
     try:
+        values["strategies"] = _policies(content, policy, source)
+        values.setdefault("baseline", _baseline(values["strategies"]))
         return Scenario(risk=RiskPolicy(**risk), **values)
-    except TypeError as error:
-        raise ScenarioError(f"{source}: a value has the wrong type ({error}).") from error
+    except (TypeError, AttributeError) as error:
+        raise ScenarioError(
+            f"{source}: a value has the wrong type ({error}); write numbers without quotes, texts with them, and lists "
+            "in brackets, as data/scenarios/quickstart.toml does."
+        ) from error
 
 
 def as_json(scenario: Scenario) -> str:
@@ -127,9 +133,9 @@ def _instant(value: Any, source: str) -> datetime | None:
     return parsed
 
 
-def _policies(content: Mapping[str, Any], source: str) -> tuple[Policy, ...]:
+def _policies(content: Mapping[str, Any], changes: Mapping[str, Any], source: str) -> tuple[Policy, ...]:
     presets, names = strategies(), content.get("strategies", list(DEFAULT_STRATEGIES))
-    changes = content.get("policy", {})
+    names = [names] if isinstance(names, str) else names
     common = {key: value for key, value in changes.items() if not isinstance(value, Mapping)}
     own = {key: value for key, value in changes.items() if isinstance(value, Mapping)}
     _refuse_unknown(common, POLICY_KEYS, source, "policy.")

@@ -18,6 +18,7 @@ from workbench.results import Scorecard, SimRun
 from workbench.units import SECONDS_PER_HOUR, after
 
 LEVELS = {"ttft_p50_s": 0.50, "ttft_p75_s": 0.75, "ttft_p95_s": 0.95, "ttft_p99_s": 0.99}
+BACKLOG_TOLERANCE = 0.05  # of the arrivals: more work left waiting than that was put off, not saved
 SERVICE_TOLERANCE = 0.005  # half a point of attainment: below it two strategies serve equally well
 
 
@@ -128,29 +129,40 @@ def score(
         rows.append({"strategy": key, "label": labels[key], **effort(run, since)})
         tier_rows += [{"strategy": key, "tier": tier.key, **service(run, tier, since)} for tier in tiers]
     tier_frame = pl.DataFrame(tier_rows, infer_schema_length=None)
-    worse = _worse_than(tier_frame, baseline)
+    worse = worse_tiers(tier_frame, baseline).get_column("strategy").unique()
     base = pl.col("strategy") == baseline
     totals = pl.DataFrame(rows).with_columns(
-        gpu_hours_saved_fraction=1.0 - pl.col("gpu_hours") / pl.col("gpu_hours").filter(base).first(),
+        gpu_hours_saved_fraction=_saved("gpu_hours", base),
         cost_saved_usd=pl.col("cost_usd").filter(base).first() - pl.col("cost_usd"),
-        waste_saved_fraction=(
-            1.0 - pl.col("waste_gpu_hours") / pl.col("waste_gpu_hours").filter(base).first()
-        ).fill_nan(None),
+        waste_saved_fraction=_saved("waste_gpu_hours", base),
         keeps_service=~pl.col("strategy").is_in(list(worse)),
     )
     return Scorecard(totals=totals, tiers=tier_frame, baseline=baseline)
 
 
-def _worse_than(tiers: pl.DataFrame, baseline: str) -> set[str]:
-    """Return the strategies under which some tier attains its promise clearly less often than under the baseline."""
-    judged = tiers.select("strategy", "tier", "slo_attainment_fraction", "missed_deadlines")
-    base = judged.filter(pl.col("strategy") == baseline).drop("strategy")
-    joined = judged.join(base, on="tier", suffix="_base")
-    return set(
-        joined.filter(
+def _saved(measure: str, base: pl.Expr) -> pl.Expr:
+    """Return the share saved against the baseline, null where the baseline had none."""
+    before = pl.col(measure).filter(base).first()
+    return pl.when(before > 0).then(1.0 - pl.col(measure) / before)
+
+
+def worse_tiers(tiers: pl.DataFrame, baseline: str) -> pl.DataFrame:
+    """Return strategy and tier of every tier that fares clearly worse than under the baseline.
+
+    It does when its promise is kept less often by half a point, when more deadlines are missed, or when a twentieth
+    more of the arrivals is left waiting at the end: work put off is not work saved.
+    """
+    judged = tiers.select("strategy", "tier", "arrived", "slo_attainment_fraction", "missed_deadlines", "backlog")
+    base = judged.filter(pl.col("strategy") == baseline).drop("strategy", "arrived")
+    left_over = pl.col("backlog") > pl.col("backlog_base") + BACKLOG_TOLERANCE * pl.col("arrived")
+    return (
+        judged.join(base, on="tier", suffix="_base", maintain_order="left")
+        .filter(
             (pl.col("slo_attainment_fraction") < pl.col("slo_attainment_fraction_base") - SERVICE_TOLERANCE)
             | (pl.col("missed_deadlines") > pl.col("missed_deadlines_base") + 1.0)
-        ).get_column("strategy")
+            | left_over
+        )
+        .select("strategy", "tier")
     )
 
 

@@ -24,8 +24,8 @@ def test_series_are_added_up_and_bands_are_the_symmetric_quantiles() -> None:
     values = {0.05: 1.0, 0.25: 2.0, 0.5: 3.0, 0.75: 4.0, 0.95: 5.0, 0.99: 9.0}
     figure = forecasts.forecast_fan(frame(values), demand(), source=SOURCE)
     drawn = {trace.name: list(trace.y) for trace in figure.data if trace.name}
-    assert drawn["90% band"] == [10.0, 10.0]
-    assert drawn["50% band"] == [8.0, 8.0]
+    assert drawn["90% band if all series err together"] == [10.0, 10.0]
+    assert drawn["50% band if all series err together"] == [8.0, 8.0]
     assert drawn["median"] == [6.0, 6.0]
     assert drawn["realised"] == [11.0, None]
     assert [list(trace.y) for trace in figure.data if not trace.name] == [[2.0, 2.0], [4.0, 4.0]]

@@ -59,7 +59,7 @@ def test_a_policy_refuses_delays_below_zero(name: str) -> None:
         ({"follow_plan": "sometimes"}, "follow_plan must be one of no, at_once, .*, got sometimes"),
         ({"signal": "cpu"}, "signal must be one of largest, kv_cache, got cpu"),
         ({"scale_in_below_fraction": 0.7}, "scale_in_below_fraction 0.7 must lie below scale_out_above_fraction 0.7"),
-        ({"floor_replicas": -1}, "floor_replicas must be 0 or more, got -1"),
+        ({"floor_replicas": -1}, "floor_replicas must be a whole number, 0 or more, got -1"),
     ],
 )
 def test_a_policy_refuses_contradictions(changes: dict[str, Any], finding: str) -> None:
@@ -109,7 +109,7 @@ def test_a_risk_policy_refuses_what_no_plan_can_carry(changes: dict[str, Any], f
         ({"demand_scale": 0.0}, "demand_scale must be positive, got 0.0"),
         ({"demand_scale": float("nan")}, "demand_scale must be positive, got nan"),
         ({"epsilon_fraction": 1.5}, "epsilon_fraction must lie in 0-1, got 1.5"),
-        ({"risk": RiskPolicy(quantile=0.6)}, "the risk quantile 0.6 must be among quantiles"),
+        ({"risk": RiskPolicy(quantile=0.6)}, "risk.quantile 0.6 must be among forecast.quantiles"),
         ({"solver_time_limit_s": 0.0}, "solver_time_limit_s must be positive"),
         ({"simulate_hours": 0.0}, "simulate_hours must be positive"),
     ],

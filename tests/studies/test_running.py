@@ -103,7 +103,7 @@ def test_listing_and_comparison_show_every_strategy(small_study: Study, small_st
     assert small_study.id in listed.get_column("id").to_list()
     compared = studies.compare([small_study.id, small_study.id], root=small_store / "studies")
     assert compared.height == 8
-    assert compared.get_column("interactive_fast").is_between(0, 1).all()
+    assert compared.get_column("interactive_fast_kept_fraction").is_between(0, 1).all()
     assert studies.listing(root=small_store / "nowhere").is_empty()
 
 

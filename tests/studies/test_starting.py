@@ -20,13 +20,15 @@ def scenario(**content: object) -> Scenario:
     return scenarios.parse({"trace": "t"} | content, source="test")
 
 
-def demand(rates_rps: list[float], *, model: str = "llama2_70b", tier: str = "interactive_fast") -> pl.DataFrame:
+def demand(
+    rates_rps: list[float], *, model: str = "llama2_70b", tier: str = "interactive_fast", region: str = "us_east"
+) -> pl.DataFrame:
     """One rate per hour up to AS_OF and on, 1000 tokens in and 100 out."""
     first = AS_OF - timedelta(hours=len(rates_rps) - 1)
     rows = [
         {
             "window_start": first + timedelta(hours=i, minutes=10 * j),
-            "region": "us_east",
+            "region": region,
             "model": model,
             "tier": tier,
             "requests": rate * 600,
@@ -49,6 +51,42 @@ def test_the_start_serves_the_last_hour_and_lends_up_to_a_quarter_over_the_peak(
     now, lent = world.initial_replicas[key], world.initial_lent_replicas[key]
     assert now * 4 == pytest.approx((now + lent) / 1.25, abs=4)  # 10 rps now, 40 rps at the peak
     assert world.stock_gpus["us_east", "h100_80gb"] >= 8 * (now + lent)
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 10, 15, 20, 30, 60])
+def test_the_length_of_the_demand_windows_does_not_change_the_size(minutes: int) -> None:
+    starts = [AS_OF - timedelta(minutes=minutes * i) for i in range(int(6 * 60 / minutes), -1, -1)]
+    frame = DEMAND.conform(
+        pl.DataFrame(
+            {
+                "window_start": starts,
+                "region": "us_east",
+                "model": "llama2_70b",
+                "tier": "interactive_fast",
+                "requests": 720.0 * minutes,
+                "input_tokens": 720_000.0 * minutes,
+                "output_tokens": 72_000.0 * minutes,
+            },
+            schema_overrides=DEMAND.schema,
+        )
+    )
+    assert set(fleet(frame).initial_replicas.values()) == set(fleet(demand([12.0] * 6)).initial_replicas.values())
+
+
+def test_unknown_windows_are_not_taken_for_silence() -> None:
+    frame = demand([40.0, 40.0, 0.0]).with_columns(
+        pl.when(pl.col("window_start") >= AS_OF - timedelta(minutes=40)).then(None).otherwise(pl.col(name)).alias(name)
+        for name in ("requests", "input_tokens", "output_tokens")
+    )
+    known = fleet(demand([40.0, 40.0, 0.0]))
+    assert fleet(frame).initial_replicas == known.initial_replicas
+
+
+def test_a_model_without_traffic_in_a_region_stands_there_at_the_floor() -> None:
+    frame = pl.concat([demand([5.0, 5.0, 0.0]), demand([5.0, 5.0, 0.0], model="llama31_8b", region="us_west")])
+    world = fleet(frame)
+    assert world.initial_replicas["us_west", "llama2_70b", "h100_80gb"] == 2
+    assert world.initial_replicas["us_east", "llama31_8b", "h100_80gb"] == 2
 
 
 def test_nothing_after_as_of_changes_the_start() -> None:

@@ -55,8 +55,9 @@ def forecast_fan(
     if fan.is_empty():
         return theme.say_empty(fig, "no forecast of these series")
     times = fan.get_column("window_start").to_list()
+    summed = rows.select("region", "model", "tier").n_unique() > 1
     for low, high in _bands(fan.columns):
-        _add_band(fig, times, fan, low, high)
+        _add_band(fig, times, fan, low, high, summed=summed)
     if str(MEDIAN) in fan.columns:
         median = fan.get_column(str(MEDIAN)).to_list()
         fig.add_scatter(x=times, y=median, name="median", mode="lines", line={"color": theme.BLUE, "width": 2})
@@ -151,14 +152,14 @@ def _bands(columns: list[str]) -> list[tuple[str, str]]:
     return [(known[low], known[round(1 - low, 6)]) for low in lows]
 
 
-def _add_band(fig: go.Figure, times: list[object], fan: pl.DataFrame, low: str, high: str) -> None:
+def _add_band(fig: go.Figure, times: list[object], fan: pl.DataFrame, low: str, high: str, *, summed: bool) -> None:
     share = float(high) - float(low)
     edge = {"mode": "lines", "line": {"width": 0}}
     fig.add_scatter(x=times, y=fan.get_column(low).to_list(), showlegend=False, hoverinfo="skip", **edge)
     fig.add_scatter(
         x=times,
         y=fan.get_column(high).to_list(),
-        name=f"{share:.0%} band",
+        name=f"{share:.0%} band" + (" if all series err together" if summed else ""),
         fill="tonexty",
         fillcolor=theme.faded(theme.SKY, 0.25 if share > 0.6 else 0.5),
         **edge,

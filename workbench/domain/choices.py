@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -67,7 +68,12 @@ class Policy:
                 f"signal must be one of {', '.join(SIGNALS)}, got {self.signal}": self.signal not in SIGNALS,
                 f"scale_in_below_fraction {self.scale_in_below_fraction} must lie below scale_out_above_fraction "
                 f"{self.scale_out_above_fraction}": self.scale_in_below_fraction >= self.scale_out_above_fraction,
-                f"floor_replicas must be 0 or more, got {self.floor_replicas}": self.floor_replicas < 0,
+                f"floor_replicas must be a whole number, 0 or more, got {self.floor_replicas}": not (
+                    self.floor_replicas >= 0 and self.floor_replicas == int(self.floor_replicas)
+                ),
+                f"siloed must be true or false, got {self.siloed!r}": not isinstance(self.siloed, bool),
+                "a siloed fleet follows no plan: the plan knows one pool per model and region": self.siloed
+                and self.follow_plan != "no",
             },
         )
 
@@ -154,8 +160,26 @@ class Scenario:
                 f"baseline {self.baseline} is none of the strategies {', '.join(keys)}": self.baseline not in keys,
                 f"demand_scale must be positive, got {self.demand_scale}": not self.demand_scale > 0,
                 f"epsilon_fraction must lie in 0-1, got {self.epsilon_fraction}": not 0 <= self.epsilon_fraction <= 1,
-                f"the risk quantile {self.risk.quantile} must be among quantiles": self.risk.quantile
-                not in self.quantiles,
+                f"risk.quantile {self.risk.quantile} must be among forecast.quantiles "
+                f"{', '.join(map(str, self.quantiles))}; add it there": self.risk.quantile not in self.quantiles,
+                "forecast.quantiles must hold 0.5: a strategy with override compares with the median": 0.5
+                not in self.quantiles
+                and any(policy.follow_plan == "paced_with_override" for policy in self.strategies),
+                "forecast.quantiles must lie between 0 and 1": not all(0 < quantile < 1 for quantile in self.quantiles),
+                f"warmup_hours must be whole hours of 0 or more, got {self.warmup_hours}": self.warmup_hours < 0
+                or self.warmup_hours != int(self.warmup_hours),
+                f"name may hold letters, digits, dot, dash and underscore, got {self.name!r}": not re.fullmatch(
+                    r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name
+                ),
+                "prices must be positive": not all(price > 0 for price in self.usd_per_vm_hour.values()),
+                **{
+                    f"{name} must be positive, got {getattr(self, name)}": getattr(self, name) is not None
+                    and not getattr(self, name) > 0
+                    for name in ("demand_window_s", "forecast_window_s", "history_days", "stock_gpus_per_region")
+                },
+                f"initial_replicas_per_pool must not be negative, got {self.initial_replicas_per_pool}": (
+                    self.initial_replicas_per_pool is not None and self.initial_replicas_per_pool < 0
+                ),
                 f"solver must be one of {', '.join(SOLVERS)}, got {self.solver}": self.solver not in SOLVERS,
                 "solver_time_limit_s must be positive": self.solver_time_limit_s <= 0,
                 "simulate_hours must be positive": self.simulate_hours is not None and self.simulate_hours <= 0,

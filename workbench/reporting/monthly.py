@@ -142,16 +142,11 @@ def load_ratio(study: Study) -> float | None:
 
 
 def worse_tiers(study: Study, strategy: str) -> list[tuple[Tier, float | None, float | None]]:
-    """Return the tiers that keep their promise clearly less often than under the baseline, with both attainments."""
-    rows = {(row["strategy"], row["tier"]): row for row in study.scorecard.tiers.iter_rows(named=True)}
-    found = []
-    for tier in study.fleet.tiers:
-        own, base = rows[strategy, tier.key], rows[study.scorecard.baseline, tier.key]
-        kept, before = own["slo_attainment_fraction"], base["slo_attainment_fraction"]
-        fell = kept is not None and before is not None and kept < before - scoring.SERVICE_TOLERANCE
-        if fell or own["missed_deadlines"] > base["missed_deadlines"] + 1.0:
-            found.append((tier, kept, before))
-    return found
+    """Return the tiers that fare clearly worse than under the baseline, with both attainments (None: not judged)."""
+    tiers, base = study.scorecard.tiers, study.scorecard.baseline
+    worse = set(scoring.worse_tiers(tiers, base).filter(pl.col("strategy") == strategy).get_column("tier"))
+    kept = {row[:2]: row[2] for row in tiers.select("strategy", "tier", "slo_attainment_fraction").iter_rows()}
+    return [(tier, kept[strategy, tier.key], kept[base, tier.key]) for tier in study.fleet.tiers if tier.key in worse]
 
 
 def strictest_tier(tiers: Sequence[Tier]) -> Tier:

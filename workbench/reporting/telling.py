@@ -106,8 +106,8 @@ def _gap(gap_fraction: float | None) -> str:
 def _worse(study: Study, strategy: str) -> str:
     told = []
     for tier, kept, before in monthly.worse_tiers(study, strategy):
-        if kept is None or before is None:
-            told.append(f"more deadlines of {tier.label} are missed")
+        if kept is None or before is None or kept >= before:
+            told.append(f"more work of {tier.label} is left waiting when the span ends")
         else:
             told.append(f"{tier.label} keeps {kept:.1%} of its promises against {before:.1%}")
     return "; ".join(told) or "see what every tier got"

@@ -7,7 +7,6 @@ changed in another file. Here the kept code lies in a folder named after the tex
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -21,7 +20,7 @@ Result = TypeVar("Result")
 
 
 def folder_of(package: Path) -> Path:
-    """Return the folder of compiled code for a package's sources: beside them, else among temporary files.
+    """Return the folder of compiled code for a package's sources: beside them, else a fresh temporary one.
 
     Folders of other texts beside it are removed: nothing would read them again.
     """
@@ -35,7 +34,7 @@ def folder_of(package: Path) -> Path:
             if old != beside:
                 shutil.rmtree(old, ignore_errors=True)
     except OSError:
-        return Path(tempfile.gettempdir()) / f"workbench-kernels-{os.getuid()}-{digest.hexdigest()}"
+        return Path(tempfile.mkdtemp(prefix="workbench-kernels-"))  # nobody else's, and gone with the temporary files
     return beside
 
 

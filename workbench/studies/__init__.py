@@ -36,7 +36,12 @@ def open_study(name: str, *, root: Path = Path("data/studies"), catalog: Catalog
         name = found[-1]["id"]
     manifest = saving.read_manifest(root, name)
     folder = root / manifest["id"]
-    frames, scenario = saving.read_frames(folder), saving.read_scenario(folder)
+    with saving.damage_told(folder):
+        frames, scenario, runs = (
+            saving.read_frames(folder),
+            saving.read_scenario(folder),
+            saving.read_runs(folder, manifest),
+        )
     as_of = datetime.fromisoformat(manifest["as_of"])
     return Study(
         id=manifest["id"],
@@ -53,7 +58,7 @@ def open_study(name: str, *, root: Path = Path("data/studies"), catalog: Catalog
         requirement=frames["requirement"],
         rates=frames["rates"],
         plan=saving.plan_of(frames, manifest),
-        runs=saving.read_runs(folder, manifest),
+        runs=runs,
         scorecard=saving.scorecard_of(frames, manifest),
     )
 
@@ -80,13 +85,16 @@ def listing(*, root: Path = Path("data/studies")) -> pl.DataFrame:
 def compare(names: Sequence[str], *, root: Path = Path("data/studies")) -> pl.DataFrame:
     """Put the totals of several studies under each other, with the attainment of every tier beside them.
 
-    One row per study and strategy. Raises StudyError where one of them is not there.
+    One row per study and strategy; a tier's attainment is in ``TIER_kept_fraction``. Raises StudyError where one of
+    them is not there.
     """
     parts = []
     for name in names:
         manifest = saving.read_manifest(root, name)
-        frames = saving.read_frames(root / manifest["id"])
-        attained = frames["tiers"].pivot(on="tier", index="strategy", values="slo_attainment_fraction")
+        with saving.damage_told(root / manifest["id"]):
+            frames = saving.read_frames(root / manifest["id"])
+        kept = frames["tiers"].with_columns(pl.col("tier") + "_kept_fraction")
+        attained = kept.pivot(on="tier", index="strategy", values="slo_attainment_fraction")
         parts.append(
             frames["totals"]
             .join(attained, on="strategy", how="left", maintain_order="left")

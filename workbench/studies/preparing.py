@@ -76,6 +76,10 @@ def span_of(scenario: Scenario, store: Store) -> Span:
     hours = min(wanted, math.ceil(left_h * SECONDS_PER_HOUR / forecast_s) * forecast_s / SECONDS_PER_HOUR)
     if hours < wanted and scenario.simulate_hours is not None:
         notes.append(f"The scenario asks for {wanted:g} h but the trace ends {hours:.2f} h after {as_of}.")
+    if hours <= scenario.warmup_hours:
+        raise ScenarioError(
+            f"scenario {scenario.name}: warmup_hours {scenario.warmup_hours:g} leaves nothing to score of {hours:g} h."
+        )
     return Span(
         since=since,
         as_of=as_of,
@@ -113,6 +117,11 @@ def _ceil(instant: datetime, seconds: float) -> datetime:
 
 
 def _refuse_outside(scenario: Scenario, first: datetime, end: datetime, as_of: datetime, left_h: float) -> None:
+    if scenario.as_of is None and not first < as_of < end:
+        raise ScenarioError(
+            f"scenario {scenario.name}: simulate_hours {scenario.simulate_hours or 24.0:g} leaves no history or no "
+            f"span of trace '{scenario.trace}', which lasts {seconds_between(first, end) / SECONDS_PER_HOUR:.2f} h."
+        )
     if not first < as_of < end or left_h * SECONDS_PER_HOUR < SECONDS_PER_MINUTE:
         raise ScenarioError(
             f"scenario {scenario.name}: as_of {as_of} must lie inside the trace '{scenario.trace}', which lasts from "

@@ -25,6 +25,7 @@ from workbench.traces.store import Store
 from workbench.units import SECONDS_PER_HOUR
 
 Progress = Callable[[str, float], None]
+TOLD_FINDINGS = ("stops", "suspected cut", "regions are made", "about the format")
 PINNED = ("duckdb", "highspy", "numba", "numpy", "polars", "prophet", "pulp")
 
 
@@ -91,7 +92,7 @@ def run(
     clock.lap("score")
     info = store.describe(scenario.trace)
     identity = saving.study_id(scenario, info.header.fingerprint)
-    notes = (*span.notes, *_notes(scenario, forecast, plan, demand, span))
+    notes = (*span.notes, *_notes(scenario, forecast, plan, demand, span), *_of_trace(store, scenario))
     trace = {
         "name": scenario.trace,
         "kind": info.header.kind,
@@ -194,18 +195,29 @@ def _notes(
         notes.append(f"Every rate of the trace is multiplied by {scenario.demand_scale:g}: the trace is a sample.")
     if scenario.warmup_hours > 0:
         notes.append(f"The first {scenario.warmup_hours:g} h are simulated but not scored.")
-    told = forecast.notes.filter(pl.col("note") != "").group_by("note", maintain_order=True).len()
-    notes += [f"Forecast, {count} series: {note}" for note, count in told.iter_rows()]
+    told = forecast.notes.filter(pl.col("note") != "").group_by("method", "note", maintain_order=True).len()
+    notes += [f"Forecast, {count} series by {method}: {note}." for method, note, count in told.iter_rows()]
     if plan.status != "optimal":
         notes.append(f"The plan is {plan.status}, not proven optimal; gap {plan.gap_fraction or 0:.2%}.")
     if plan.shortfall.height:
         notes.append(f"The plan cannot cover the requirement in {plan.shortfall.height:,} cells; see the shortfall.")
-    gaps = demand.filter((pl.col("window_start") >= span.as_of) & pl.col("requests").is_null()).height
+    ahead = demand.filter(pl.col("window_start") >= span.as_of)
+    gaps = ahead.get_column("requests").null_count()
     if gaps:
         notes.append(
-            f"{gaps:,} windows of the simulated span are gaps of the source, run at the mean of the last known hour."
+            f"{gaps / ahead.height:.1%} of the simulated span, series by series, are gaps of the source; they are run "
+            "at the mean of the last known hour."
         )
     return notes
+
+
+def _of_trace(store: Store, scenario: Scenario) -> list[str]:
+    """Return what the ingest found that a reader of the study must know: series that stop, cuts, made-up regions."""
+    findings = store.findings(scenario.trace).filter(pl.col("finding").is_in(TOLD_FINDINGS))
+    return [
+        f"Trace, {what}, {where}: {detail}."
+        for what, where, detail in findings.select("finding", "where", "detail").unique(maintain_order=True).iter_rows()
+    ]
 
 
 class _Clock:

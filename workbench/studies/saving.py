@@ -11,8 +11,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -106,9 +106,12 @@ def read_manifest(root: Path, name: str) -> dict[str, Any]:
     """
     names = [found["id"] for found in manifests(root)]
     matching = [found for found in names if found == name] or [found for found in names if found.startswith(name)]
-    if len(matching) != 1:
-        what = f"{name} is the beginning of {', '.join(matching)}" if matching else f"there is no study {name}"
-        raise StudyError(f"{what} under {root}; {nearest(name, names)}.")
+    if len(matching) > 1:
+        raise StudyError(f"{name} is the beginning of {', '.join(matching)} under {root}; write more of the name.")
+    if not names:
+        raise StudyError(f"there is no study {name} under {root}, nor any other; run one first: workbench study run.")
+    if not matching:
+        raise StudyError(f"there is no study {name} under {root}; {nearest(name, names)}.")
     return dict(json.loads((root / matching[0] / MANIFEST).read_text(encoding="utf-8")))
 
 
@@ -118,18 +121,26 @@ def manifests(root: Path) -> list[dict[str, Any]]:
     for path in root.glob(f"*/{MANIFEST}"):
         with suppress(OSError, json.JSONDecodeError):
             if not path.parent.name.startswith("."):
-                found.append(json.loads(path.read_text(encoding="utf-8")))
+                manifest = json.loads(path.read_text(encoding="utf-8"))
+                if isinstance(manifest, dict) and {"id", "title", "trace", "runs"} <= manifest.keys():
+                    found.append(manifest)
     return sorted(found, key=lambda manifest: (str(manifest.get("created_at")), str(manifest.get("id"))))
 
 
-def read_frames(folder: Path) -> dict[str, pl.DataFrame]:
-    """Return the frames of a study by name, conformed. Raises StudyError where one is missing or unreadable."""
+@contextmanager
+def damage_told(folder: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with the files of a study into one StudyError that says to run it again."""
     try:
-        frames = {name: table.conform(pl.read_parquet(folder / f"{name}.parquet")) for name, table in FRAMES.items()}
-        frames |= {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("plan_hours", "totals", "tiers")}
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise StudyError(f"study {folder.name} is damaged ({error}); run it again.") from error
-    return frames
+        yield
+    except (OSError, KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StudyError(f"study {folder.name} is damaged ({reason}); run it again.") from error
+
+
+def read_frames(folder: Path) -> dict[str, pl.DataFrame]:
+    """Return the frames of a study by name, conformed."""
+    frames = {name: table.conform(pl.read_parquet(folder / f"{name}.parquet")) for name, table in FRAMES.items()}
+    return frames | {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("plan_hours", "totals", "tiers")}
 
 
 def read_runs(folder: Path, manifest: Mapping[str, Any]) -> dict[str, SimRun]:

@@ -1,8 +1,8 @@
 """The fleet that every strategy of a study starts from: the same for all, and seeing nothing after ``as_of``.
 
 Replicas for the last hour of history are serving; the rest of what the history's peak needed, and a quarter more, is
-lent with its model still loaded, as in a fleet in the middle of its life (at least the floors of every silo); a fifth
-on top of that stands free. Planning
+lent with its model still loaded, as in a fleet in the middle of its life (at least the floors of every silo). Every GPU
+kind the scenario allows has a stock of a fifth more than that; what is not in use stands free. Planning
 and sizing take the same rates of a replica.
 """
 
@@ -61,7 +61,8 @@ def fleet_of(scenario: Scenario, catalog: Catalog, demand: pl.DataFrame, shape: 
             "requests are; choose a later as_of or leave the model out."
         )
     prices = {gpu: _usd_per_gpu_hour(scenario, catalog, gpu) for gpu in scenario.gpus}
-    sizes = _sizes(scenario, history, replicas, mixes, as_of, [tier.key for tier in tiers if tier.deferrable], prices)
+    deferrable = [tier.key for tier in tiers if tier.deferrable]
+    sizes = _sizes(scenario, loads_of(history, deferrable, scenario), regions, replicas, mixes, prices)
     floors = max(policy.floor_replicas * (2 if policy.siloed else 1) for policy in scenario.strategies)
     stock, serving, lent = {}, {}, {}
     for region in regions:
@@ -100,32 +101,45 @@ def _usd_per_gpu_hour(scenario: Scenario, catalog: Catalog, gpu: str) -> tuple[f
     return own / chosen.vm.gpus, f"{chosen.vm.label}: {own:,.2f} USD per VM-hour as the scenario says"
 
 
-def _sizes(
-    scenario: Scenario,
-    history: pl.DataFrame,
-    replicas: Sequence[Replica],
-    mixes: Mapping[str, TokenMix],
-    as_of: datetime,
-    deferrable: Sequence[str],
-    prices: dict[str, tuple[float, str]],
-) -> dict[tuple[str, str], tuple[str, int, int, int]]:
-    """Return GPU kind, replicas for the last hour, replicas for the history's peak, and GPUs per replica, by pool."""
-    rates = performance.rates(replicas, mixes, signal_fraction=scenario.risk.planning_signal_fraction, signal="largest")
-    floor = max(policy.floor_replicas for policy in scenario.strategies)
-    quarter_s = max(SIZING_WINDOW_S, window_s_of(history))
+def loads_of(history: pl.DataFrame, deferrable: Sequence[str], scenario: Scenario) -> pl.DataFrame:
+    """Return the load a start is sized for: one row per region and model with ``now`` and ``peak``, input tokens/s.
+
+    Rates are means over quarters of an hour, or over the demand's windows where those are longer or do not divide it;
+    windows that are not known count for nothing. ``now`` is the highest in the last known hour. Of the deferrable
+    tiers the plan's buffer counts.
+    """
+    window_s = window_s_of(history)
+    quarter_s = window_s * math.ceil(SIZING_WINDOW_S / window_s)
     weight = (
         pl.when(pl.col("tier").is_in(list(deferrable))).then(scenario.risk.deferrable_buffer_fraction).otherwise(1.0)
     )
-    loads = (
-        history.with_columns(input_tps=pl.col("input_tokens").fill_null(0.0) * weight)
-        .group_by("region", "model", pl.col("window_start").dt.truncate(f"{int(quarter_s)}s"))
-        .agg(pl.col("input_tps").sum() / quarter_s)
-        .group_by("region", "model")
-        .agg(
-            pl.col("input_tps").filter(pl.col("window_start") >= as_of - timedelta(hours=1)).max().alias("now"),
-            pl.col("input_tps").max().alias("peak"),
-        )
+    quarters = (
+        history.drop_nulls("input_tokens")
+        .group_by("region", "model", "tier", pl.col("window_start").dt.truncate(f"{int(quarter_s)}s"))
+        .agg((pl.col("input_tokens") * weight).mean() / window_s)
+        .group_by("region", "model", "window_start")
+        .agg(pl.col("input_tokens").sum().alias("input_tps"))
     )
+    last_hour = pl.col("window_start") > pl.col("window_start").max() - timedelta(hours=1)
+    return quarters.group_by("region", "model").agg(
+        pl.col("input_tps").filter(last_hour).max().alias("now"), pl.col("input_tps").max().alias("peak")
+    )
+
+
+def _sizes(
+    scenario: Scenario,
+    loads: pl.DataFrame,
+    regions: Sequence[str],
+    replicas: Sequence[Replica],
+    mixes: Mapping[str, TokenMix],
+    prices: dict[str, tuple[float, str]],
+) -> dict[tuple[str, str], tuple[str, int, int, int]]:
+    """Return GPU kind, replicas for the last hour, replicas for the history's peak, and GPUs per replica, by pool.
+
+    A model stands in every region, at the floor where no traffic of its own is known.
+    """
+    rates = performance.rates(replicas, mixes, signal_fraction=scenario.risk.planning_signal_fraction, signal="largest")
+    floor = max(policy.floor_replicas for policy in scenario.strategies)
     cheapest = (
         rates.with_columns(
             usd=pl.col("gpus_per_replica")
@@ -137,7 +151,8 @@ def _sizes(
         .first()
     )
     sized = {}
-    for row in loads.join(cheapest, on="model").iter_rows(named=True):
+    pairs = pl.DataFrame({"region": list(regions)}).join(cheapest, how="cross")
+    for row in pairs.join(loads, on=["region", "model"], how="left").iter_rows(named=True):
         theta = row["input_tps"]
         now = max(math.ceil((row["now"] or 0.0) / theta), floor)
         peak = max(math.ceil((row["peak"] or 0.0) / theta), now)

@@ -139,7 +139,7 @@ def series_findings(frame: pl.DataFrame, *, window_s: float) -> list[Finding]:
     hourly = frame.with_columns(pl.col("window_start").dt.truncate("1h"))
     hourly = hourly.group_by("window_start", "region", "model", "tier").agg(pl.col(MEASURES).sum())
     return [
-        finding("span", "trace", windows, f"{first} to {last} UTC, windows of {window_s:g} s"),
+        finding("span", "source", windows, f"{first} to {last} UTC, windows of {window_s:g} s"),
         *_gaps(frame, windows),
         *_endings(hourly, "input_tokens"),
     ]
