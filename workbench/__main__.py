@@ -7,8 +7,6 @@ paragraph on standard error and exit code 1; Ctrl-C in exit code 130 with nothin
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +16,6 @@ import typer
 from workbench.errors import ScenarioError, WorkbenchError
 
 if TYPE_CHECKING:
-    import polars as pl
-    from rich.console import Console
-
-    from workbench.results import QualityReport, Study
-    from workbench.studies.running import Progress
     from workbench.traces import TraceOptions
 
 app = typer.Typer(
@@ -44,36 +37,8 @@ DATA, REPORTS = Path("data"), Path("reports")
 INTERRUPTED = 130
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-
-
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Show one bar per stage on standard error; a stage ends when the next begins."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description:<36}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def tell(stage: str, share: float) -> None:
-            if stage not in tasks:
-                for task in tasks.values():
-                    bars.update(task, completed=1.0)
-                tasks[stage] = bars.add_task(stage, total=1.0)
-            bars.update(tasks[stage], completed=share)
-
-        yield tell
-        for task in tasks.values():
-            bars.update(task, completed=1.0)
 
 
 @app.command(epilog="Example: workbench quickstart --data-dir data")
@@ -84,11 +49,11 @@ def quickstart(
     seed: Annotated[int, typer.Option(help="Seed of the synthetic week.")] = 7,
 ) -> None:
     """Run the whole job on a synthetic week: store, forecast, plan, simulate, score, report."""
-    from workbench import catalog, reporting, scenarios, studies
+    from workbench import catalog, console, reporting, scenarios, studies
     from workbench.traces import ingest_frame, open_store, synthetic
 
     name = f"quickstart_week_{requests}_{seed}"
-    with _progress() as tell, open_store(data_dir / "traces.duckdb") as store:
+    with console.progress() as tell, open_store(data_dir / "traces.duckdb") as store:
         tell("Making a week", 0.0)
         if not store.has(name):
             week = synthetic.week(seed=seed, requests=requests, start=scenarios.QUICKSTART_START)
@@ -101,8 +66,8 @@ def quickstart(
         )
         tell("Writing the report", 0.0)
         report = reporting.monthly_cost(study, reports_dir=reports_dir, now=_now())
-    _show(study)
-    _console().print(f"Report: {report.html}")
+    console.show_study(study)
+    console.screen().print(f"Report: {report.html}")
 
 
 @app.command(
@@ -130,6 +95,7 @@ def ingest(
     data_dir: DataDir = DATA,
 ) -> None:
     """Read files into the trace store and print the quality report."""
+    from workbench import console
     from workbench.traces import ingest as ingest_files
     from workbench.traces import open_store
 
@@ -144,7 +110,7 @@ def ingest(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
     )
-    with _progress() as tell, open_store(data_dir / "traces.duckdb") as store:
+    with console.progress() as tell, open_store(data_dir / "traces.duckdb") as store:
         report = ingest_files(
             paths,
             store=store,
@@ -154,7 +120,7 @@ def ingest(
             replace=replace,
             progress=lambda file, share, rows: tell(f"Reading {file}"[:36], share),
         )
-    _show_quality(report)
+    console.show_quality(report)
 
 
 def _trace_options(**text: str | None) -> TraceOptions:
@@ -180,33 +146,38 @@ def _trace_options(**text: str | None) -> TraceOptions:
 @traces_app.command("list", epilog="Example: workbench traces list")
 def traces_list(data_dir: DataDir = DATA) -> None:
     """List the traces of the store."""
+    from workbench import console
     from workbench.traces import open_store
 
     with open_store(data_dir / "traces.duckdb", read_only=True) as store:
         listed = store.traces().drop("fingerprint", "rows_read", "version", strict=False)
-        _print_frame(listed.rename({"rows_kept": "rows of the source", "rows": "rows stored"}, strict=False), "Traces")
+        console.print_frame(
+            listed.rename({"rows_kept": "rows of the source", "rows": "rows stored"}, strict=False), "Traces"
+        )
 
 
 @traces_app.command("check", epilog="Example: workbench traces check azure_2023")
 def traces_check(name: Annotated[str, typer.Argument(help="Name of the trace.")], data_dir: DataDir = DATA) -> None:
     """Print the quality report of a trace again, with its rejected rows."""
+    from workbench import console
     from workbench.traces import open_store, report
 
     with open_store(data_dir / "traces.duckdb", read_only=True) as store:
-        _show_quality(report(store, name))
+        console.show_quality(report(store, name))
         rejected = store.rejected(name)
     if rejected.height:
-        _print_frame(rejected.head(20), f"Rejected rows, {min(rejected.height, 20)} of {rejected.height:,}")
+        console.print_frame(rejected.head(20), f"Rejected rows, {min(rejected.height, 20)} of {rejected.height:,}")
 
 
 @traces_app.command("remove", epilog="Example: workbench traces remove azure_2023")
 def traces_remove(name: Annotated[str, typer.Argument(help="Name of the trace.")], data_dir: DataDir = DATA) -> None:
     """Remove a trace from the store."""
+    from workbench import console
     from workbench.traces import open_store
 
     with open_store(data_dir / "traces.duckdb") as store:
         store.remove(name)
-    _console().print(f"Trace {name} is removed.")
+    console.screen().print(f"Trace {name} is removed.")
 
 
 @study_app.command("run", epilog="Example: workbench study run data/scenarios/azure_2023.toml --set demand.scale=4")
@@ -222,7 +193,7 @@ def study_run(
     reports_dir: ReportsDir = REPORTS,
 ) -> None:
     """Run a scenario: forecast, plan, simulate every strategy, score, report."""
-    from workbench import catalog, reporting, scenarios, studies
+    from workbench import catalog, console, reporting, scenarios, studies
     from workbench.traces import open_store
 
     overrides = dict(_setting(text) for text in set_ or [])
@@ -234,14 +205,14 @@ def study_run(
         value = scenarios.parse({}, overrides=overrides, source="command line")
     else:
         raise ScenarioError("nothing to run: give a scenario file or --trace NAME (workbench traces list shows names).")
-    with _progress() as tell, open_store(data_dir / "traces.duckdb", read_only=True) as store:
+    with console.progress() as tell, open_store(data_dir / "traces.duckdb", read_only=True) as store:
         study = studies.run(value, store, catalog=catalog.load(), root=data_dir / "studies", now=_now(), progress=tell)
         if report:
             tell("Writing the report", 0.0)
             files = reporting.monthly_cost(study, reports_dir=reports_dir, now=_now())
-    _show(study)
+    console.show_study(study)
     if report:
-        _console().print(f"Report: {files.html}")
+        console.screen().print(f"Report: {files.html}")
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -259,13 +230,13 @@ def _setting(text: str) -> tuple[str, Any]:
 @study_app.command("list", epilog="Example: workbench study list")
 def study_list(data_dir: DataDir = DATA) -> None:
     """List the saved studies, oldest first."""
-    from workbench import studies
+    from workbench import console, studies
 
     listed = studies.listing(root=data_dir / "studies")
     if listed.is_empty():
-        _console().print(f"No studies under {data_dir / 'studies'} yet; make one with workbench study run.")
+        console.screen().print(f"No studies under {data_dir / 'studies'} yet; make one with workbench study run.")
     else:
-        _print_frame(listed, "Studies")
+        console.print_frame(listed, "Studies")
 
 
 @study_app.command("show", epilog="Example: workbench study show latest")
@@ -273,9 +244,9 @@ def study_show(
     name: Annotated[str, typer.Argument(help="Name, a unique beginning of one, or latest.")], data_dir: DataDir = DATA
 ) -> None:
     """Print the scorecard of a study."""
-    from workbench import studies
+    from workbench import console, studies
 
-    _show(studies.open_study(name, root=data_dir / "studies"))
+    console.show_study(studies.open_study(name, root=data_dir / "studies"))
 
 
 @study_app.command("compare", epilog="Example: workbench study compare azure_2023-1a2b servegen-3c4d")
@@ -285,7 +256,7 @@ def study_compare(
     """Print the strategies of several studies in one table."""
     import polars as pl
 
-    from workbench import studies
+    from workbench import console, studies
 
     frame = studies.compare(names, root=data_dir / "studies")
     kept = [name for name in frame.columns if name.endswith("_kept_fraction")]
@@ -298,7 +269,7 @@ def study_compare(
         pl.col("keeps_service").alias("serves as well"),
         *((pl.col(name) * 100).round(2).alias(f"{name.removesuffix('_kept_fraction')} kept, %") for name in kept),
     )
-    _print_frame(shown, "Studies compared")
+    console.print_frame(shown, "Studies compared")
 
 
 @app.command(epilog="Example: workbench report 2025-07 --study latest")
@@ -309,11 +280,11 @@ def report(
     reports_dir: ReportsDir = REPORTS,
 ) -> None:
     """Write the monthly cost report of a study as HTML."""
-    from workbench import reporting, studies
+    from workbench import console, reporting, studies
 
     opened = studies.open_study(study, root=data_dir / "studies")
     files = reporting.monthly_cost(opened, month=month, reports_dir=reports_dir, now=_now())
-    _console().print(f"Report: {files.html}")
+    console.screen().print(f"Report: {files.html}")
 
 
 @app.command(epilog="Example: workbench lab")
@@ -332,52 +303,6 @@ def serve_app(
     from workbench import reporting
 
     raise typer.Exit(reporting.start_app(data_dir=data_dir, port=port))
-
-
-def _show(study: Study) -> None:
-    from workbench import scoring
-    from workbench.units import SECONDS_PER_HOUR, span_in_words
-
-    console = _console()
-    length = span_in_words(study.hours * SECONDS_PER_HOUR)
-    console.print(f"\nStudy [bold]{study.id}[/bold]: {length} from {study.as_of} UTC")
-    for title, frame in scoring.tables_of(study.scorecard, study.fleet.tiers).items():
-        _print_frame(frame, title)
-    for note in study.notes:
-        console.print(f"Note: {note}")
-
-
-def _show_quality(report: QualityReport) -> None:
-    state = "was already there, nothing changed" if report.was_there else "is stored"
-    _console().print(
-        f"Trace [bold]{report.trace}[/bold] ({report.format}) {state}: {report.rows_kept:,} of {report.rows_read:,} "
-        f"rows kept, {report.rows_rejected:,} rejected; {report.first_at} to {report.last_at} UTC"
-    )
-    _print_frame(report.findings, "Findings")
-
-
-def _print_frame(frame: pl.DataFrame, title: str) -> None:
-    """Print a frame as a table with thousands separators."""
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for name, dtype in frame.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold", min_width=6)
-    for row in frame.iter_rows():
-        table.add_row(*(_cell(value) for value in row))
-    _console().print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
 
 
 def main() -> None:

@@ -28,6 +28,6 @@ def test_a_template_is_found_by_name_or_by_path(own_folder: Path) -> None:
     made = notebook(folder / "monthly.ipynb")
     assert places.template_file("monthly") == places.template_file(made) == made
     with pytest.raises(ReportError, match="did you mean 'monthly'"):
-        places.template_file("montly")
+        places.template_file("monthlyy")
     with pytest.raises(ReportError, match=r"nothing\.ipynb does not exist"):
         places.template_file(Path("nothing.ipynb"))

@@ -6,27 +6,22 @@ reads nothing at or after ``as_of``.
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from workbench import __version__, features, forecasting, performance, planning, scoring, simulation
+from workbench import features, forecasting, performance, planning, scoring, simulation
 from workbench.catalog import Catalog
 from workbench.domain import Fleet, Scenario
 from workbench.results import CapacityPlan, Forecast, SimRun, Study
-from workbench.studies import preparing, saving, starting
+from workbench.studies import describing, preparing, saving, starting
 from workbench.traces.store import Store
 from workbench.units import SECONDS_PER_HOUR
 
 Progress = Callable[[str, float], None]
-TOLD_FINDINGS = ("stops", "suspected cut", "regions are made", "about the format")
-PINNED = ("duckdb", "highspy", "numba", "numpy", "polars", "prophet", "pulp")
 
 
 def run(
@@ -51,34 +46,13 @@ def run(
     shape = features.shape(store, scenario.trace, since=span.since, until=span.as_of)
     fleet = starting.fleet_of(scenario, catalog, demand, shape, span.as_of)
     clock.lap("demand")
-    forecast = forecasting.predict(
-        demand,
-        as_of=span.as_of,
-        horizon_s=_whole_hours(span.hours) * SECONDS_PER_HOUR,
-        window_s=span.forecast_window_s,
-        quantiles=scenario.quantiles,
-        method=scenario.forecast_method,
-        seed=scenario.seed,
-        progress=lambda done, total: tell("Forecasting", done / total),
-    )
+    forecast = _forecast(scenario, demand, span, tell)
     clock.lap("forecast")
     requirement = planning.require(forecast, risk=scenario.risk, tiers=fleet.tiers)
     rates = performance.rates(
         fleet.replicas, fleet.mixes, signal_fraction=scenario.risk.planning_signal_fraction, signal="largest"
     )
-    plan = planning.solve(
-        requirement,
-        fleet=fleet,
-        rates=rates,
-        risk=scenario.risk,
-        epsilon_fraction=scenario.epsilon_fraction,
-        solver=scenario.solver,
-        gap_fraction=scenario.solver_gap_fraction,
-        time_limit_s=scenario.solver_time_limit_s,
-        floor_replicas=max(policy.floor_replicas for policy in scenario.strategies),
-        last_hour_deferrable=last_hour_deferrable(demand, fleet, as_of=span.as_of, window_s=span.demand_window_s),
-        progress=lambda done, total: tell("Planning", done / total),
-    )
+    plan = _plan(scenario, fleet, requirement, rates, demand, span, tell)
     clock.lap("plan")
     runs = simulate_all(scenario, fleet, demand, plan=plan, forecast=forecast, span=span, progress=tell)
     clock.lap("simulate")
@@ -90,24 +64,19 @@ def run(
         warmup_hours=scenario.warmup_hours,
     )
     clock.lap("score")
-    info = store.describe(scenario.trace)
-    identity = saving.study_id(scenario, info.header.fingerprint)
-    notes = (*span.notes, *_notes(scenario, forecast, plan, demand, span), *_of_trace(store, scenario))
-    trace = {
-        "name": scenario.trace,
-        "kind": info.header.kind,
-        "format": info.header.format,
-        "source": info.header.source,
-        "fingerprint": info.header.fingerprint,
-        "rows": info.rows,
-        "rejected": info.rejected,
-        "first_at": info.first_at,
-        "last_at": info.last_at,
-    }
+    trace = describing.trace_facts(store, scenario.trace)
+    identity = saving.study_id(scenario, trace["fingerprint"])
+    notes = (
+        *span.notes,
+        *describing.notes_of(scenario, forecast, plan, demand, span),
+        *describing.notes_of_trace(store, scenario),
+    )
     study = Study(
         id=identity,
         folder=root / identity,
-        manifest=_manifest(identity, scenario, span, trace, forecast, plan, runs, fleet, notes, clock.laps_s, now),
+        manifest=describing.manifest_of(
+            identity, scenario, span, trace, forecast, plan, runs, fleet, notes, clock.laps_s, now
+        ),
         scenario=scenario,
         fleet=fleet,
         as_of=span.as_of,
@@ -125,6 +94,43 @@ def run(
     tell("Saving", 0.0)
     saving.save(study, root)
     return study
+
+
+def _forecast(scenario: Scenario, demand: pl.DataFrame, span: preparing.Span, tell: Progress) -> Forecast:
+    return forecasting.predict(
+        demand,
+        as_of=span.as_of,
+        horizon_s=_whole_hours(span.hours) * SECONDS_PER_HOUR,
+        window_s=span.forecast_window_s,
+        quantiles=scenario.quantiles,
+        method=scenario.forecast_method,
+        seed=scenario.seed,
+        progress=lambda done, total: tell("Forecasting", done / total),
+    )
+
+
+def _plan(
+    scenario: Scenario,
+    fleet: Fleet,
+    requirement: pl.DataFrame,
+    rates: pl.DataFrame,
+    demand: pl.DataFrame,
+    span: preparing.Span,
+    tell: Progress,
+) -> CapacityPlan:
+    return planning.solve(
+        requirement,
+        fleet=fleet,
+        rates=rates,
+        risk=scenario.risk,
+        epsilon_fraction=scenario.epsilon_fraction,
+        solver=scenario.solver,
+        gap_fraction=scenario.solver_gap_fraction,
+        time_limit_s=scenario.solver_time_limit_s,
+        floor_replicas=max(policy.floor_replicas for policy in scenario.strategies),
+        last_hour_deferrable=last_hour_deferrable(demand, fleet, as_of=span.as_of, window_s=span.demand_window_s),
+        progress=lambda done, total: tell("Planning", done / total),
+    )
 
 
 def simulate_all(
@@ -187,39 +193,6 @@ def last_hour_deferrable(demand: pl.DataFrame, fleet: Fleet, *, as_of: datetime,
     return known.group_by("region", "model").agg((pl.col("input_tokens").sum() / seconds).alias("input_tps"))
 
 
-def _notes(
-    scenario: Scenario, forecast: Forecast, plan: CapacityPlan, demand: pl.DataFrame, span: preparing.Span
-) -> list[str]:
-    notes = []
-    if scenario.demand_scale != 1.0:
-        notes.append(f"Every rate of the trace is multiplied by {scenario.demand_scale:g}: the trace is a sample.")
-    if scenario.warmup_hours > 0:
-        notes.append(f"The first {scenario.warmup_hours:g} h are simulated but not scored.")
-    told = forecast.notes.filter(pl.col("note") != "").group_by("method", "note", maintain_order=True).len()
-    notes += [f"Forecast, {count} series by {method}: {note}." for method, note, count in told.iter_rows()]
-    if plan.status != "optimal":
-        notes.append(f"The plan is {plan.status}, not proven optimal; gap {plan.gap_fraction or 0:.2%}.")
-    if plan.shortfall.height:
-        notes.append(f"The plan cannot cover the requirement in {plan.shortfall.height:,} cells; see the shortfall.")
-    ahead = demand.filter(pl.col("window_start") >= span.as_of)
-    gaps = ahead.get_column("requests").null_count()
-    if gaps:
-        notes.append(
-            f"{gaps / ahead.height:.1%} of the simulated span, series by series, are gaps of the source; they are run "
-            "at the mean of the last known hour."
-        )
-    return notes
-
-
-def _of_trace(store: Store, scenario: Scenario) -> list[str]:
-    """Return what the ingest found that a reader of the study must know: series that stop, cuts, made-up regions."""
-    findings = store.findings(scenario.trace).filter(pl.col("finding").is_in(TOLD_FINDINGS))
-    return [
-        f"Trace, {what}, {where}: {detail}."
-        for what, where, detail in findings.select("finding", "where", "detail").unique(maintain_order=True).iter_rows()
-    ]
-
-
 class _Clock:
     """Seconds since the last lap, by stage."""
 
@@ -228,51 +201,7 @@ class _Clock:
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
+        """Note the seconds since the last lap under the name of a stage."""
         now = time.perf_counter()
         self.laps_s[stage] = round(now - self._last, 3)
         self._last = now
-
-
-def _manifest(
-    identity: str,
-    scenario: Scenario,
-    span: preparing.Span,
-    trace: Mapping[str, Any],
-    forecast: Forecast,
-    plan: CapacityPlan,
-    runs: Mapping[str, SimRun],
-    fleet: Fleet,
-    notes: tuple[str, ...],
-    laps_s: Mapping[str, float],
-    now: datetime,
-) -> dict[str, Any]:
-    return {
-        "id": identity,
-        "title": scenario.title,
-        "created_at": now.isoformat(timespec="seconds"),
-        "trace": {key: str(value) if isinstance(value, datetime) else value for key, value in trace.items()},
-        "as_of": span.as_of.isoformat(),
-        "hours": span.hours,
-        "demand_window_s": span.demand_window_s,
-        "seed": scenario.seed,
-        "baseline": scenario.baseline,
-        "prices": fleet.price_note,
-        "notes": list(notes),
-        "forecast": {"method": forecast.method, "window_s": forecast.window_s},
-        "plan": {
-            name: getattr(plan, name)
-            for name in ("cost_usd", "bound_usd", "gap_fraction", "status", "solver", "programme")
-        },
-        "runs": {
-            key: {
-                "start": run.start.isoformat(),
-                "end": run.end.isoformat(),
-                "window_s": run.window_s,
-                "step_s": run.step_s,
-            }
-            for key, run in runs.items()
-        },
-        "timings_s": {**laps_s, "solver": round(float(plan.hours.get_column("solve_s").sum()), 3)},
-        "versions": {"workbench": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in PINNED},
-    }

@@ -1,0 +1,116 @@
+"""Say in words and facts what a study is: the notes a reader must know, the trace it is made from, its manifest."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+import polars as pl
+
+from workbench import __version__
+from workbench.domain import Fleet, Scenario
+from workbench.results import CapacityPlan, Forecast, SimRun
+from workbench.studies import preparing
+from workbench.traces.store import Store
+
+TOLD_FINDINGS = ("stops", "suspected cut", "regions are made", "about the format")
+PINNED = ("duckdb", "highspy", "numba", "numpy", "polars", "prophet", "pulp")
+
+
+def trace_facts(store: Store, trace: str) -> dict[str, Any]:
+    """Return what the manifest keeps of a trace: where it came from, its fingerprint, its rows and its span."""
+    info = store.describe(trace)
+    return {
+        "name": trace,
+        "kind": info.header.kind,
+        "format": info.header.format,
+        "source": info.header.source,
+        "fingerprint": info.header.fingerprint,
+        "rows": info.rows,
+        "rejected": info.rejected,
+        "first_at": str(info.first_at),
+        "last_at": str(info.last_at),
+    }
+
+
+def notes_of(
+    scenario: Scenario, forecast: Forecast, plan: CapacityPlan, demand: pl.DataFrame, span: preparing.Span
+) -> list[str]:
+    """Return what was assumed, cut or fell back on the way from the demand to the plan."""
+    notes = []
+    if scenario.demand_scale != 1.0:
+        notes.append(f"Every rate of the trace is multiplied by {scenario.demand_scale:g}: the trace is a sample.")
+    if scenario.warmup_hours > 0:
+        notes.append(f"The first {scenario.warmup_hours:g} h are simulated but not scored.")
+    told = forecast.notes.filter(pl.col("note") != "").group_by("method", "note", maintain_order=True).len()
+    notes += [f"Forecast, {count} series by {method}: {note}." for method, note, count in told.iter_rows()]
+    if plan.status != "optimal":
+        notes.append(f"The plan is {plan.status}, not proven optimal; gap {plan.gap_fraction or 0:.2%}.")
+    if plan.shortfall.height:
+        notes.append(f"The plan cannot cover the requirement in {plan.shortfall.height:,} cells; see the shortfall.")
+    ahead = demand.filter(pl.col("window_start") >= span.as_of)
+    gaps = ahead.get_column("requests").null_count()
+    if gaps:
+        notes.append(
+            f"{gaps / ahead.height:.1%} of the simulated span, series by series, are gaps of the source; they are run "
+            "at the mean of the last known hour."
+        )
+    return notes
+
+
+def notes_of_trace(store: Store, scenario: Scenario) -> list[str]:
+    """Return what the ingest found that a reader of the study must know: series that stop, cuts, made-up regions."""
+    findings = store.findings(scenario.trace).filter(pl.col("finding").is_in(TOLD_FINDINGS))
+    return [
+        f"Trace, {what}, {where}: {detail}."
+        for what, where, detail in findings.select("finding", "where", "detail").unique(maintain_order=True).iter_rows()
+    ]
+
+
+def manifest_of(
+    identity: str,
+    scenario: Scenario,
+    span: preparing.Span,
+    trace: Mapping[str, Any],
+    forecast: Forecast,
+    plan: CapacityPlan,
+    runs: Mapping[str, SimRun],
+    fleet: Fleet,
+    notes: tuple[str, ...],
+    laps_s: Mapping[str, float],
+    now: datetime,
+) -> dict[str, Any]:
+    """Return the manifest: everything but frames that opening, comparing and making a study again needs."""
+    return {
+        "id": identity,
+        "title": scenario.title,
+        "created_at": now.isoformat(timespec="seconds"),
+        "trace": dict(trace),
+        "as_of": span.as_of.isoformat(),
+        "hours": span.hours,
+        "demand_window_s": span.demand_window_s,
+        "seed": scenario.seed,
+        "baseline": scenario.baseline,
+        "prices": fleet.price_note,
+        "notes": list(notes),
+        "forecast": {"method": forecast.method, "window_s": forecast.window_s},
+        "plan": {
+            name: getattr(plan, name)
+            for name in ("cost_usd", "bound_usd", "gap_fraction", "status", "solver", "programme")
+        },
+        "runs": {
+            key: {
+                "start": run.start.isoformat(),
+                "end": run.end.isoformat(),
+                "window_s": run.window_s,
+                "step_s": run.step_s,
+            }
+            for key, run in runs.items()
+        },
+        "timings_s": {**laps_s, "solver": round(float(plan.hours.get_column("solve_s").sum()), 3)},
+        "versions": {"workbench": __version__, "python": platform.python_version()}
+        | {name: version(name) for name in PINNED},
+    }
