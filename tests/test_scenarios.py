@@ -28,6 +28,8 @@ def test_a_trace_is_all_a_scenario_needs() -> None:
     ("content", "message"),
     [
         ({"horizn": 3}, "unknown key horizn"),
+        ({"solver": "cbc"}, "did you mean plan.solver"),
+        ({"quantile": 0.9}, "did you mean risk.quantile"),
         ({"demand": {"scal": 2}}, r"demand\.scal: did you mean 'scale'"),
         ({"risk": {"quantle": 0.9}}, r"risk\.quantle: did you mean 'quantile'"),
         ({"policy": {"cooldwn_s": 1}}, "did you mean 'cooldown_s'"),

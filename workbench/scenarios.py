@@ -172,8 +172,15 @@ def _with_overrides(content: Mapping[str, Any], overrides: Mapping[str, Any]) ->
 def _refuse_unknown(block: Mapping[str, Any], known: Any, source: str, prefix: str) -> None:
     unknown = [key for key in block if key not in known]
     if unknown:
-        listing = "; ".join(f"{prefix}{key}: {nearest(key, known)}" for key in unknown)
+        listing = "; ".join(f"{prefix}{key}: {_meant(key, known, prefix)}" for key in unknown)
         raise ScenarioError(f"{source}: unknown key {listing}.")
+
+
+def _meant(key: str, known: Any, prefix: str) -> str:
+    """Say which key was meant: one of another section when it stands there, else the nearest of this one."""
+    homes = {section: tuple(keys) for section, keys in KEYS.items()} | {"risk": RISK_KEYS, "policy": POLICY_KEYS}
+    elsewhere = [f"{section}.{key}" for section, keys in homes.items() if section and key in keys]
+    return f"did you mean {elsewhere[0]}?" if elsewhere and not prefix else nearest(key, known)
 
 
 def quickstart(*, trace: str, requests: int) -> dict[str, Any]:

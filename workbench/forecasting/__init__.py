@@ -120,7 +120,7 @@ def choose(series: Series, *, method: str) -> tuple[str, str]:
     known_days = known.size / series.windows_per_day
     if min(series.days, 2.0 * known_days) >= needed:
         return method, ""
-    found = f"{series.days:.2f} days of history ({known.size:,} known windows), {method} needs {needed:g}"
+    found = f"{series.days:.2f} days of history ({known.size:,} known windows), {method} needs {needed:g} days"
     one_day = METHODS["seasonal_naive"].least_days
     enough = method != "seasonal_naive" and min(series.days, 2.0 * known_days) >= one_day
     return ("seasonal_naive" if enough else "last_value"), found

@@ -139,7 +139,10 @@ def _refuse_incomplete(found: list[tuple[Source, Detected]]) -> None:
         )
     findings = [text for source, detected in found for text in unanswered(detected, source.options)]
     if findings:
-        raise TraceError("what the source does not say must be given as options: " + together(findings))
+        raise TraceError(
+            "what the source does not say must be given as options (on the command line --region, --region-split, "
+            "--input-tokens and so on): " + together(findings)
+        )
 
 
 def _fingerprint(found: list[tuple[Source, Detected]]) -> str:
