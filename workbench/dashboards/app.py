@@ -117,6 +117,7 @@ def controls_of(study: Study, choices: Choices) -> dict[str, widgets.Widget]:
     quantiles = [(f"{quantile * 100:g}%", quantile) for quantile in sorted(study.scenario.quantiles)]
 
     def slider(name: str, label: str, help_text: str, step: float, written: str) -> widgets.Widget:
+        """Return the slider of one choice over the span it may take."""
         low, high = state.span_of(name, getattr(choices, name))
         return widgets.FloatSlider(
             value=getattr(choices, name),

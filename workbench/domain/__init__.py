@@ -5,7 +5,7 @@ and date; choices (headroom, thresholds, how many days) come from the scenario. 
 (``tier.deferrable``), never keys.
 """
 
-from workbench.domain.choices import FOLLOW_PLAN, SIGNALS, Policy, RiskPolicy, Scenario
+from workbench.domain.choices import FOLLOW_PLAN, SIGNALS, SOLVERS, Policy, RiskPolicy, Scenario
 from workbench.domain.facts import PRICE_KINDS, Gpu, Profile, Region, ServedModel, Tier, Vm, VmPrice
 from workbench.domain.fleet import Fleet, Replica, TokenMix
 
@@ -13,6 +13,7 @@ __all__ = [
     "FOLLOW_PLAN",
     "PRICE_KINDS",
     "SIGNALS",
+    "SOLVERS",
     "Fleet",
     "Gpu",
     "Policy",

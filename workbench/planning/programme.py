@@ -20,12 +20,12 @@ from typing import Any
 
 import pulp
 
+from workbench.domain import SOLVERS
 from workbench.errors import PlanError, nearest
 from workbench.planning import heuristic
 from workbench.planning.constraints import CONSTRAINTS, Variables, variables
 from workbench.planning.problem import Place, Pool, Problem
 
-SOLVERS = ("highs", "cbc")
 UNMET_PRICE_RATIO = 1e4
 LOCAL_GAP_PRICE_RATIO = 1e3
 FLOOR_GAP_PRICE_RATIO = 1e5

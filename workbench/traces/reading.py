@@ -152,6 +152,7 @@ def _csv_batches(path: Path) -> Iterator[Raw]:
     bad: list[tuple[int, str, str]] = []
 
     def keep(row: arrow_csv.InvalidRow) -> str:
+        """Note a row with another number of fields and go on with the next."""
         reason = f"{row.actual_columns} fields where the header has {row.expected_columns}"
         bad.append((row.number, reason, row.text))
         return "skip"
