@@ -1,113 +1,10 @@
-"""workbench.__main__: every verb does its job, and every mistake ends in one paragraph and an exit code."""
+"""workbench.__main__: the verbs under one name, each with help, and how a mistake ends."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-
-import polars as pl
 import pytest
 
-import workbench.__main__ as command_line
-from workbench.results import Study
-from workbench.traces import open_store, synthetic
-
-
-def call(*words: str | Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run the command line in this process and return its exit code."""
-    monkeypatch.setattr(sys, "argv", ["workbench", *map(str, words)])
-    try:
-        command_line.main()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    return 0
-
-
-@pytest.fixture
-def samples(repo_root: Path) -> Path:
-    return repo_root / "tests" / "samples"
-
-
-def test_ingest_list_check_and_remove_a_trace(
-    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = ["--model", "llama31_8b", "--region", "us_east", "--tier", "interactive_fast", "--data-dir", tmp_path]
-    assert call("ingest", samples / "azure_code.csv", "--name", "code", *options, monkeypatch=monkeypatch) == 0
-    assert "is stored" in capsys.readouterr().out
-    assert call("ingest", samples / "azure_code.csv", "--name", "code", *options, monkeypatch=monkeypatch) == 0
-    assert "was already there" in capsys.readouterr().out
-    assert call("traces", "list", "--data-dir", tmp_path, monkeypatch=monkeypatch) == 0
-    assert "code" in capsys.readouterr().out
-    assert call("traces", "check", "code", "--data-dir", tmp_path, monkeypatch=monkeypatch) == 0
-    assert "Findings" in capsys.readouterr().out
-    assert call("traces", "remove", "code", "--data-dir", tmp_path, monkeypatch=monkeypatch) == 0
-    with open_store(tmp_path / "traces.duckdb", read_only=True) as store:
-        assert not store.has("code")
-
-
-def test_study_verbs_on_a_saved_study(
-    small_study: Study, small_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    where = ["--data-dir", small_store]
-    assert call("study", "list", *where, monkeypatch=monkeypatch) == 0
-    assert call("study", "show", small_study.id, *where, monkeypatch=monkeypatch) == 0
-    shown = capsys.readouterr().out
-    assert "Reactive" in shown
-    assert "GPU-hours" in shown
-    assert call("study", "compare", small_study.id, small_study.id, *where, monkeypatch=monkeypatch) == 0
-    assert "Studies compared" in capsys.readouterr().out
-
-
-def test_study_run_from_options_alone(
-    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["study", "run", "--trace", "small", "--set", "forecast.method=last_value", "--set", "demand.scale=50"]
-    words += ["--set", "strategies=['reactive']", "--no-report", "--data-dir", str(small_store)]
-    assert call(*words, monkeypatch=monkeypatch) == 0
-    out = capsys.readouterr()
-    assert "Study small-" in out.out
-    assert "Simulating Reactive" in out.err
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["ingest", "nowhere.csv", "--name", "x"], "no such file"),
-        (["ingest", "{samples}/unknown.csv", "--name", "x"], "unknown.csv"),
-        (["ingest", "{samples}/azure_code.csv", "--name", "x"], "must be given as options"),
-        (["ingest", "{samples}", "--name", "x"], "samples"),
-        (["traces", "check", "nothing"], "nothing"),
-        (["study", "run"], "nothing to run"),
-        (["study", "run", "none.toml"], "does not exist"),
-        (["study", "run", "--trace", "smallish"], "did you mean 'small'"),
-        (["study", "run", "--trace", "small", "--set", "demand.scal=2"], "did you mean 'scale'"),
-        (["study", "run", "--trace", "small", "--set", "scale"], "takes KEY=VALUE"),
-        (["study", "run", "--trace", "small", "--set", "forecast.method=profet"], "did you mean 'prophet'"),
-        (["study", "run", "--trace", "small", "--set", "plan.solver=gurobi"], "gurobi"),
-        (["study", "run", "--trace", "small", "--set", "gpus=['b300']"], "b300"),
-        (["study", "show", "nothing"], "there is no study nothing"),
-        (["report", "2025-13", "--study", "latest"], "2025-13"),
-    ],
-)
-def test_a_mistake_is_one_paragraph_and_exit_code_one(
-    words: list[str],
-    message: str,
-    samples: Path,
-    small_study: Study,
-    small_store: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    given = [word.replace("{samples}", str(samples)) for word in words]
-    assert call(*given, "--data-dir", small_store, monkeypatch=monkeypatch) == 1
-    error = capsys.readouterr().err
-    assert message in error
-    assert "Traceback" not in error
-    with open_store(small_store / "traces.duckdb", read_only=True) as store:
-        assert store.has("small")
+from tests.commands.command_cases import call
 
 
 def test_a_mistyped_command_or_option_names_what_was_meant(
@@ -128,29 +25,3 @@ def test_every_verb_has_help_with_an_example(
     for verb in verbs:
         assert call(*verb, "--help", monkeypatch=monkeypatch) == 0
         assert "Example: workbench" in " ".join(capsys.readouterr().out.split()), verb
-
-
-def test_a_trace_store_that_is_no_database_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "traces.duckdb").write_text("this is not a database, only a text that stands in its place")
-    assert call("traces", "list", "--data-dir", tmp_path, monkeypatch=monkeypatch) == 1
-    assert "traces.duckdb" in capsys.readouterr().err
-
-
-def test_ctrl_c_during_an_ingest_leaves_the_store_as_it_was(tmp_path: Path) -> None:
-    rows = synthetic.week(seed=7, requests=300_000).drop("app", "tenant", "cached_tokens")
-    pl.concat([rows] * 8).write_csv(tmp_path / "heavy.csv")
-    words = [sys.executable, "-m", "workbench", "ingest", str(tmp_path / "heavy.csv"), "--name", "heavy"]
-    process = subprocess.Popen([*words, "--data-dir", str(tmp_path)], stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "traces.duckdb").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=120)
-    assert process.returncode == 130, error
-    assert "nothing half-written" in error
-    assert "Traceback" not in error
-    with open_store(tmp_path / "traces.duckdb", read_only=True) as store:
-        assert store.traces().is_empty()

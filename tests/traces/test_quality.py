@@ -16,7 +16,7 @@ from workbench.tables import DEMAND
 from workbench.traces import ingest_frame, open_store
 from workbench.traces.catalogue import FINDINGS, REJECTED
 from workbench.traces.quality import SourceTally, as_frame, finding, series_findings
-from workbench.traces.reading import Batch
+from workbench.traces.readers.batches import Batch
 
 
 def findings_of(tmp_path: Path, rows: list[tuple[float, str, int, int]]) -> dict[str, list[dict[str, object]]]:

@@ -5,7 +5,6 @@ the reason, and only :mod:`workbench.traces.store` knows what kind of file the s
 is opened, not before.
 """
 
-from workbench.traces.formats import FORMATS, Detected, detect
 from workbench.traces.ingesting import ingest, ingest_frame, report
 from workbench.traces.options import (
     Share,
@@ -17,6 +16,7 @@ from workbench.traces.options import (
     parse_start,
     parse_tier_split,
 )
+from workbench.traces.readers.formats import FORMATS, Detected, detect
 from workbench.traces.store import Store, open_store
 
 __all__ = [

@@ -21,9 +21,9 @@ from workbench.results import QualityReport
 from workbench.tables import DEMAND, REQUESTS, window_s_of
 from workbench.traces import quality
 from workbench.traces.catalogue import TraceHeader
-from workbench.traces.formats import Detected, detect, unanswered
 from workbench.traces.options import Share, Source, TraceOptions
 from workbench.traces.quality import Finding, SourceTally, finding
+from workbench.traces.readers.formats import Detected, detect, unanswered
 from workbench.traces.spreading import KEY, common_span, mapped, spread_requests, spread_series, summed
 from workbench.traces.store import Store, Writing
 from workbench.units import seed_for

@@ -12,11 +12,10 @@ from typing import Any
 
 import polars as pl
 
-from workbench.traces import queries
 from workbench.traces.catalogue import FINDINGS
-from workbench.traces.reading import Batch
-from workbench.traces.series import MEASURES
-from workbench.traces.store import Writing
+from workbench.traces.readers.batches import Batch
+from workbench.traces.readers.series import MEASURES
+from workbench.traces.store import Writing, queries
 
 SILENT_AT_LEAST_S = 60.0
 SILENT_TIMES_MEAN_GAP = 50.0

@@ -16,7 +16,7 @@ import polars as pl
 from workbench.errors import TraceError
 from workbench.tables import DEMAND, TEXT
 from workbench.traces.options import EVERY_LABEL, Share, TraceOptions
-from workbench.traces.series import MEASURES
+from workbench.traces.readers.series import MEASURES
 from workbench.units import SECONDS_PER_HOUR
 
 KEY = ("window_start", "region", "model", "tier")

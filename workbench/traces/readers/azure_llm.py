@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workbench.traces.options import TraceOptions
-from workbench.traces.reading import Batch, Format, counts, instants, judged, raw_batches
-from workbench.traces.requests import REQUEST_CHECKS, requests_frame
+from workbench.traces.readers.batches import Batch, Format, judged
+from workbench.traces.readers.files import raw_batches
+from workbench.traces.readers.requests import REQUEST_CHECKS, requests_frame
+from workbench.traces.readers.values import counts, instants
 
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 

@@ -1,4 +1,8 @@
-"""A store keeps whole traces or none, whatever ends the process, and says in words why it cannot be opened."""
+"""A store keeps whole traces or none, whatever ends the process, and says in words why it cannot be opened.
+
+Seen through the store: workbench.traces.store.opening, workbench.traces.store.database, workbench.traces.store.reading
+and workbench.traces.store.writing.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +29,9 @@ from workbench.errors import StoreError, TraceError
 from workbench.tables import DEMAND, REQUESTS, SHAPE
 from workbench.traces import ingest_frame
 from workbench.traces.catalogue import REJECTED, TraceHeader
-from workbench.traces.mishaps import explanation
-from workbench.traces.queries import STORE_VERSION
 from workbench.traces.store import Store, open_store
+from workbench.traces.store.mishaps import explanation
+from workbench.traces.store.queries import STORE_VERSION
 
 FEW = frame_of([(0, "a", 100, 10), (30, "a", 300, 30), (30, "b", 50, 5), (3700, "a", 200, 20)])
 

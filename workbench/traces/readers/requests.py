@@ -10,7 +10,9 @@ import polars as pl
 
 from workbench.tables import COUNT, REQUESTS, TEXT
 from workbench.traces.options import TraceOptions
-from workbench.traces.reading import Batch, Format, Raw, counts, instants, judged, raw_batches, stem_of
+from workbench.traces.readers.batches import Batch, Format, Raw, judged
+from workbench.traces.readers.files import raw_batches, stem_of
+from workbench.traces.readers.values import counts, instants
 
 LABELS = ("model", "region", "tier")
 COLUMNS = ("arrived_at", "input_tokens", "output_tokens")

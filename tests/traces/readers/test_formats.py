@@ -8,10 +8,10 @@ import pytest
 
 from tests.traces.trace_cases import SAMPLES
 from workbench.errors import TraceError
-from workbench.traces import azure_llm, requests, sageserve_week, series, servegen_10min
-from workbench.traces.formats import FORMATS, detect
 from workbench.traces.options import TraceOptions
-from workbench.traces.reading import Format
+from workbench.traces.readers import azure_llm, requests, sageserve_week, series, servegen_10min
+from workbench.traces.readers.batches import Format
+from workbench.traces.readers.formats import FORMATS, detect
 
 EXPECTED = {
     "azure_code.csv": (azure_llm.FORMAT, ("model", "region", "tier")),

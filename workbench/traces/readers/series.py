@@ -9,8 +9,10 @@ import polars as pl
 
 from workbench.tables import DEMAND, NUMBER, TEXT
 from workbench.traces.options import TraceOptions
-from workbench.traces.reading import Batch, Format, instants, judged, numbers, raw_batches, stem_of
-from workbench.traces.requests import EARLIEST, LABELS
+from workbench.traces.readers.batches import Batch, Format, judged
+from workbench.traces.readers.files import raw_batches, stem_of
+from workbench.traces.readers.requests import EARLIEST, LABELS
+from workbench.traces.readers.values import instants, numbers
 
 MEASURES = ("requests", "input_tokens", "output_tokens")
 COLUMNS = ("window_start", *MEASURES)

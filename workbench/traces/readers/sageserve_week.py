@@ -14,8 +14,10 @@ import polars as pl
 
 from workbench.tables import INSTANT, NUMBER, TEXT
 from workbench.traces.options import TraceOptions
-from workbench.traces.reading import Batch, Format, counts, judged, numbers, raw_batches
-from workbench.traces.series import SERIES_CHECKS, series_frame
+from workbench.traces.readers.batches import Batch, Format, judged
+from workbench.traces.readers.files import raw_batches
+from workbench.traces.readers.series import SERIES_CHECKS, series_frame
+from workbench.traces.readers.values import counts, numbers
 
 COLUMNS = ("model", "tier", "minute", "prompt_tokens", "gap_min")
 GAP_LONGER_THAN_MIN = 12

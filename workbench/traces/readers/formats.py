@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import TraceError, nearest
-from workbench.traces import azure_llm, requests, sageserve_week, series, servegen_10min
 from workbench.traces.options import TraceOptions
-from workbench.traces.reading import Format, columns_of
+from workbench.traces.readers import azure_llm, requests, sageserve_week, series, servegen_10min
+from workbench.traces.readers.batches import Format
+from workbench.traces.readers.files import columns_of
 
 FORMATS: tuple[Format, ...] = (
     azure_llm.FORMAT,

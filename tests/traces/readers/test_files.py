@@ -1,4 +1,7 @@
-"""Batches must not change what is read: line numbers, refused rows and values hold for any block and batch size."""
+"""Batches do not change what is read: line numbers, refused rows and values hold for any block and batch size.
+
+Seen through workbench.traces.readers.files: its streams (workbench.traces.readers.streams), CSV and Parquet rows.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,11 @@ from hypothesis import strategies as st
 
 from tests.traces.trace_cases import SAMPLES
 from workbench.errors import TraceError
-from workbench.traces import reading
 from workbench.traces.options import TraceOptions
-from workbench.traces.reading import columns_of, counts, instants, numbers, raw_batches, stem_of
-from workbench.traces.requests import read
+from workbench.traces.readers import csv_rows, parquet_rows
+from workbench.traces.readers.files import columns_of, raw_batches, stem_of
+from workbench.traces.readers.requests import read
+from workbench.traces.readers.values import counts, instants, numbers
 
 
 def test_every_refused_row_has_its_line_its_reason_and_its_text() -> None:
@@ -52,8 +56,9 @@ def test_lines_and_rows_do_not_depend_on_the_blocks(
     lines = [rows[kind].format(n=line) for line, kind in enumerate(kinds, start=2)]
     path.write_text("\n".join(["arrived_at,input_tokens,output_tokens", *lines]) + "\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "CSV_BLOCK_BYTES", block)
-        patch.setattr(reading, "ROWS_PER_BATCH", 3)
+        patch.setattr(csv_rows, "CSV_BLOCK_BYTES", block)
+        patch.setattr(csv_rows, "ROWS_PER_BATCH", 3)
+        patch.setattr(parquet_rows, "ROWS_PER_BATCH", 3)
         batches = list(read(path, TraceOptions()))
     good = [n for batch in batches for n in batch.good["input_tokens"].to_list()]
     refused = [row for batch in batches for row in batch.rejected.select("line", "raw").rows()]

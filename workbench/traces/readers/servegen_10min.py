@@ -14,8 +14,10 @@ import polars as pl
 
 from workbench.tables import INSTANT
 from workbench.traces.options import TraceOptions
-from workbench.traces.reading import Batch, Format, counts, judged, numbers, raw_batches
-from workbench.traces.series import SERIES_CHECKS, series_frame
+from workbench.traces.readers.batches import Batch, Format, judged
+from workbench.traces.readers.files import raw_batches
+from workbench.traces.readers.series import SERIES_CHECKS, series_frame
+from workbench.traces.readers.values import counts, numbers
 
 COLUMNS = ("model", "t_s", "n_requests", "input_tokens_mean", "output_tokens_mean", "gap")
 # a model that reads images has its prompt in two parts instead of one

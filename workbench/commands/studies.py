@@ -1,0 +1,105 @@
+"""The verbs about studies: run, list, show, compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workbench.commands.places import DATA, REPORTS, DataDir, ReportsDir, now
+from workbench.errors import ScenarioError
+
+study_app = typer.Typer(help="Run, list, show and compare studies.", no_args_is_help=True)
+
+
+@study_app.command("run", epilog="Example: workbench study run data/scenarios/azure_2023.toml --set demand.scale=4")
+def study_run(
+    scenario: Annotated[Path | None, typer.Argument(help="Scenario file (.toml); or give --trace.")] = None,
+    trace: Annotated[str | None, typer.Option(help="Trace to study with every default.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE changes one key of the scenario, such as demand.scale=4."),
+    ] = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the cost report too.")] = True,
+    data_dir: DataDir = DATA,
+    reports_dir: ReportsDir = REPORTS,
+) -> None:
+    """Run a scenario: forecast, plan, simulate every strategy, score, report."""
+    from workbench import catalog, console, reporting, scenarios, studies
+    from workbench.traces import open_store
+
+    overrides = dict(_setting(text) for text in set_ or [])
+    if trace is not None:
+        overrides["trace"] = trace
+    if scenario is not None:
+        value = scenarios.load(scenario, overrides)
+    elif trace is not None:
+        value = scenarios.parse({}, overrides=overrides, source="command line")
+    else:
+        raise ScenarioError("nothing to run: give a scenario file or --trace NAME (workbench traces list shows names).")
+    with console.progress() as tell, open_store(data_dir / "traces.duckdb", read_only=True) as store:
+        study = studies.run(value, store, catalog=catalog.load(), root=data_dir / "studies", now=now(), progress=tell)
+        if report:
+            tell("Writing the report", 0.0)
+            files = reporting.monthly_cost(study, reports_dir=reports_dir, now=now())
+    console.show_study(study)
+    if report:
+        console.screen().print(f"Report: {files.html}")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    import tomllib
+
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise ScenarioError(f"--set takes KEY=VALUE such as demand.scale=4, got {text!r}.")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+@study_app.command("list", epilog="Example: workbench study list")
+def study_list(data_dir: DataDir = DATA) -> None:
+    """List the saved studies, oldest first."""
+    from workbench import console, studies
+
+    listed = studies.listing(root=data_dir / "studies")
+    if listed.is_empty():
+        console.screen().print(f"No studies under {data_dir / 'studies'} yet; make one with workbench study run.")
+    else:
+        console.print_frame(listed, "Studies")
+
+
+@study_app.command("show", epilog="Example: workbench study show latest")
+def study_show(
+    name: Annotated[str, typer.Argument(help="Name, a unique beginning of one, or latest.")], data_dir: DataDir = DATA
+) -> None:
+    """Print the scorecard of a study."""
+    from workbench import console, studies
+
+    console.show_study(studies.open_study(name, root=data_dir / "studies"))
+
+
+@study_app.command("compare", epilog="Example: workbench study compare azure_2023-1a2b servegen-3c4d")
+def study_compare(
+    names: Annotated[list[str], typer.Argument(help="Two studies or more.")], data_dir: DataDir = DATA
+) -> None:
+    """Print the strategies of several studies in one table."""
+    import polars as pl
+
+    from workbench import console, studies
+
+    frame = studies.compare(names, root=data_dir / "studies")
+    kept = [name for name in frame.columns if name.endswith("_kept_fraction")]
+    shown = frame.select(
+        "study",
+        pl.col("label").alias("strategy"),
+        pl.col("gpu_hours").round(0).alias("GPU-hours"),
+        pl.col("cost_usd").round(0).alias("cost, USD"),
+        (pl.col("gpu_hours_saved_fraction") * 100).round(1).alias("saved, %"),
+        pl.col("keeps_service").alias("serves as well"),
+        *((pl.col(name) * 100).round(2).alias(f"{name.removesuffix('_kept_fraction')} kept, %") for name in kept),
+    )
+    console.print_frame(shown, "Studies compared")

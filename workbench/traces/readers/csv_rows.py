@@ -1,0 +1,103 @@
+"""CSV files as batches of text columns with line numbers; rows with another number of fields are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from workbench.tables import COUNT, TEXT
+from workbench.traces.catalogue import REJECTED
+from workbench.traces.readers.batches import LINE, ROWS_PER_BATCH, Raw
+from workbench.traces.readers.streams import unpacked
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# the CSV parser reads up to 32 blocks ahead, so the block bounds the memory
+CSV_BLOCK_BYTES = 2 << 20
+
+
+def csv_batches(path: Path, names: tuple[str, ...]) -> Iterator[Raw]:
+    """Yield every column as text batch by batch, with the number of the line; ``names`` are those of the header."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    bad: list[tuple[int, str, str]] = []
+
+    def keep(row: arrow_csv.InvalidRow) -> str:
+        """Note a row with another number of fields and go on with the next."""
+        reason = f"{row.actual_columns} fields where the header has {row.expected_columns}"
+        bad.append((row.number, reason, row.text))
+        return "skip"
+
+    size = max(1, path.stat().st_size)
+    with path.open("rb") as file:
+        try:
+            reader = arrow_csv.open_csv(
+                unpacked(path, file),
+                # the line number of a malformed row is only known when one thread parses
+                read_options=arrow_csv.ReadOptions(
+                    use_threads=False, block_size=CSV_BLOCK_BYTES, column_names=list(names), skip_rows=1
+                ),
+                parse_options=arrow_csv.ParseOptions(invalid_row_handler=keep, ignore_empty_lines=False),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types={name: pa.string() for name in names}, strings_can_be_null=True
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            if "Could not skip initial" in str(error):
+                return  # a header without a line end is a file without rows
+            raise
+        yield from _numbered(reader, list(names), path, bad, lambda: min(1.0, file.tell() / size))
+
+
+def _numbered(
+    reader: Iterable[pa.RecordBatch],
+    names: list[str],
+    path: Path,
+    bad: list[tuple[int, str, str]],
+    done_fraction: Callable[[], float],
+) -> Iterator[Raw]:
+    line = 2
+    pending: list[tuple[int, str, str]] = []
+    for frame in _gathered(reader):
+        # the parser reads ahead: a malformed row may belong to a later block and stays pending until its line is passed
+        pending += bad
+        bad.clear()
+        skipped = [number for number, _, _ in pending]
+        lines = pl.int_range(line, line + frame.height + len(skipped), eager=True)
+        lines = lines.filter(~lines.is_in(skipped)).head(frame.height)
+        line = int(lines[-1]) + 1 if frame.height else line
+        passed = [row for row in pending if row[0] < line]
+        pending = [row for row in pending if row[0] >= line]
+        yield Raw(
+            frame=frame.select(names).with_columns(lines.alias(LINE)),
+            malformed=_rejected(path, passed),
+            done_fraction=done_fraction(),
+        )
+    if pending or bad:
+        yield Raw(
+            frame=pl.DataFrame(schema=dict.fromkeys(names, TEXT) | {LINE: COUNT}),
+            malformed=_rejected(path, pending + bad),
+            done_fraction=1.0,
+        )
+
+
+def _gathered(reader: Iterable[pa.RecordBatch]) -> Iterator[pl.DataFrame]:
+    """Join the parser's small blocks to batches that are worth a write of their own."""
+    parts: list[pl.DataFrame] = []
+    for part in reader:
+        parts.append(pl.DataFrame(pl.from_arrow(part)))
+        if sum(frame.height for frame in parts) >= ROWS_PER_BATCH:
+            yield pl.concat(parts)
+            parts.clear()
+    if parts:
+        yield pl.concat(parts)
+
+
+def _rejected(path: Path, rows: list[tuple[int, str, str]]) -> pl.DataFrame:
+    columns = {"line": COUNT, "reason": TEXT, "raw": TEXT}
+    return REJECTED.conform(pl.DataFrame(rows, schema=columns, orient="row").with_columns(source=pl.lit(path.name)))
