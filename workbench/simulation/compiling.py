@@ -25,7 +25,7 @@ def folder_of(package: Path) -> Path:
     Folders of other texts beside it are removed: nothing would read them again.
     """
     digest = hashlib.blake2b(digest_size=8)
-    for source in sorted(package.glob("*.py")):
+    for source in sorted(package.rglob("*.py")):
         digest.update(source.read_bytes())
     beside = package / "__pycache__" / f"kernels-{digest.hexdigest()}"
     try:
@@ -51,3 +51,9 @@ def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
     finally:
         setattr(config, SETTING, before)
     return compiled
+
+
+def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Make a function part of every kernel that calls it: for the inner loops, where a call costs more than its work."""
+    merged: Callable[Parameters, Result] = njit(inline="always")(function)
+    return merged

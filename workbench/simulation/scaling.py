@@ -13,7 +13,8 @@ DRAINED_AFTER = 3.0  # mean residual times: by then one in twenty of the running
 
 
 @kernel
-def _replicas(pools: Pools, starting: Ints, p: int) -> int:
+def replicas_of(pools: Pools, starting: Ints, p: int) -> int:
+    """Return the replicas of a pool that are ready or starting."""
     return int(pools[p].ready + starting[p, 0] + starting[p, 1] + starting[p, 2])
 
 
@@ -32,13 +33,13 @@ def become_ready(pools: Pools, starting: Ints, ready_at: Ints, drained_at: Ints,
 
 
 @kernel
-def _group(pools: Pools, starting: Ints, p: int) -> tuple[int, int]:
+def group_of(pools: Pools, starting: Ints, p: int) -> tuple[int, int]:
     """Return ready, and ready or starting replicas of the model in the region, over all GPU kinds of the same silo."""
     ready, held = 0, 0
     for q in range(pools.size):
         if pools[q].group == pools[p].group:
             ready += pools[q].ready
-            held += _replicas(pools, starting, q)
+            held += replicas_of(pools, starting, q)
     return ready, held
 
 
@@ -71,7 +72,7 @@ def _take_lent(pools: Pools, p: int, needed: int, same_model: bool) -> int:
 
 
 @kernel
-def _scale_out(
+def scale_out(
     pools: Pools, starting: Ints, free_gpus: Ints, ready_at: Ints, rules: r.Rules, step: int, step_s: float, p: int
 ) -> int:
     """Start one replica from the nearest sources and return its kind, REFUSED when the region has too few GPUs left."""
@@ -117,7 +118,7 @@ def follow_plan(pools: Pools, starting: Ints, target: Ints, hour: int) -> None:
     """Set what is left to change in the hour: the plan's replicas less those ready and starting."""
     for p in range(pools.size):
         wanted = target[hour, p]
-        pools[p].budget = wanted - _replicas(pools, starting, p) if wanted >= 0 else 0
+        pools[p].budget = wanted - replicas_of(pools, starting, p) if wanted >= 0 else 0
 
 
 @kernel
@@ -125,13 +126,13 @@ def _carry_out(s: State, events: Floats, rules: r.Rules, step: int, step_s: floa
     """Carry out what is left of the plan: removals first; what finds no GPU is tried again until the hour ends."""
     pools, starting = s.pools, s.starting
     for p in range(pools.size):
-        while pools[p].budget < 0 and pools[p].ready > 0 and _group(pools, starting, p)[0] > rules.floor:
+        while pools[p].budget < 0 and pools[p].ready > 0 and group_of(pools, starting, p)[0] > rules.floor:
             _scale_in(pools, s.inside, s.leaving, s.drained_at, step, step_s, p)
             events[window, p, r.IN] += 1
             pools[p].budget += 1
     for p in range(pools.size):
         while pools[p].budget > 0:
-            kind = _scale_out(pools, starting, s.free_gpus, s.ready_at, rules, step, step_s, p)
+            kind = scale_out(pools, starting, s.free_gpus, s.ready_at, rules, step, step_s, p)
             if kind != r.REFUSED or tell:
                 events[window, p, kind] += 1
             if kind == r.REFUSED:
@@ -140,30 +141,35 @@ def _carry_out(s: State, events: Floats, rules: r.Rules, step: int, step_s: floa
 
 
 @kernel
+def wanted_change(x: Inputs, s: State, rules: r.Rules, step: int, p: int) -> int:
+    """Return what the rules want of a pool now: one replica more, one less or neither; nothing while it cools down."""
+    pool, now_s = s.pools[p], step * x.step_s
+    if now_s - pool.last_action_s < rules.cooldown_s:
+        return 0
+    gap = x.observed_over_forecast[max(step - 1, 0), pool.region, pool.model]
+    ready, held = group_of(s.pools, s.starting, p)
+    coming = replicas_of(s.pools, s.starting, p) - pool.ready
+    return r.scaling_step(rules, pool.signal, pool.ready, coming, ready, held, pool.budget, now_s % 3600.0, gap)
+
+
+@kernel
 def scale(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
     """Let every pool that is not cooling down take at most one step, or carry out the plan where it is due at once."""
-    pools, starting, events, surprise = s.pools, s.starting, rec.events, x.observed_over_forecast
+    pools, starting, events = s.pools, s.starting, rec.events
     window, now_s = step // x.window_steps, step * x.step_s
     if rules.follow_plan == r.AT_ONCE:
         _carry_out(s, events, rules, step, x.step_s, window, now_s % 3600.0 == 0.0)
         return
     for p in range(pools.size):
-        pool = pools[p]
-        if now_s - pool.last_action_s < rules.cooldown_s:
+        change = wanted_change(x, s, rules, step, p)
+        if change == 0:
             continue
-        gap = surprise[max(step - 1, 0), pool.region, pool.model]
-        ready, held = _group(pools, starting, p)
-        coming = _replicas(pools, starting, p) - pool.ready
-        change = r.scaling_step(rules, pool.signal, pool.ready, coming, ready, held, pool.budget, now_s % 3600.0, gap)
+        kind = r.IN
         if change > 0:
-            kind = _scale_out(pools, starting, s.free_gpus, s.ready_at, rules, step, x.step_s, p)
-            events[window, p, kind] += 1
-            pool.last_action_s = now_s
-            if kind != r.REFUSED and pool.budget > 0:
-                pool.budget -= 1
-        elif change < 0:
+            kind = scale_out(pools, starting, s.free_gpus, s.ready_at, rules, step, x.step_s, p)
+        else:
             _scale_in(pools, s.inside, s.leaving, s.drained_at, step, x.step_s, p)
-            events[window, p, r.IN] += 1
-            pool.last_action_s = now_s
-            if pool.budget < 0:
-                pool.budget += 1
+        events[window, p, kind] += 1
+        pools[p].last_action_s = now_s
+        if kind != r.REFUSED and pools[p].budget * change > 0:
+            pools[p].budget -= change

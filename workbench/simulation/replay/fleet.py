@@ -1,0 +1,146 @@
+"""Replicas of the replay come and go, one by one, by the rules that the fluid simulator follows too."""
+
+from __future__ import annotations
+
+from workbench.simulation import rules as r
+from workbench.simulation.compiling import kernel
+from workbench.simulation.replay.batching import note_key
+from workbench.simulation.replay.dispatch import hand_over_apart, note_signal
+from workbench.simulation.replay.queues import take
+from workbench.simulation.replay.state import (
+    DRAINING,
+    FIRST,
+    LAST,
+    NEVER_S,
+    NOBODY,
+    OFF,
+    QUEUES,
+    READY,
+    Outside,
+    Scheduling,
+    World,
+)
+from workbench.simulation.scaling import group_of, replicas_of, scale_out, wanted_change
+from workbench.simulation.state import Inputs, Pools, Record, State
+
+
+@kernel
+def start_ready(how: Scheduling, w: World, out: Outside, pools: Pools, rules: r.Rules, now_s: float) -> None:
+    """Give every pool as many ready replicas as the rules say it has; what was parked goes to the first of them."""
+    for p in range(pools.size):
+        speed = w.speeds[p]
+        while speed.active < pools[p].ready:
+            i = speed.first
+            while w.replicas[i].status != OFF:
+                i += 1
+            replica = w.replicas[i]
+            replica.status = READY
+            replica.heap = out.free_heaps[out.free_heaps[0]]
+            out.free_heaps[0] -= 1
+            speed.used = max(speed.used, i - speed.first + 1)
+            speed.active += 1
+            note_key(w, i)
+        slot = out.parked[p, FIRST] if speed.active > 0 else NOBODY
+        if slot >= 0:
+            out.parked[p, FIRST] = NOBODY
+            out.parked[p, LAST] = NOBODY
+        while slot >= 0:
+            request = w.slots[slot]
+            following = request.next
+            speed.inside -= 1.0
+            speed.needed -= request.prompt + request.output
+            speed.owed -= request.prompt
+            hand_over_apart(how, w, out, pools, rules, p, slot, now_s)
+            slot = following
+        note_signal(w, pools, rules, p)
+
+
+@kernel
+def retire(how: Scheduling, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, now_s: float) -> None:
+    """Take the replica with the fewest requests out of routing: it finishes what it runs, what waits goes elsewhere."""
+    speed, pool = w.speeds[p], pools[p]
+    chosen, fewest = NOBODY, 1 << 30
+    for i in range(speed.first, speed.first + speed.used):
+        inside = w.replicas[i].running + w.replicas[i].admitted + w.replicas[i].waiting
+        if w.replicas[i].status == READY and inside < fewest:
+            chosen, fewest = i, inside
+    replica = w.replicas[chosen]
+    replica.status = DRAINING
+    note_key(w, chosen)
+    speed.active -= 1
+    pool.ready -= 1
+    pool.draining += 1
+    speed.held -= replica.held
+    speed.inside -= replica.running + replica.admitted + replica.waiting
+    speed.needed -= replica.reserved
+    speed.owed -= replica.owed
+    for queue in range(QUEUES):
+        while w.queues[chosen, queue, FIRST] >= 0:
+            slot = take(w, chosen, queue)
+            request = w.slots[slot]
+            replica.waiting -= 1
+            replica.owed -= request.prompt
+            speed.needed -= request.prompt + request.output
+            hand_over_apart(how, w, out, pools, rules, p, slot, now_s)
+    note_signal(w, pools, rules, p)
+
+
+@kernel
+def lend_drained(w: World, out: Outside, pools: Pools) -> None:
+    """Turn replicas that have finished their last request into lent GPUs."""
+    for p in range(pools.size):
+        speed, pool = w.speeds[p], pools[p]
+        if pool.draining == 0:
+            continue
+        for i in range(speed.first, speed.first + speed.used):
+            replica = w.replicas[i]
+            if replica.status == DRAINING and replica.running + replica.admitted == 0:
+                replica.status = OFF
+                w.ends_s[i] = NEVER_S
+                out.free_heaps[0] += 1
+                out.free_heaps[out.free_heaps[0]] = replica.heap
+                pool.draining -= 1
+                pool.lent_gpus += pool.gpus
+
+
+@kernel
+def carry_out(
+    x: Inputs, s: State, rec: Record, how: Scheduling, w: World, out: Outside, rules: r.Rules, step: int, now_s: float
+) -> None:
+    """Carry out what is left of the plan at once: removals first; what finds no GPU is tried again all hour."""
+    pools, starting, events, window = s.pools, s.starting, rec.events, step // x.window_steps
+    for p in range(pools.size):
+        while pools[p].budget < 0 and pools[p].ready > 0 and group_of(pools, starting, p)[0] > rules.floor:
+            retire(how, w, out, pools, rules, p, now_s)
+            events[window, p, r.IN] += 1
+            pools[p].budget += 1
+    for p in range(pools.size):
+        while pools[p].budget > 0:
+            kind = scale_out(pools, starting, s.free_gpus, s.ready_at, rules, step, x.step_s, p)
+            if kind != r.REFUSED or now_s % 3600.0 == 0.0:
+                events[window, p, kind] += 1
+            if kind == r.REFUSED:
+                break
+            pools[p].budget -= 1
+
+
+@kernel
+def scale(x: Inputs, s: State, rec: Record, how: Scheduling, w: World, out: Outside, rules: r.Rules, step: int) -> None:
+    """Let every pool that is not cooling down take at most one step, or carry out the plan where it is due at once."""
+    pools, window, now_s = s.pools, step // x.window_steps, step * x.step_s
+    if rules.follow_plan == r.AT_ONCE:
+        carry_out(x, s, rec, how, w, out, rules, step, now_s)
+        return
+    for p in range(pools.size):
+        change = wanted_change(x, s, rules, step, p)
+        if change == 0:
+            continue
+        kind = r.IN
+        if change > 0:
+            kind = scale_out(pools, s.starting, s.free_gpus, s.ready_at, rules, step, x.step_s, p)
+        else:
+            retire(how, w, out, pools, rules, p, now_s)
+        rec.events[window, p, kind] += 1
+        pools[p].last_action_s = now_s
+        if kind != r.REFUSED and pools[p].budget * change > 0:
+            pools[p].budget -= change

@@ -1,0 +1,166 @@
+"""Turn requests, fleet and pools into the arrays that the replay runs on, and refuse what cannot be replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from workbench import performance
+from workbench.domain import Fleet, Replica
+from workbench.errors import SimulationError
+from workbench.simulation import state as fluid_state
+from workbench.simulation.loads import Span
+from workbench.simulation.replay import state
+from workbench.simulation.rules import NEVER
+from workbench.simulation.setup import Pool
+from workbench.tables import REQUESTS
+
+Floats = NDArray[np.float64]
+MOST_TIERS = state.TIERS
+
+
+def requests_of(requests: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[state.Requests, pl.DataFrame]:
+    """Return the requests that arrive in the span, by model and arrival, as arrays and as the frame in that order.
+
+    Raises SimulationError where a region, model or tier is not of the fleet.
+    """
+    end = span.start + pl.duration(microseconds=round(span.steps * span.step_s * 1e6))
+    inside = REQUESTS.conform(requests).filter((pl.col("arrived_at") >= span.start) & (pl.col("arrived_at") < end))
+    places = {
+        "region": [region.key for region in fleet.regions],
+        "model": [model.key for model in fleet.models],
+        "tier": [tier.key for tier in fleet.tiers],
+    }
+    for column, known in places.items():
+        unknown = set(inside.get_column(column).unique()) - set(known)
+        if unknown:
+            raise SimulationError(
+                f"requests have {column}(s) {', '.join(sorted(unknown))} that the fleet lacks; it has "
+                f"{', '.join(known)}."
+            )
+    numbered = inside.with_columns(
+        pl.col(column).replace_strict(known, list(range(len(known))), return_dtype=pl.Int16).alias(f"{column}_place")
+        for column, known in places.items()
+    ).sort("model_place", "arrived_at", maintain_order=True)
+    counts = np.bincount(numbered.get_column("model_place").to_numpy(), minlength=len(places["model"]))
+    last = np.cumsum(counts).astype(np.int64)
+    since_us = (numbered.get_column("arrived_at") - span.start).dt.total_microseconds().to_numpy()
+    arrays = state.Requests(
+        arrival_s=since_us / 1e6,
+        prompt=numbered.get_column("input_tokens").to_numpy().astype(np.int32),
+        output=numbered.get_column("output_tokens").to_numpy().astype(np.int32),
+        origin=numbered.get_column("region_place").to_numpy().astype(np.int16),
+        tier=numbered.get_column("tier_place").to_numpy().astype(np.int16),
+        position=last - counts,
+        last=last,
+    )
+    return arrays, numbered
+
+
+def scheduling_of(
+    fleet: Fleet, *, scheduler: str = "fcfs", chunk_tokens: int = 0, severe_s: float = 10.0, urgent_s: float = 0.5
+) -> state.Scheduling:
+    """Return how replicas order what waits. Raises SimulationError for an unknown scheduler or a negative number."""
+    if scheduler not in state.SCHEDULERS:
+        raise SimulationError(f"unknown scheduler '{scheduler}'; known are {', '.join(state.SCHEDULERS)}.")
+    if chunk_tokens < 0 or severe_s < 0 or urgent_s < 0:
+        raise SimulationError(
+            f"chunk_tokens, severe_s and urgent_s must not be negative, got {chunk_tokens}, {severe_s}, {urgent_s}."
+        )
+    promises = [float((tier.deadline_s if tier.deferrable else tier.ttft_slo_s) or NEVER) for tier in fleet.tiers]
+    if len(promises) > MOST_TIERS:
+        raise SimulationError(f"the replay knows up to {MOST_TIERS} tiers, the fleet has {len(promises)}.")
+    padded = np.array(promises + [NEVER] * (MOST_TIERS - len(promises)))
+    return state.Scheduling(
+        scheduler=state.SCHEDULERS.index(scheduler),
+        chunk_tokens=chunk_tokens,
+        promise_s=padded,
+        severe_s=severe_s,
+        urgent_s=urgent_s,
+    )
+
+
+def world_of(
+    fleet: Fleet, pools: Sequence[Pool], requests: int
+) -> state.World:
+    """Return the world before the first request: every place for a replica off, every queue empty."""
+    replicas = [fleet.replica(pool.model, pool.gpu) for pool in pools]
+    places = [fleet.stock_gpus[pool.region, pool.gpu] // pool.gpus_per_replica for pool in pools]
+    speeds = np.zeros(len(pools), state.SPEED).view(np.recarray)
+    speeds.base_s = [replica.decode_base_s for replica in replicas]
+    speeds.per_request_s = [replica.decode_per_request_s for replica in replicas]
+    speeds.per_token_s = [replica.decode_per_token_s for replica in replicas]
+    speeds.room = [replica.kv_cache_tokens for replica in replicas]
+    speeds.batch_cap = [replica.batch_cap for replica in replicas]
+    speeds.places = places
+    speeds.first = np.concatenate([[0], np.cumsum(places)[:-1]])
+    count = int(np.sum(places))
+    machines = np.zeros(count, state.REPLICA).view(np.recarray)
+    machines.chain = machines.chain_tail = state.NOBODY
+    machines.pool = np.repeat(np.arange(len(pools)), places)
+    heaps = _most_replicas(fleet, pools) * 2  # a drained place may still run while another starts
+    return state.World(
+        replicas=machines,
+        ends_s=np.full(count, state.NEVER_S),
+        keys=np.full(count, state.UNCHOSEN, dtype=np.int64),
+        queues=np.full((count, state.QUEUES, 2), state.NOBODY, dtype=np.int32),
+        heaps=np.zeros((heaps, max(replica.batch_cap for replica in replicas)), dtype=np.int64),
+        slots=np.zeros(requests + 1, state.SLOT).view(np.recarray),
+        free_slots=np.zeros(requests + 2, dtype=np.int32),
+        speeds=speeds,
+        prompts=_prompt_tables(replicas),
+        latencies_s=np.full((requests, 2), np.nan, dtype=np.float32),
+    )
+
+
+def outside_of(
+    fleet: Fleet, w: state.World, records: fluid_state.Pools, preference: NDArray[np.int64],
+    pools_in: NDArray[np.int64],
+) -> state.Outside:  # fmt: skip
+    """Return the empty queues outside of the replicas."""
+    h, m, k, heaps = len(fleet.regions), len(fleet.models), len(fleet.tiers), w.heaps.shape[0]
+    return state.Outside(
+        free_heaps=np.concatenate([[heaps], np.arange(heaps)[::-1]]).astype(np.int64),
+        fresh=np.zeros(1, dtype=np.int64),
+        deferred=np.full((h, m, k, 2), state.NOBODY, dtype=np.int32),
+        queued=np.zeros(m, dtype=np.int64),
+        hosts=_hosts(preference, pools_in, records, h, m),
+        parked=np.full((w.speeds.size, 2), state.NOBODY, dtype=np.int32),
+        pool_of=np.full(w.latencies_s.shape[0], state.NOBODY, dtype=np.int16),
+    )
+
+
+def _most_replicas(fleet: Fleet, pools: Sequence[Pool]) -> int:
+    smallest: dict[tuple[str, str], int] = {}
+    for pool in pools:
+        key = (pool.region, pool.gpu)
+        smallest[key] = min(smallest.get(key, pool.gpus_per_replica), pool.gpus_per_replica)
+    return sum(fleet.stock_gpus[key] // gpus for key, gpus in smallest.items())
+
+
+def _prompt_tables(replicas: Sequence[Replica]) -> Floats:
+    """Return knots, marginal seconds there and slopes of every pool's prompts, padded with knots never reached."""
+    width = 1 + max(len(replica.prefill_tokens) for replica in replicas)
+    table = np.zeros((len(replicas), width, 3))
+    table[:, :, 0] = np.inf
+    for row, replica in enumerate(replicas):
+        tokens = np.array([0.0, *replica.prefill_tokens])
+        paid_s = min(performance.prefill_s(replica, 0.0), replica.decode_base_s)
+        marginal = np.array([performance.prefill_s(replica, token) for token in tokens]) - paid_s
+        rise = np.diff(marginal) / np.diff(tokens)
+        table[row, : tokens.size] = np.column_stack([tokens, marginal, np.append(rise, rise[-1])])
+    return table
+
+
+def _hosts(
+    preference: NDArray[np.int64], pools_in: NDArray[np.int64], records: fluid_state.Pools, origins: int, models: int
+) -> NDArray[np.int64]:
+    """Return the nearest region that hosts a model, for every origin: there its deferrable requests wait."""
+    hosts = np.full((origins, models), -1, dtype=np.int64)
+    for h in range(origins):
+        for m in range(models):
+            hosts[h, m] = next(region for region in preference[h] if pools_in[m, 1, region, 0] >= 0)
+    return hosts
