@@ -1,11 +1,12 @@
 """Simulate a fleet under a strategy: the one entry for every engine.
 
 The plan comes in as a value; this package knows neither forecasting nor planning. Results are deterministic: no random
-number is drawn, the spread of arrivals and lengths is carried as variance.
+number is drawn; the fluid engine carries the spread of arrivals and lengths as variance, the replay has every request.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -13,14 +14,17 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from workbench.domain import Fleet, Policy
-from workbench.errors import SimulationError
+from workbench.errors import SimulationError, nearest
 from workbench.results import CapacityPlan, SimRun
+from workbench.simulation.scheduling import Scheduling
 from workbench.tables import window_s_of
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE, seconds_between
 
+ENGINES = ("fluid", "replay")
+
 
 def run(
-    demand: pl.DataFrame,
+    load: pl.DataFrame,
     *,
     fleet: Fleet,
     policy: Policy,
@@ -31,17 +35,30 @@ def run(
     demand_window_s: float | None = None,
     window_s: float = 300.0,
     step_s: float = 10.0,
+    engine: str = "fluid",
+    scheduling: Scheduling | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> SimRun:
-    """Simulate ``hours`` from ``start`` with the fluid engine.
+    """Simulate ``hours`` from ``start``.
 
-    ``demand`` is ``DEMAND``; its windows must be whole steps and aligned with ``start``. ``plan`` is needed by
-    strategies that follow one; its hours count from ``start``. ``expected`` (window_start, region, model, input_tps) is
-    the forecast that the override compares with. ``progress`` is called with the share done. Returns windows of
-    ``window_s``. Raises SimulationError on input that describes no possible system.
+    ``load`` is ``DEMAND``, whose windows must be whole steps and aligned with ``start``, or ``REQUESTS``, which the
+    fluid engine sums per step and the replay takes one by one. ``plan`` is needed by strategies that follow one; its
+    hours count from ``start``. ``expected`` (window_start, region, model, input_tps) is the forecast that the override
+    compares with. ``scheduling`` says how a replica orders what waits (replay only). ``progress`` is called with the
+    share done. Returns windows of ``window_s``. Raises SimulationError on input that describes no possible system.
     """
     from workbench.simulation import fluid, loads, readout, rules, setup
+    from workbench.simulation import replay as replaying
 
+    if engine not in ENGINES:
+        raise SimulationError(f"unknown engine '{engine}': {nearest(engine, ENGINES)}.")
+    requests = load if "arrived_at" in load.columns else None
+    if engine == "replay" and requests is None:
+        raise SimulationError(
+            "the replay takes single requests (REQUESTS) and got sums per window; use the fluid engine."
+        )
+    demand = load if requests is None else loads.summed(requests, start=start, window_s=step_s)
+    demand_window_s = demand_window_s if requests is None else step_s
     length_s = demand_window_s or window_s_of(demand)
     _refuse_bad_grid(length_s, window_s, step_s, hours)
     _refuse_misaligned(demand, start, length_s)
@@ -59,15 +76,30 @@ def run(
     state = setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
     record = setup.record_of(fleet, pools, span)
     numbers = rules.rules_of(policy)
+    advance = (
+        functools.partial(fluid.simulate, inputs, state, record, numbers)
+        if requests is None or engine == "fluid"
+        else replaying.Replay(
+            requests,
+            fleet=fleet,
+            pools=pools,
+            inputs=inputs,
+            state=state,
+            record=record,
+            rules=numbers,
+            span=span,
+            scheduling=scheduling or Scheduling(),
+        )
+    )
     block = int(SECONDS_PER_HOUR / step_s) * 24
     for first in range(0, span.steps, block):
         last = min(first + block, span.steps)
-        fluid.simulate(inputs, state, record, numbers, first, last)
+        advance(first, last)
         if progress is not None:
             progress(last / span.steps)
     return SimRun(
         strategy=policy.key,
-        windows=readout.windows_frame(record, fleet, span),
+        windows=readout.windows_frame(record, fleet, span, is_measured=engine == "replay"),
         pools=readout.pools_frame(record, pools, span),
         ttft=readout.ttft_frame(record, fleet, span),
         scaling=readout.scaling_frame(record, pools, span),

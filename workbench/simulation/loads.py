@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from workbench.domain import Fleet
 from workbench.errors import SimulationError
+from workbench.tables import DEMAND, INSTANT, NUMBER
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]
@@ -39,6 +40,23 @@ class Span:
     def windows(self) -> int:
         """Output windows begun in the span."""
         return int(np.ceil(self.steps * self.step_s / self.window_s))
+
+
+def summed(requests: pl.DataFrame, *, start: datetime, window_s: float) -> pl.DataFrame:
+    """Sum requests from ``start`` on per window, region, model and tier (``DEMAND``); windows without any are zero."""
+    window_us = round(window_s * 1e6)
+    since_us = (pl.col("arrived_at") - start).dt.total_microseconds()
+    keys = ["window_start", "region", "model", "tier"]
+    sums = (
+        requests.filter(pl.col("arrived_at") >= start)
+        .group_by(pl.lit(start).cast(INSTANT) + pl.duration(microseconds=since_us // window_us * window_us), *keys[1:])
+        .agg(
+            pl.len().cast(NUMBER).alias("requests"),
+            pl.col("input_tokens").sum().cast(NUMBER),
+            pl.col("output_tokens").sum().cast(NUMBER),
+        )
+    )
+    return DEMAND.conform(sums.rename({sums.columns[0]: "window_start"}).sort(keys))
 
 
 def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[Floats, Floats, Floats]:

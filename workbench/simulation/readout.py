@@ -43,11 +43,11 @@ def _series_axes(fleet: Fleet) -> dict[str, Sequence[str]]:
     }
 
 
-def windows_frame(rec: state.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
+def windows_frame(rec: state.Record, fleet: Fleet, span: Span, *, is_measured: bool = False) -> pl.DataFrame:
     """Return ``SIM_WINDOWS``: one row per output window, origin, model and tier.
 
-    Percentiles are null where nothing arrived, where the tier is deferrable, and where a twentieth or more of the
-    arrivals went to a saturated pool, for which the formula is not made.
+    Percentiles are null where nothing arrived, where the tier is deferrable, and, unless they are measured request by
+    request, where a twentieth or more of the arrivals went to a saturated pool, for which the formula is not made.
     """
     frame = _keys(_starts(span, span.window_s, span.windows), _series_axes(fleet))
     flat = rec.series.reshape(-1, state.SERIES_COLUMNS)
@@ -64,14 +64,16 @@ def windows_frame(rec: state.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
         return pl.Series(share).fill_nan(None)
 
     def level(index: int) -> pl.Series:
-        return pl.Series(np.where(saturated | (counted <= 0), np.nan, levels[:, index])).fill_nan(None)
+        return pl.Series(np.where((saturated & (not is_measured)) | (counted <= 0), np.nan, levels[:, index])).fill_nan(
+            None
+        )
 
     return SIM_WINDOWS.conform(
         frame.with_columns(
             arrived=pl.Series(arrived),
             served=pl.Series(flat[:, state.SERVED]),
             backlog=pl.Series(flat[:, state.BACKLOG]),
-            shed=pl.lit(0.0),
+            shed=pl.Series(flat[:, state.SHED]),
             missed_deadlines=pl.Series(flat[:, state.MISSED]),
             oldest_wait_s=pl.Series(flat[:, state.OLDEST]),
             served_elsewhere=pl.Series(flat[:, state.ELSEWHERE]),

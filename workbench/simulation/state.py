@@ -84,6 +84,6 @@ class Record(NamedTuple):
     percentiles: Floats  # windows, H, M, K, 3
 
 
-ARRIVED, SERVED, BACKLOG, MISSED, ELSEWHERE, TTFT_SUM, ITL_SUM, KEPT, BAD_SHARE, OLDEST = range(10)
-SERIES_COLUMNS, POOL_COLUMNS = 10, 11
+ARRIVED, SERVED, BACKLOG, MISSED, ELSEWHERE, TTFT_SUM, ITL_SUM, KEPT, BAD_SHARE, OLDEST, SHED = range(11)
+SERIES_COLUMNS, POOL_COLUMNS = 11, 11
 PROMPT_GRID = 84  # points of log2(prompt tokens) from 0 to 20.75 in steps of a quarter

@@ -23,7 +23,7 @@ from workbench.simulation.replay.state import (
     READY,
     UNCHOSEN,
     WHOLE,
-    Scheduling,
+    Order,
     World,
 )
 
@@ -76,7 +76,7 @@ def cut(w: World, i: int, first_s: float, growth_s: float, at_s: float) -> None:
 
 
 @inlined
-def admit(how: Scheduling, w: World, i: int, now_s: float) -> None:
+def admit(how: Order, w: World, i: int, now_s: float) -> None:
     """Admit what waits as far as slots, KV room and the prompt tokens of an iteration go."""
     r = w.replicas[i]
     speed, budget, owed = w.speeds[r.pool], how.chunk_tokens, 0
@@ -112,7 +112,7 @@ def admit(how: Scheduling, w: World, i: int, now_s: float) -> None:
 
 
 @inlined
-def chain_s(how: Scheduling, w: World, i: int) -> float:
+def chain_s(how: Order, w: World, i: int) -> float:
     """Return the marginal seconds of the prompt tokens that the next iteration reads."""
     r = w.replicas[i]
     left, done, total, slot = how.chunk_tokens if how.chunk_tokens > 0 else WHOLE, r.chunk_done, 0.0, r.chain
@@ -128,7 +128,7 @@ def chain_s(how: Scheduling, w: World, i: int) -> float:
 
 
 @inlined
-def plan(how: Scheduling, w: World, i: int, now_s: float) -> None:
+def plan(how: Order, w: World, i: int, now_s: float) -> None:
     """Begin the next macro-step: admit, then one iteration with prompts, or decode until the first request ends."""
     r = w.replicas[i]
     admit(how, w, i, now_s)
@@ -155,7 +155,7 @@ def release_slot(w: World, slot: int) -> None:
 
 
 @inlined
-def first_tokens(how: Scheduling, w: World, i: int, now_s: float) -> None:
+def first_tokens(how: Order, w: World, i: int, now_s: float) -> None:
     """Hand out first tokens to the requests whose prompt is read; one of a single token ends here."""
     r = w.replicas[i]
     left = how.chunk_tokens if how.chunk_tokens > 0 else WHOLE
@@ -197,7 +197,7 @@ def end(w: World, i: int, slot: int, now_s: float) -> None:
 
 
 @inlined
-def advance(how: Scheduling, w: World, i: int, until_s: float) -> None:
+def advance(how: Order, w: World, i: int, until_s: float) -> None:
     """Carry a replica through every macro-step that ends at or before an instant."""
     r = w.replicas[i]
     held, owed = r.held, r.owed
@@ -221,7 +221,7 @@ def advance(how: Scheduling, w: World, i: int, until_s: float) -> None:
 
 
 @kernel
-def carry(how: Scheduling, w: World, p: int, until_s: float) -> int:
+def carry(how: Order, w: World, p: int, until_s: float) -> int:
     """Carry a pool's replicas to an instant; return the ready one that owes the fewest prompt tokens, then requests."""
     first = w.speeds[p].first
     best, key = NOBODY, UNCHOSEN
@@ -234,7 +234,7 @@ def carry(how: Scheduling, w: World, p: int, until_s: float) -> int:
 
 
 @kernel
-def enqueue(how: Scheduling, w: World, i: int, slot: int, now_s: float) -> None:
+def enqueue(how: Order, w: World, i: int, slot: int, now_s: float) -> None:
     """Hand a request to a replica that is carried to the present; where it can be admitted the macro-step is cut."""
     r, request = w.replicas[i], w.slots[slot]
     speed = w.speeds[r.pool]

@@ -14,9 +14,9 @@ from workbench.simulation.replay.state import (
     LAST,
     NOBODY,
     SHED,
+    Order,
     Outside,
     Requests,
-    Scheduling,
     Ways,
     World,
 )
@@ -44,7 +44,7 @@ def note_signal(w: World, pools: Pools, rules: r.Rules, p: int) -> None:
 
 @inlined
 def hand_over(
-    how: Scheduling, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, slot: int, now_s: float
+    how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, slot: int, now_s: float
 ) -> None:
     """Give a request to the least loaded replica of a pool, or park it where none is ready yet."""
     request = w.slots[slot]
@@ -70,7 +70,7 @@ def hand_over(
 
 @kernel
 def hand_over_apart(
-    how: Scheduling, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, slot: int, now_s: float
+    how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, slot: int, now_s: float
 ) -> None:
     """Hand a request over, as a call of its own: for what is not done for every request."""
     hand_over(how, w, out, pools, rules, p, slot, now_s)
@@ -105,7 +105,16 @@ def fitting_pool(ways: Ways, w: World, pools: Pools, rules: r.Rules, h: int, m: 
 
 @inlined
 def send(
-    ways: Ways, how: Scheduling, w: World, out: Outside, pools: Pools, rules: r.Rules, m: int, kind: int, slot: int, now_s: float
+    ways: Ways,
+    how: Order,
+    w: World,
+    out: Outside,
+    pools: Pools,
+    rules: r.Rules,
+    m: int,
+    kind: int,
+    slot: int,
+    now_s: float,
 ) -> None:
     """Route a request by the rules and hand it over; one that fits in no pool is shed."""
     request = w.slots[slot]
@@ -119,7 +128,7 @@ def send(
 
 @kernel
 def send_apart(
-    ways: Ways, how: Scheduling, w: World, out: Outside, pools: Pools, rules: r.Rules, m: int, slot: int, now_s: float
+    ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, m: int, slot: int, now_s: float
 ) -> None:
     """Route a deferrable request as if it were interactive, as a call of its own."""
     send(ways, how, w, out, pools, rules, m, 0, slot, now_s)
@@ -151,7 +160,7 @@ def leave_queue(w: World, out: Outside, h: int, m: int, k: int) -> int:
 
 
 @kernel
-def release(ways: Ways, how: Scheduling, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, now_s: float) -> None:
+def release(ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, now_s: float) -> None:
     """Let deferrable requests of a pool's region go, as many per signal of spare capacity as the rule says."""
     pool, speed = pools[p], w.speeds[p]
     while speed.credits >= 1.0 and out.queued[pool.model] > 0:
@@ -172,7 +181,7 @@ def release(ways: Ways, how: Scheduling, w: World, out: Outside, pools: Pools, r
 
 
 @kernel
-def release_aged(ways: Ways, how: Scheduling, w: World, out: Outside, pools: Pools, rules: r.Rules, now_s: float) -> None:
+def release_aged(ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, now_s: float) -> None:
     """Route what has grown old in the queues as if it were interactive."""
     for h in range(out.deferred.shape[0]):
         for m in range(out.deferred.shape[1]):
@@ -186,7 +195,7 @@ def release_aged(ways: Ways, how: Scheduling, w: World, out: Outside, pools: Poo
 
 @inlined
 def arrive(
-    ways: Ways, how: Scheduling, w: World, out: Outside, pools: Pools, rules: r.Rules, q: Requests, m: int, row: int
+    ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, q: Requests, m: int, row: int
 ) -> None:
     """Take in one request: a deferrable one joins its queue, another is routed; spare capacity is used at once."""
     now_s, h, k = q.arrival_s[row], q.origin[row], q.tier[row]

@@ -18,7 +18,7 @@ from workbench.simulation.recording import record_pools
 from workbench.simulation.replay.batching import carry
 from workbench.simulation.replay.dispatch import arrive, note_signal, release, release_aged
 from workbench.simulation.replay.fleet import lend_drained, scale, start_ready
-from workbench.simulation.replay.state import FIRST, READY, Floats, Outside, Requests, Scheduling, Ways, World
+from workbench.simulation.replay.state import FIRST, READY, Floats, Order, Outside, Requests, Ways, World
 from workbench.simulation.scaling import become_ready, follow_plan
 from workbench.simulation.service import marginal_prompt_s
 from workbench.simulation.state import Inputs, Pools, Record, State
@@ -62,7 +62,7 @@ def replay(
     x: Inputs,
     s: State,
     rec: Record,
-    how: Scheduling,
+    how: Order,
     w: World,
     out: Outside,
     q: Requests,

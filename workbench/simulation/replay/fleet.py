@@ -16,16 +16,16 @@ from workbench.simulation.replay.state import (
     OFF,
     QUEUES,
     READY,
+    Order,
     Outside,
-    Scheduling,
     World,
 )
-from workbench.simulation.scaling import group_of, replicas_of, scale_out, wanted_change
+from workbench.simulation.scaling import group_of, scale_out, wanted_change
 from workbench.simulation.state import Inputs, Pools, Record, State
 
 
 @kernel
-def start_ready(how: Scheduling, w: World, out: Outside, pools: Pools, rules: r.Rules, now_s: float) -> None:
+def start_ready(how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, now_s: float) -> None:
     """Give every pool as many ready replicas as the rules say it has; what was parked goes to the first of them."""
     for p in range(pools.size):
         speed = w.speeds[p]
@@ -56,7 +56,7 @@ def start_ready(how: Scheduling, w: World, out: Outside, pools: Pools, rules: r.
 
 
 @kernel
-def retire(how: Scheduling, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, now_s: float) -> None:
+def retire(how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, now_s: float) -> None:
     """Take the replica with the fewest requests out of routing: it finishes what it runs, what waits goes elsewhere."""
     speed, pool = w.speeds[p], pools[p]
     chosen, fewest = NOBODY, 1 << 30
@@ -105,7 +105,7 @@ def lend_drained(w: World, out: Outside, pools: Pools) -> None:
 
 @kernel
 def carry_out(
-    x: Inputs, s: State, rec: Record, how: Scheduling, w: World, out: Outside, rules: r.Rules, step: int, now_s: float
+    x: Inputs, s: State, rec: Record, how: Order, w: World, out: Outside, rules: r.Rules, step: int, now_s: float
 ) -> None:
     """Carry out what is left of the plan at once: removals first; what finds no GPU is tried again all hour."""
     pools, starting, events, window = s.pools, s.starting, rec.events, step // x.window_steps
@@ -125,7 +125,7 @@ def carry_out(
 
 
 @kernel
-def scale(x: Inputs, s: State, rec: Record, how: Scheduling, w: World, out: Outside, rules: r.Rules, step: int) -> None:
+def scale(x: Inputs, s: State, rec: Record, how: Order, w: World, out: Outside, rules: r.Rules, step: int) -> None:
     """Let every pool that is not cooling down take at most one step, or carry out the plan where it is due at once."""
     pools, window, now_s = s.pools, step // x.window_steps, step * x.step_s
     if rules.follow_plan == r.AT_ONCE:

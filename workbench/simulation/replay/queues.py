@@ -15,7 +15,7 @@ from workbench.simulation.replay.state import (
     QUEUES,
     TIERS,
     Ints,
-    Scheduling,
+    Order,
     World,
 )
 
@@ -42,24 +42,27 @@ def take(w: World, i: int, queue: int) -> int:
 
 
 @inlined
-def queue_of(how: Scheduling, tier: int) -> int:
+def queue_of(how: Order, tier: int) -> int:
     """Return the queue that a new request of a tier joins: one for all under first come first served."""
     return 0 if how.scheduler == FCFS else tier
 
 
 @kernel
-def age(how: Scheduling, w: World, i: int, now_s: float) -> None:
+def age(how: Order, w: World, i: int, now_s: float) -> None:
     """Move on what is past its promise: from fresh to recently and from recently to severely expired."""
     for tier in range(TIERS):
         promise_s, recent, severe = how.promise_s[tier], TIERS + tier, 2 * TIERS + tier
         while w.queues[i, tier, FIRST] >= 0 and w.slots[w.queues[i, tier, FIRST]].arrival_s + promise_s - now_s < 0.0:
             put(w, i, recent, take(w, i, tier))
-        while w.queues[i, recent, FIRST] >= 0 and w.slots[w.queues[i, recent, FIRST]].arrival_s + promise_s - now_s < -how.severe_s:
+        while (
+            w.queues[i, recent, FIRST] >= 0
+            and w.slots[w.queues[i, recent, FIRST]].arrival_s + promise_s - now_s < -how.severe_s
+        ):
             put(w, i, severe, take(w, i, recent))
 
 
 @kernel
-def next_change_s(how: Scheduling, w: World, i: int, now_s: float) -> float:
+def next_change_s(how: Order, w: World, i: int, now_s: float) -> float:
     """Return when the order under DPA changes by itself: a head becomes urgent, expires, or severely so."""
     at = NEVER_S
     for tier in range(TIERS):
@@ -72,7 +75,7 @@ def next_change_s(how: Scheduling, w: World, i: int, now_s: float) -> float:
 
 
 @inlined
-def first_queue(how: Scheduling, w: World, i: int, now_s: float) -> int:
+def first_queue(how: Order, w: World, i: int, now_s: float) -> int:
     """Return the queue whose first request is served next (sageserve.md section 4.4), -1 when nothing waits.
 
     FCFS: by arrival. EDF: by arrival plus promise. PF: by tier, then arrival. DPA: severely expired, urgent by tier,

@@ -15,11 +15,11 @@ from workbench.simulation import state as fluid_state
 from workbench.simulation.loads import Span
 from workbench.simulation.replay import state
 from workbench.simulation.rules import NEVER
+from workbench.simulation.scheduling import SCHEDULERS, Scheduling
 from workbench.simulation.setup import Pool
 from workbench.tables import REQUESTS
 
 Floats = NDArray[np.float64]
-MOST_TIERS = state.TIERS
 
 
 def requests_of(requests: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[state.Requests, pl.DataFrame]:
@@ -60,32 +60,20 @@ def requests_of(requests: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[state
     return arrays, numbered
 
 
-def scheduling_of(
-    fleet: Fleet, *, scheduler: str = "fcfs", chunk_tokens: int = 0, severe_s: float = 10.0, urgent_s: float = 0.5
-) -> state.Scheduling:
-    """Return how replicas order what waits. Raises SimulationError for an unknown scheduler or a negative number."""
-    if scheduler not in state.SCHEDULERS:
-        raise SimulationError(f"unknown scheduler '{scheduler}'; known are {', '.join(state.SCHEDULERS)}.")
-    if chunk_tokens < 0 or severe_s < 0 or urgent_s < 0:
-        raise SimulationError(
-            f"chunk_tokens, severe_s and urgent_s must not be negative, got {chunk_tokens}, {severe_s}, {urgent_s}."
-        )
-    promises = [float((tier.deadline_s if tier.deferrable else tier.ttft_slo_s) or NEVER) for tier in fleet.tiers]
-    if len(promises) > MOST_TIERS:
-        raise SimulationError(f"the replay knows up to {MOST_TIERS} tiers, the fleet has {len(promises)}.")
-    padded = np.array(promises + [NEVER] * (MOST_TIERS - len(promises)))
-    return state.Scheduling(
-        scheduler=state.SCHEDULERS.index(scheduler),
-        chunk_tokens=chunk_tokens,
-        promise_s=padded,
-        severe_s=severe_s,
-        urgent_s=urgent_s,
+def order_of(scheduling: Scheduling, promise_s: Floats) -> state.Order:
+    """Return how replicas order what waits, for the engine. Raises SimulationError for more tiers than it knows."""
+    if promise_s.size > state.TIERS:
+        raise SimulationError(f"the replay knows up to {state.TIERS} tiers, the fleet has {promise_s.size}.")
+    return state.Order(
+        scheduler=SCHEDULERS.index(scheduling.order),
+        chunk_tokens=scheduling.chunk_tokens,
+        promise_s=np.append(promise_s, [NEVER] * (state.TIERS - promise_s.size)),
+        severe_s=scheduling.severe_s,
+        urgent_s=scheduling.urgent_s,
     )
 
 
-def world_of(
-    fleet: Fleet, pools: Sequence[Pool], requests: int
-) -> state.World:
+def world_of(fleet: Fleet, pools: Sequence[Pool], requests: int) -> state.World:
     """Return the world before the first request: every place for a replica off, every queue empty."""
     replicas = [fleet.replica(pool.model, pool.gpu) for pool in pools]
     places = [fleet.stock_gpus[pool.region, pool.gpu] // pool.gpus_per_replica for pool in pools]
@@ -112,7 +100,7 @@ def world_of(
         free_slots=np.zeros(requests + 2, dtype=np.int32),
         speeds=speeds,
         prompts=_prompt_tables(replicas),
-        latencies_s=np.full((requests, 2), np.nan, dtype=np.float32),
+        latencies_s=np.full((requests, 2), np.nan),
     )
 
 

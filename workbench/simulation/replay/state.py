@@ -17,7 +17,6 @@ Records = NDArray[np.void]
 
 OFF, READY, DRAINING = 0, 1, 2
 FCFS, EDF, PF, DPA = range(4)
-SCHEDULERS = ("fcfs", "edf", "pf", "dpa")
 TIERS = 3
 QUEUES = 3 * TIERS  # waiting by tier: fresh, and under DPA those recently and those severely past their promise
 NOBODY = -1
@@ -71,7 +70,7 @@ SPEED = np.dtype(
 )
 
 
-class Scheduling(NamedTuple):
+class Order(NamedTuple):
     """How a replica orders what waits; times in seconds."""
 
     scheduler: int
@@ -93,7 +92,7 @@ class World(NamedTuple):
     free_slots: NDArray[np.int32]  # a stack; [0] is its height
     speeds: Records  # P of SPEED
     prompts: Floats  # P, knots, 3: prompt tokens, marginal seconds of such a prompt, seconds per further token
-    latencies_s: NDArray[np.float32]  # requests, 2: to the first token and to the end; NaN until then
+    latencies_s: Floats  # requests, 2: to the first token and to the end; NaN until then
 
 
 class Outside(NamedTuple):

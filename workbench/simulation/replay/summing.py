@@ -76,7 +76,13 @@ def sum_up(
 
 
 def _bin_latencies(
-    rec: shared.Record, ttft_s: Floats, counted: NDArray[np.bool_], arrival_s: Floats, cell: Ints, cells: int, span: Span
+    rec: shared.Record,
+    ttft_s: Floats,
+    counted: NDArray[np.bool_],
+    arrival_s: Floats,
+    cell: Ints,
+    cells: int,
+    span: Span,
 ) -> None:
     """Count latencies into the hours' bins and read the windows' percentiles, an hour at a time."""
     shape = rec.hour_bins.shape[1:4]
@@ -96,7 +102,9 @@ def _bin_latencies(
         first = hour * per_hour
         windows = min(per_hour, span.windows - first)
         for i, level in enumerate(LEVELS):
-            rec.percentiles[first : first + windows, ..., i] = _percentiles(counts[:windows], level).reshape(windows, *shape)
+            rec.percentiles[first : first + windows, ..., i] = _percentiles(counts[:windows], level).reshape(
+                windows, *shape
+            )
 
 
 def _percentiles(counts: NDArray[np.int64], level: float) -> Floats:
