@@ -57,16 +57,16 @@ def run(
         raise SimulationError(
             "the replay takes single requests (REQUESTS) and got sums per window; use the fluid engine."
         )
-    demand = load if requests is None else loads.summed(requests, start=start, window_s=step_s)
-    demand_window_s = demand_window_s if requests is None else step_s
-    length_s = demand_window_s or window_s_of(demand)
+    length_s = step_s if requests is not None else demand_window_s or window_s_of(load)
     _refuse_bad_grid(length_s, window_s, step_s, hours)
+    steps = math.ceil(hours * SECONDS_PER_HOUR / step_s - 1e-9)
+    demand = load if requests is None else loads.summed(requests, start=start, steps=steps, step_s=step_s)
     _refuse_misaligned(demand, start, length_s)
     if policy.needs_plan and plan is None:
         raise SimulationError(f"strategy {policy.key} follows a plan and got none; hand it one from planning.solve().")
     span = loads.Span(
         start=start,
-        steps=math.ceil(hours * SECONDS_PER_HOUR / step_s - 1e-9),
+        steps=steps,
         step_s=step_s,
         window_s=window_s,
         demand_window_s=length_s,

@@ -54,6 +54,6 @@ def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
 
 
 def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Make a function part of every kernel that calls it: for the inner loops, where a call costs more than its work."""
+    """Make a function part of every kernel that calls it: for inner loops, where a call costs more than its work."""
     merged: Callable[Parameters, Result] = njit(inline="always")(function)
     return merged

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from workbench.domain import Fleet
 from workbench.errors import SimulationError
-from workbench.tables import DEMAND, INSTANT, NUMBER
+from workbench.tables import DEMAND, INSTANT
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]
@@ -42,21 +42,25 @@ class Span:
         return int(np.ceil(self.steps * self.step_s / self.window_s))
 
 
-def summed(requests: pl.DataFrame, *, start: datetime, window_s: float) -> pl.DataFrame:
-    """Sum requests from ``start`` on per window, region, model and tier (``DEMAND``); windows without any are zero."""
-    window_us = round(window_s * 1e6)
-    since_us = (pl.col("arrived_at") - start).dt.total_microseconds()
-    keys = ["window_start", "region", "model", "tier"]
+def summed(requests: pl.DataFrame, *, start: datetime, steps: int, step_s: float) -> pl.DataFrame:
+    """Sum requests per step from ``start`` on, for every region, model and tier that has any (``DEMAND``).
+
+    A step without requests is zero, not unknown.
+    """
+    step_us, series = round(step_s * 1e6), ["region", "model", "tier"]
+    place = (pl.col("arrived_at") - start).dt.total_microseconds() // step_us
     sums = (
-        requests.filter(pl.col("arrived_at") >= start)
-        .group_by(pl.lit(start).cast(INSTANT) + pl.duration(microseconds=since_us // window_us * window_us), *keys[1:])
-        .agg(
-            pl.len().cast(NUMBER).alias("requests"),
-            pl.col("input_tokens").sum().cast(NUMBER),
-            pl.col("output_tokens").sum().cast(NUMBER),
-        )
+        requests.with_columns(place=place)
+        .filter(pl.col("place").is_between(0, steps - 1))
+        .group_by("place", *series)
+        .agg(pl.len().alias("requests"), pl.col("input_tokens").sum(), pl.col("output_tokens").sum())
     )
-    return DEMAND.conform(sums.rename({sums.columns[0]: "window_start"}).sort(keys))
+    grid = pl.DataFrame({"place": pl.int_range(steps, eager=True)}).join(sums.select(series).unique(), how="cross")
+    whole = grid.join(sums, on=["place", *series], how="left").with_columns(
+        pl.col("requests", "input_tokens", "output_tokens").fill_null(0),
+        window_start=pl.lit(start).cast(INSTANT) + pl.duration(microseconds=pl.col("place") * step_us),
+    )
+    return DEMAND.conform(whole.sort(*series, "window_start"))
 
 
 def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[Floats, Floats, Floats]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workbench.domain import refuse
-from workbench.errors import SimulationError, nearest
+from workbench.errors import SimulationError, nearest, together
 
 SCHEDULERS = ("fcfs", "edf", "pf", "dpa")
 
@@ -34,4 +33,6 @@ class Scheduling:
                 for name in ("chunk_tokens", "severe_s", "urgent_s")
             },
         }
-        refuse(SimulationError, "scheduling", findings)
+        wrong = [text for text, is_wrong in findings.items() if is_wrong]
+        if wrong:
+            raise SimulationError("scheduling: " + together(wrong))

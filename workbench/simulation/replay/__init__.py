@@ -55,7 +55,7 @@ class Replay:
         if last == self._span.steps:
             summing.sum_up(
                 self._record, self._inputs, self._world, self._outside, self._requests,
-                regions=np.asarray(self._state.pools.region), oldest_s=self._oldest_s, saturated=self._saturated,
+                regions=self._state.pools["region"], oldest_s=self._oldest_s, saturated=self._saturated,
                 span=self._span,
             )  # fmt: skip
 

@@ -136,7 +136,7 @@ def send_apart(
 
 @kernel
 def oldest_queue(w: World, out: Outside, m: int, region: int) -> tuple[int, int]:
-    """Return origin and tier of the oldest deferrable request that waits in a region for a model, -1 where none does."""
+    """Return origin and tier of the oldest deferrable request that waits in a region for a model, -1 for none."""
     origin, tier, oldest_s = -1, -1, 1e300
     for h in range(out.deferred.shape[0]):
         if out.hosts[h, m] != region:
@@ -156,7 +156,7 @@ def leave_queue(w: World, out: Outside, h: int, m: int, k: int) -> int:
     if out.deferred[h, m, k, FIRST] < 0:
         out.deferred[h, m, k, LAST] = NOBODY
     out.queued[m] -= 1
-    return slot
+    return int(slot)
 
 
 @kernel

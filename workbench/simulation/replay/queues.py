@@ -38,7 +38,7 @@ def take(w: World, i: int, queue: int) -> int:
     w.queues[i, queue, FIRST] = w.slots[slot].next
     if w.queues[i, queue, FIRST] < 0:
         w.queues[i, queue, LAST] = NOBODY
-    return slot
+    return int(slot)
 
 
 @inlined
