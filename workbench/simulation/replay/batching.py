@@ -75,7 +75,7 @@ def cut(w: World, i: int, first_s: float, growth_s: float, at_s: float) -> None:
     w.ends_s[i] = r.begin_s + planned * first_s + growth_s * planned * (planned - 1)
 
 
-@inlined
+@kernel
 def admit(how: Order, w: World, i: int, now_s: float) -> None:
     """Admit what waits as far as slots, KV room and the prompt tokens of an iteration go."""
     r = w.replicas[i]
@@ -111,7 +111,7 @@ def admit(how: Order, w: World, i: int, now_s: float) -> None:
         owed += request.prompt
 
 
-@inlined
+@kernel
 def chain_s(how: Order, w: World, i: int) -> float:
     """Return the marginal seconds of the prompt tokens that the next iteration reads."""
     r = w.replicas[i]
@@ -127,7 +127,7 @@ def chain_s(how: Order, w: World, i: int) -> float:
     return total
 
 
-@inlined
+@kernel
 def plan(how: Order, w: World, i: int, now_s: float) -> None:
     """Begin the next macro-step: admit, then one iteration with prompts, or decode until the first request ends."""
     r = w.replicas[i]
@@ -154,7 +154,7 @@ def release_slot(w: World, slot: int) -> None:
     w.free_slots[w.free_slots[0]] = slot
 
 
-@inlined
+@kernel
 def first_tokens(how: Order, w: World, i: int, now_s: float) -> None:
     """Hand out first tokens to the requests whose prompt is read; one of a single token ends here."""
     r = w.replicas[i]
@@ -196,7 +196,7 @@ def end(w: World, i: int, slot: int, now_s: float) -> None:
     release_slot(w, slot)
 
 
-@inlined
+@kernel
 def advance(how: Order, w: World, i: int, until_s: float) -> None:
     """Carry a replica through every macro-step that ends at or before an instant."""
     r = w.replicas[i]
