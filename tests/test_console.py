@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 
 import polars as pl
 import pytest
 
 from workbench import console
-from workbench.results import Study
+from workbench.results import QualityReport, Study
+from workbench.traces.quality import as_frame, finding
 
 
 def test_cells_are_printed_as_people_read_them(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,6 +36,39 @@ def test_a_study_is_shown_with_its_notes(small_study: Study, capsys: pytest.Capt
     assert f"Study {small_study.id}: 24 h from" in shown
     assert "What every tier got" in shown
     assert "Note: Every rate of the trace is multiplied by 100" in shown
+
+
+def test_a_quality_report_is_shown_worst_first_with_advice(capsys: pytest.CaptureFixture[str]) -> None:
+    made = as_frame(
+        [
+            finding("rows", "f.csv", 12_345, "12,345 rows read"),
+            finding("suspected row cap", "m", 5, "5 of 5 days have exactly 50,000 rows [and] none has more"),
+            finding("labels", "trace", None, "models m"),
+        ]
+    )
+    report = QualityReport(
+        trace="x",
+        source="f.csv",
+        format="azure_llm",
+        rows_read=12_345,
+        rows_kept=12_300,
+        rows_rejected=45,
+        first_at=datetime(2026, 3, 2),
+        last_at=datetime(2026, 3, 3),
+        findings=made,
+    )
+    console.show_quality(report)
+    shown = capsys.readouterr().out
+    assert "12,300 of 12,345 rows kept, 45 rejected" in shown
+    assert "Findings: 1 spoilt, 0 warning, 2 note" in shown
+    assert shown.index("suspected row cap") < shown.index("12,345 rows read")
+    assert "[and] none has more" in shown
+    assert "> export it again without a limit" in shown
+    assert "looked at again" not in shown
+    console.show_quality(dataclasses.replace(report, differences=()))
+    assert "all is as the ingest found it" in capsys.readouterr().out
+    console.show_quality(dataclasses.replace(report, was_there=True, differences=("rows [bold] are gone",)))
+    assert "Differs: rows [bold] are gone" in capsys.readouterr().out
 
 
 def test_a_new_stage_completes_the_one_before(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,9 @@ def demand_of(study: Study, model: str) -> pl.DataFrame:
     return study.demand.filter((pl.col("model") == model) & (pl.col("window_start") >= study.as_of))
 
 
-def test_azure_2023_code_and_conversation_on_two_models(shared_data: Path, repo_root: Path, folder: Path) -> None:
+def test_azure_2023_code_and_conversation_on_two_models(
+    shared_data: Path, repo_root: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = shared_data / "azure-llm-2023"
     call(
         "ingest",
@@ -78,6 +80,10 @@ def test_azure_2023_code_and_conversation_on_two_models(shared_data: Path, repo_
     notes = set(study.forecast.notes.get_column("method"))
     assert notes == {"last_value"}
     assert any("history" in note for note in study.notes)
+    call("traces", "check", "azure_2023", "--data-dir", folder)
+    shown = capsys.readouterr().out
+    assert "its publisher says 2023-11-11" in " ".join(shown.replace("│", " ").split())
+    assert "all is as the ingest found it" in shown
     mix = study.fleet.mixes["llama2_70b"]
     assert mix.input_tokens == pytest.approx(1155, rel=0.1)  # the trace's own mean, from its first ten minutes
     assert (folder / "reports").exists()
@@ -102,6 +108,8 @@ def test_sageserve_week_of_four_models_over_three_regions(shared_data: Path, rep
     assert east == pytest.approx(0.43, abs=0.03)
     assert set(study.forecast.notes.filter(pl.col("model") == "llama31_8b").get_column("method")) == {"prophet"}
     assert any("gaps of the source" in note for note in study.notes)
+    accused = {note.split(", ")[2].split(":")[0] for note in study.notes if "suspected row cap" in note}
+    assert accused == {"bloom_176b interactive", "llama32_3b interactive"}
     unified = study.scorecard.totals.filter(pl.col("strategy") == "siloed").get_column("gpu_hours_saved_fraction")
     assert unified[0] < 0  # silos hold more than the shared pool
 

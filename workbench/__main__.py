@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from workbench.commands import reports, studies, traces
+from workbench.commands import obtaining, reports, studies, traces
 from workbench.errors import WorkbenchError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(epilog="Example: workbench quickstart --data-dir data")(reports.quickstart)
+app.command(epilog=obtaining.DOWNLOAD_EXAMPLE)(obtaining.download)
+app.command(epilog=obtaining.GENERATE_EXAMPLE)(obtaining.generate)
 app.command(epilog=traces.INGEST_EXAMPLE)(traces.ingest)
 app.add_typer(traces.traces_app, name="traces")
 app.add_typer(studies.study_app, name="study")

@@ -12,12 +12,17 @@ import polars as pl
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from workbench import scoring
+from workbench.features import Characterisation, in_words
 from workbench.results import QualityReport, Study
 from workbench.units import SECONDS_PER_HOUR, span_in_words
 
+LONGEST_TABLE = 12
 Tell = Callable[[str, float], None]
+# the worst first; colour only repeats what the word says
+LEVEL_STYLES = {"spoilt": "bold red", "warning": "yellow", "note": ""}
 
 
 def screen() -> Console:
@@ -57,13 +62,41 @@ def show_study(study: Study) -> None:
 
 
 def show_quality(report: QualityReport) -> None:
-    """Print what an ingest found."""
+    """Print what an ingest found, the worst first, with what to do about it."""
     state = "was already there, nothing changed" if report.was_there else "is stored"
-    screen().print(
+    console = screen()
+    console.print(
         f"Trace [bold]{report.trace}[/bold] ({report.format}) {state}: {report.rows_kept:,} of {report.rows_read:,} "
         f"rows kept, {report.rows_rejected:,} rejected; {report.first_at} to {report.last_at} UTC"
     )
-    print_frame(report.findings, "Findings")
+    counts = [f"{report.count(level):,} {level}" for level in LEVEL_STYLES]
+    table = Table(title="Findings: " + ", ".join(counts), title_justify="left", header_style="bold")
+    for name in ("level", "finding", "where", "count", "what was seen, what to do"):
+        table.add_column(name, justify="right" if name == "count" else "left", overflow="fold")
+    for row in report.findings.iter_rows(named=True):
+        style = LEVEL_STYLES[row["level"]]
+        seen = Text(row["detail"]) + Text(f"\n> {row['advice']}" if row["advice"] else "", style="italic")
+        words = (Text(row["level"], style=style), Text(row["finding"]), Text(row["where"]), _cell(row["count"]), seen)
+        table.add_row(*words)
+    console.print(table)
+    if report.differences is not None:
+        same = "The stored rows were looked at again: all is as the ingest found it."
+        console.print("\n".join(f"Differs: {text}" for text in report.differences) or same, markup=False)
+
+
+def show_load(load: Characterisation) -> None:
+    """Print what is said of a load, sentence by sentence, and the tables short enough for a terminal."""
+    console = screen()
+    said = in_words(load)
+    for name in load.tables:
+        if name in said:
+            console.print(said[name])
+    for reason in dict.fromkeys(load.skipped.values()):
+        names = [name.replace("_", " ") for name, why in load.skipped.items() if why == reason]
+        console.print(f"Left out: {', '.join(names)}. {reason}")
+    for name, frame in load.tables.items():
+        if frame.height <= LONGEST_TABLE:
+            print_frame(frame, f"\n{name.replace('_', ' ').capitalize()}")
 
 
 def print_frame(frame: pl.DataFrame, title: str) -> None:

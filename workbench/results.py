@@ -19,7 +19,11 @@ from workbench.domain import Fleet, Scenario
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QualityReport:
-    """What an ingest found: ``findings`` has one row per finding; refused rows stay in the store with their reason."""
+    """What an ingest found: ``findings`` has one row per finding, worst first; refused rows stay in the store.
+
+    ``differences`` is None as long as nobody looked at the stored rows again; else it holds one sentence for each thing
+    that the rows now say otherwise, and is empty where all is as it was.
+    """
 
     trace: str
     source: str
@@ -31,6 +35,11 @@ class QualityReport:
     last_at: datetime | None
     findings: pl.DataFrame
     was_there: bool = False
+    differences: tuple[str, ...] | None = None
+
+    def count(self, level: str) -> int:
+        """Return how many findings have that level: spoilt, warning or note."""
+        return int((self.findings.get_column("level") == level).sum())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -25,7 +25,7 @@ QUICKSTART_START = datetime(2025, 7, 12)
 
 #: Section and key of the file -> field of the scenario.
 KEYS: Mapping[str, Mapping[str, str]] = {
-    "": {name: name for name in ("name", "title", "trace", "models", "regions", "gpus", "seed", "baseline")},
+    "": {name: name for name in ("name", "title", "trace", "store", "models", "regions", "gpus", "seed", "baseline")},
     "span": {name: name for name in ("as_of", "simulate_hours", "warmup_hours", "history_days")},
     "demand": {"scale": "demand_scale", "window_s": "demand_window_s"},
     "forecast": {"method": "forecast_method", "window_s": "forecast_window_s", "quantiles": "quantiles"},
@@ -108,8 +108,12 @@ def parse(content: Mapping[str, Any], *, overrides: Mapping[str, Any] | None = N
 
 
 def as_json(scenario: Scenario) -> str:
-    """Return the scenario as canonical JSON, for manifests and for telling two scenarios apart."""
-    return json.dumps(dataclasses.asdict(scenario), default=str, sort_keys=True, ensure_ascii=False)
+    """Return the scenario as canonical JSON, for manifests and for telling two scenarios apart.
+
+    Where its store lies is left out: a study of the same trace is the same study on any machine.
+    """
+    content = {key: value for key, value in dataclasses.asdict(scenario).items() if key != "store"}
+    return json.dumps(content, default=str, sort_keys=True, ensure_ascii=False)
 
 
 def _baseline(policies: tuple[Policy, ...]) -> str:

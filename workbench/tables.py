@@ -186,10 +186,16 @@ SHAPE = Table(
         "input_tokens_cube_mean": _number("tokens^3", "E[P^3]"),
         "output_tokens_square_mean": _number("tokens^2", "E[O^2]"),
         "input_output_mean": _number("tokens^2", "E[P O]"),
-        "dispersion_1s": _number("1", "index of dispersion of counts in 1 s bins (variance / mean)"),
+        "input_tokens_quantiles": Column(
+            dtype=pl.List(NUMBER), unit="tokens", meaning="prompt lengths at the middles of 24 equal shares of requests"
+        ),
+        "dispersion_250ms": _number("1", "index of dispersion of counts in 0.25 s bins (variance / mean)"),
+        "dispersion_1s": _number("1", "index of dispersion of counts in 1 s bins"),
+        "dispersion_3s": _number("1", "index of dispersion of counts in 3 s bins"),
         "dispersion_10s": _number("1", "index of dispersion of counts in 10 s bins"),
     },
     key=("window_start", "region", "model", "tier"),
+    rules={"24 input_tokens_quantiles": pl.col("input_tokens_quantiles").list.len() == 24},
 )
 
 FORECAST = Table(

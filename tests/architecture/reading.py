@@ -72,8 +72,10 @@ def prefixes(name: str) -> list[str]:
 
 
 def public_definitions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
-    """Functions, classes and methods that a user of the module can name."""
+    """Functions, classes and methods that a user of the module can name; of an overloaded one the last, which acts."""
     for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and any(ast.unparse(mark) == "overload" for mark in node.decorator_list):
+            continue
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             yield node
             if isinstance(node, ast.ClassDef):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from tests.charts.chart_cases import SOURCE, demand, source_of
+from tests.charts.chart_cases import SOURCE, at, demand, source_of
 from workbench.charts import load
 
 
@@ -33,7 +33,8 @@ def test_a_day_has_a_line_per_group_and_day_type() -> None:
         }
     )
     weekday, weekend = load.diurnal(profile, source=SOURCE).data
-    assert (weekday.name, list(weekday.x), list(weekday.y)) == ("fast, weekday", [0, 1], [0.5, 1.5])
+    assert (weekday.name, list(weekday.x)) == ("fast, weekday", list(range(24)))
+    assert list(weekday.y)[:3] == [0.5, 1.5, None], "an hour without a value is a gap"
     assert (weekend.name, weekend.line.dash) == ("fast, weekend", "dash")
     alone = load.diurnal(profile.drop("tier"), source=SOURCE).data
     assert [line.name for line in alone] == ["weekday", "weekend"]
@@ -45,7 +46,8 @@ def test_a_week_runs_from_monday_to_sunday() -> None:
         schema_overrides={"weekday": pl.Int8, "hour": pl.Int8},
     )
     (line,) = load.weekly(profile, source=SOURCE).data
-    assert (list(line.x), list(line.y)) == ([0, 167], [1.3, 0.7])
+    assert list(line.x) == list(range(168))
+    assert [value for value in line.y if value is not None] == [1.3, 0.7]
 
 
 def test_a_split_is_shown_in_percent_of_each_group() -> None:
@@ -66,22 +68,29 @@ def test_a_split_is_shown_in_percent_of_each_group() -> None:
     assert whole.layout.xaxis.title.text == "share of input tokens, %"
 
 
-def test_token_quantiles_are_a_distribution_by_model_and_tier() -> None:
-    quantiles = pl.DataFrame(
-        {
-            "model": ["a", "a"],
-            "tier": ["fast", "fast"],
-            "quantile": [0.9, 0.5],
-            "input_tokens": [900.0, 100.0],
-            "output_tokens": [90.0, 10.0],
-        }
-    )
-    (line,) = load.token_quantiles(quantiles, source=SOURCE, measure="output_tokens").data
-    assert (list(line.x), list(line.y)) == ([10.0, 90.0], [50.0, 90.0])
-
-
 def test_periodicity_has_a_bar_per_key() -> None:
     scores = pl.DataFrame({"model": ["a", "b"], "tier": ["fast", "fast"], "periodicity_fraction": [0.9, None]})
+    scores = scores.with_columns(autocorrelation_24h=pl.lit(0.5), hours=pl.lit(48))
     (bars,) = load.periodicity(scores, source=SOURCE).data
-    assert (list(bars.x), list(bars.y)) == (["a", "b"], [0.9, None])
+    assert (list(bars.x), list(bars.y), list(bars.text)) == (["a", "b"], [0.9, None], ["0.90", ""])
     assert [bar.name for bar in load.periodicity(scores.drop("model").head(1), source=SOURCE).data] == ["fast"]
+
+
+def test_a_long_line_is_thinned_and_keeps_its_peak() -> None:
+    minutes = 60 * 24 * 30
+    values = [1.0] * minutes
+    values[12_345] = 50.0
+    starts = [at(float(minute)) for minute in range(minutes)]
+    keys = {"region": "r", "model": "m", "tier": "t"}
+    long = pl.DataFrame({"window_start": starts, "requests": values}).with_columns(
+        input_tokens="requests", output_tokens="requests", **{name: pl.lit(key) for name, key in keys.items()}
+    )
+    (line,) = load.rates_over_time(long, source=SOURCE).data
+    assert len(line.x) < 7000
+    assert max(line.y) == 50.0 / 60
+
+
+def test_a_part_too_narrow_for_its_number_has_none() -> None:
+    columns = {f"{name}_fraction": [0.97, 0.03] for name in ("requests", "input_tokens", "output_tokens")}
+    wide, narrow = load.split_bars(pl.DataFrame({"tier": ["a", "b"]} | columns), source=SOURCE).data
+    assert (list(wide.text), list(narrow.text)) == (["97 %"], [""])

@@ -11,8 +11,10 @@ from workbench.traces import (
     parse_labels,
     parse_lengths,
     parse_region_split,
+    parse_share,
     parse_start,
     parse_tier_split,
+    parse_tokens,
 )
 
 
@@ -30,6 +32,8 @@ def test_strings_of_a_command_line_become_options() -> None:
         "prod": (Share(key="fast", share=0.6), Share(key="slow", share=0.4)),
         "dev": (Share(key="batch", share=1.0),),
     }
+    assert (parse_share("0.01"), parse_share("2%")) == (0.01, 0.02)
+    assert parse_tokens("2_000_000") == 2_000_000
     assert parse_start("2025-07-09") == datetime(2025, 7, 9)
     assert parse_start("2025-07-09T06:00+00:00") == datetime(2025, 7, 9, 6)
 
@@ -46,6 +50,8 @@ def test_strings_of_a_command_line_become_options() -> None:
         (parse_region_split, "us_east", "is empty"),
         (parse_tier_split, "prod=fast", "'fast' is no number"),
         (parse_tier_split, "prod=fast:0.6+:0.4", "is empty"),
+        (parse_share, "some", "'some' is no number; expected a share"),
+        (parse_tokens, "1e6", "expected a whole number of tokens"),
         (parse_start, "Wednesday", "expected a date or instant"),
     ],
 )
@@ -62,6 +68,8 @@ def test_options_refuse_all_that_is_wrong_at_once() -> None:
             tier_split={"prod": (Share(key="fast", share=1.0, shift_h=2.0),)},
             start=datetime(2025, 7, 9, tzinfo=UTC),
             input_tokens_per_request={"A": 0.0},
+            sample=1.5,
+            prefix_cache_tokens=-1,
         )
     text = str(caught.value)
     assert "shares must sum to 1, got 0.9" in text
@@ -70,6 +78,8 @@ def test_options_refuse_all_that_is_wrong_at_once() -> None:
     assert "region and region_split exclude each other" in text
     assert "start must be UTC without a time zone" in text
     assert "input_tokens_per_request must be positive, got 0.0" in text
+    assert "sample must be a share above 0 and up to 1, got 1.5" in text
+    assert "prefix_cache_tokens must be 0 or more, got -1" in text
 
 
 def test_equal_options_have_equal_texts_whatever_the_order_of_a_mapping() -> None:

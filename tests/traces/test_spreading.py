@@ -14,7 +14,17 @@ from tests.traces.trace_cases import START, frame_of
 from workbench.errors import TraceError
 from workbench.tables import DEMAND
 from workbench.traces.options import Share, TraceOptions, parse_region_split, parse_tier_split
-from workbench.traces.spreading import common_span, mapped, spread_requests, spread_series, summed
+from workbench.traces.spreading import (
+    common_span,
+    mapped,
+    shares_in_words,
+    shifts_in_words,
+    shifts_of,
+    spread_requests,
+    spread_series,
+    summed,
+    unspread,
+)
 
 SPLIT = parse_region_split("us_east=0.43:0,us_central=0.29:1,us_west=0.28:3")
 
@@ -110,3 +120,40 @@ def test_requests_are_drawn_by_the_shares() -> None:
     spread = spread_requests(frame, TraceOptions(region_split=SPLIT), np.random.default_rng(7))
     shares = dict(spread["region"].value_counts(normalize=True).rows())
     assert shares == pytest.approx({"us_east": 0.43, "us_central": 0.29, "us_west": 0.28}, abs=0.015)
+
+
+def test_shifts_are_known_by_region_unless_two_sources_disagree() -> None:
+    assert shifts_of(SPLIT) == {
+        "us_east": timedelta(0),
+        "us_central": timedelta(hours=1),
+        "us_west": timedelta(hours=3),
+    }
+    assert shifts_of([*SPLIT, Share(key="us_west", share=1.0, shift_h=2)]) == {}
+    assert shifts_of([Share(key="a", share=0.5), Share(key="b", share=0.5)]) == shifts_of([]) == {}
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(
+        st.tuples(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.integers(-12, 12)),
+        min_size=1,
+        max_size=5,
+        unique_by=lambda part: part[0],
+    )
+)
+def test_shares_in_words_are_read_back(parts: list[tuple[str, int]]) -> None:
+    shares = tuple(Share(key=key, share=1 / len(parts), shift_h=half / 2) for key, half in parts)
+    read = shifts_in_words(shares_in_words(shares))
+    assert [(part.key, part.shift_h) for part in read] == [(part.key, part.shift_h) for part in shares]
+    assert [part.share for part in read] == pytest.approx([part.share for part in shares], abs=5e-4)
+
+
+@settings(deadline=None, max_examples=20)
+@given(values=st.lists(st.integers(0, 1000), min_size=8, max_size=30))
+def test_unspreading_gives_the_source_back_where_all_regions_are(values: list[int]) -> None:
+    """Hours 3 .. n-3 of the source are in every region's part of the common span."""
+    source = hours([float(value) for value in values])
+    back = unspread(spread_series(source, TraceOptions(region_split=SPLIT), window_s=3600), shifts_of(SPLIT))
+    sums = back.group_by("window_start").agg(pl.col("requests").sum()).sort("window_start")
+    assert sums["requests"].to_list() == pytest.approx([float(value) for value in values[3 : len(values) - 3]])
+    assert unspread(source, {}) is source

@@ -1,4 +1,4 @@
-"""What is known about GPUs, machines, prices, models, their speed, tiers and regions: rows with source and date.
+"""What is known about GPUs, machines, prices, models, their speed, tiers, regions and public traces: rows with source.
 
 A new model, GPU or price is a row, packaged or in a folder of one's own, never a change of code; a new profile is
 fitted from measurements by :func:`fit_profile` and written as a row by :func:`profile_row`.
@@ -8,6 +8,7 @@ from workbench.catalog.fitting import fit_profile
 from workbench.catalog.loading import load
 from workbench.catalog.lookup import Catalog, ChosenPrice, NetworkLatency
 from workbench.catalog.measurements import DecodePoint, Measurements, PrefillPoint, import_measurements
+from workbench.catalog.trace_sources import TraceSource
 from workbench.catalog.writing import profile_row
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Measurements",
     "NetworkLatency",
     "PrefillPoint",
+    "TraceSource",
     "fit_profile",
     "import_measurements",
     "load",

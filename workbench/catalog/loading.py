@@ -16,6 +16,7 @@ from typing import Any
 from workbench.catalog.bounds import impossible_in_profile
 from workbench.catalog.lookup import Catalog, NetworkLatency
 from workbench.catalog.rows import Kind, facts_of, read_file
+from workbench.catalog.trace_sources import TraceSource
 from workbench.domain import Gpu, Profile, Region, ServedModel, Tier, Vm, VmPrice
 from workbench.errors import CatalogError, nearest, together
 
@@ -40,6 +41,7 @@ KINDS: tuple[Kind[Any], ...] = (
         value=NetworkLatency,
         key=lambda latency: (latency.from_region, latency.to_region),
     ),
+    Kind(name="trace_source", file="trace_sources.toml", value=TraceSource, key=lambda source: source.key),
 )
 FILES = tuple(dict.fromkeys(kind.file for kind in KINDS))
 
@@ -98,6 +100,7 @@ def _checked(facts: Facts, findings: list[str], *, what: str) -> Catalog:
         tiers=MappingProxyType(facts["tier"]),  # type: ignore[arg-type]
         regions=MappingProxyType(facts["region"]),  # type: ignore[arg-type]
         network_latencies=tuple(facts["network_latency"].values()),
+        trace_sources=MappingProxyType(facts["trace_source"]),  # type: ignore[arg-type]
     )
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TypeVar
 
+from workbench.catalog.trace_sources import TraceSource
 from workbench.domain import PRICE_KINDS, Gpu, Profile, Region, ServedModel, Tier, Vm, VmPrice
 from workbench.domain.facts import refuse
 from workbench.errors import CatalogError, nearest
@@ -65,8 +66,8 @@ class ChosenPrice:
 class Catalog:
     """Every known fact by key; ``profiles`` by (model, gpu), latencies by (from region, to region).
 
-    The look-ups ``gpu``, ``vm``, ``model``, ``tier``, ``region`` and ``profile`` raise CatalogError that names the
-    nearest known key.
+    The look-ups ``gpu``, ``vm``, ``model``, ``tier``, ``region``, ``profile`` and ``sources`` raise CatalogError that
+    names the nearest known key.
     """
 
     gpus: Mapping[str, Gpu]
@@ -77,6 +78,7 @@ class Catalog:
     tiers: Mapping[str, Tier]
     regions: Mapping[str, Region]
     network_latencies: tuple[NetworkLatency, ...]
+    trace_sources: Mapping[str, TraceSource]
 
     @cached_property
     def network_latency_s(self) -> Mapping[tuple[str, str], float]:
@@ -102,6 +104,14 @@ class Catalog:
     def region(self, key: str) -> Region:
         """Return the region of a key."""
         return _found("region", key, self.regions, "regions.toml")
+
+    def sources(self, name: str) -> tuple[TraceSource, ...]:
+        """Return the public trace files of a key, or all files of a collection."""
+        named = tuple(source for source in self.trace_sources.values() if name in (source.key, source.collection))
+        if not named:
+            known = {source.collection: source for source in self.trace_sources.values()} | dict(self.trace_sources)
+            _found("trace source", name, known, "trace_sources.toml")
+        return named
 
     def profile(self, model: str, gpu: str) -> Profile:
         """Return how fast the model runs on the GPU kind; raises CatalogError where no profile is known."""

@@ -7,8 +7,11 @@ first figure is made.
 
 from __future__ import annotations
 
+from workbench.charts.burstiness import dispersion, gap_cv, peak_to_mean
 from workbench.charts.forecasts import accuracy_bars, coverage, forecast_fan
-from workbench.charts.load import diurnal, periodicity, rates_over_time, split_bars, token_quantiles, weekly
+from workbench.charts.lengths import cache_hits, length_distribution, length_drift, output_by_prompt
+from workbench.charts.load import diurnal, periodicity, rates_over_time, split_bars, weekly
+from workbench.charts.mixes import deferrable_over_time, regional_imbalance, regional_lags, top_senders
 from workbench.charts.plans import plan_against_demand, replicas_over_time, shortfall, solver_gap
 from workbench.charts.scores import (
     attainment,
@@ -31,15 +34,25 @@ __all__ = [
     "accuracy_bars",
     "attainment",
     "backlog_over_time",
+    "cache_hits",
     "cost_by_group",
     "cost_per_month",
     "coverage",
+    "deferrable_over_time",
+    "dispersion",
     "diurnal",
     "forecast_fan",
+    "gap_cv",
     "gpu_hours_and_cost",
+    "length_distribution",
+    "length_drift",
+    "output_by_prompt",
+    "peak_to_mean",
     "periodicity",
     "plan_against_demand",
     "rates_over_time",
+    "regional_imbalance",
+    "regional_lags",
     "replicas_by_strategy",
     "replicas_over_time",
     "scaling_events",
@@ -47,7 +60,7 @@ __all__ = [
     "signals_over_time",
     "solver_gap",
     "split_bars",
-    "token_quantiles",
+    "top_senders",
     "ttft_distribution",
     "ttft_over_time",
     "ttft_percentiles",

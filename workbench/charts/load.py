@@ -1,4 +1,4 @@
-"""Charts of the load: how much arrives when, where from, in which tier, and how long the requests are."""
+"""Charts of the load: how much arrives when, in which shape, where from, in which tier, and how regularly."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from workbench.charts import theme
+from workbench.charts.thinning import thinned
 from workbench.tables import window_s_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ RATES: Mapping[str, tuple[str, str]] = {
 }
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 PROFILE_COLUMNS = ("day_type", "weekday", "hour", "rps_mean", "relative_to_mean_ratio")
+SCORE_COLUMNS = ("periodicity_fraction", "autocorrelation_24h", "hours")
+NARROW = 4.0
 RELATIVE = "request rate relative to the mean of all hours"
 
 
@@ -35,7 +38,8 @@ def rates_over_time(
 ) -> go.Figure:
     """Draw the rate of a DEMAND over time, one line per model, region or tier.
 
-    ``measure`` is rps, input_tps or output_tps. A window in which one of a group's series is unknown is a gap.
+    ``measure`` is rps, input_tps or output_tps. A window in which one of a group's series is unknown is a gap. A long
+    line is thinned to what a screen can show (:mod:`workbench.charts.thinning`).
     """
     column, axis = RATES[measure]
     window_s = window_s_of(demand)
@@ -44,9 +48,10 @@ def rates_over_time(
     fig = theme.figure(title=title or f"{axis.capitalize()} by {by}", source=source, x=theme.TIME_AXIS, y=axis)
     shades = theme.colours(sums.get_column(by))
     for (key,), part in sums.group_by(by, maintain_order=True):
+        line = thinned(part, y="rate")
         fig.add_scatter(
-            x=part.get_column("window_start").to_list(),
-            y=part.get_column("rate").to_list(),
+            x=line.get_column("window_start").to_list(),
+            y=line.get_column("rate").to_list(),
             name=theme.label(str(key), labels),
             mode="lines",
             line={"color": shades[str(key)], "width": 1.4},
@@ -60,7 +65,8 @@ def diurnal(
     """Draw ``features.diurnal_profile``: the day's shape of each group, weekdays solid and weekends dashed."""
     fig = theme.figure(title=title or "The shape of a day", source=source, x="hour of the day (UTC)", y=RELATIVE)
     for name, colour, part in _groups(profile, labels):
-        for (day_type,), half in part.sort("hour").group_by("day_type", maintain_order=True):
+        for (day_type,), known in part.sort("day_type").group_by("day_type", maintain_order=True):
+            half = _every(range(24), "hour").join(known.cast({"hour": pl.Int64}), on="hour", how="left").sort("hour")
             fig.add_scatter(
                 x=half.get_column("hour").to_list(),
                 y=half.get_column("relative_to_mean_ratio").to_list(),
@@ -78,7 +84,8 @@ def weekly(
     """Draw ``features.weekly_profile``: the week's shape of each group, hour by hour from Monday on."""
     fig = theme.figure(title=title or "The shape of a week", source=source, x="day of the week (UTC)", y=RELATIVE)
     for name, colour, part in _groups(profile, labels):
-        hours = part.with_columns(at=(pl.col("weekday").cast(pl.Int64) - 1) * 24 + pl.col("hour")).sort("at")
+        known = part.with_columns(at=(pl.col("weekday").cast(pl.Int64) - 1) * 24 + pl.col("hour"))
+        hours = _every(range(7 * 24), "at").join(known, on="at", how="left").sort("at")
         fig.add_scatter(
             x=hours.get_column("at").to_list(),
             y=hours.get_column("relative_to_mean_ratio").to_list(),
@@ -123,50 +130,15 @@ def split_bars(
             name=theme.label(key, labels),
             orientation="h",
             marker_color=colour,
-            text=[f"{share:.0f} %" for share in shares],
+            # a part too narrow for its number is told by the axis and by hovering over it
+            text=["" if share < NARROW else f"{share:.0f} %" for share in shares],
             textposition="inside",
+            textangle=0,
             insidetextanchor="middle",
         )
     fig.update_layout(barmode="stack", hovermode="closest")
     fig.update_xaxes(range=[0, 100], tickformat=",")
     fig.update_yaxes(autorange="reversed")
-    return fig
-
-
-def token_quantiles(
-    quantiles: pl.DataFrame,
-    *,
-    source: str,
-    measure: str = "input_tokens",
-    labels: Mapping[str, str] | None = None,
-    title: str | None = None,
-) -> go.Figure:
-    """Draw ``features.token_quantiles``: the length below which a share of the requests lies, by model.
-
-    ``measure`` is input_tokens or output_tokens; where a model has several tiers each has its own dash.
-    """
-    what = measure.replace("_", " ")
-    fig = theme.figure(
-        title=title or f"How long requests are: {what}",
-        source=source,
-        x=f"{what} per request",
-        y="share of requests, %",
-    )
-    shades = theme.colours(quantiles.get_column("model"))
-    dashes = dict(zip(sorted(quantiles.get_column("tier").unique()), ("solid", "dash", "dot", "dashdot"), strict=False))
-    for (model, tier), part in quantiles.sort("model", "tier", "quantile").group_by(
-        "model", "tier", maintain_order=True
-    ):
-        fig.add_scatter(
-            x=part.get_column(measure).to_list(),
-            y=(part.get_column("quantile") * 100).to_list(),
-            name=f"{theme.label(str(model), labels)}, {theme.label(str(tier), labels)}",
-            mode="lines+markers",
-            line={"color": shades[str(model)], "dash": dashes.get(str(tier), "solid")},
-        )
-    fig.update_xaxes(type="log", tickformat=",", dtick="D2")
-    fig.update_yaxes(range=[0, 100])
-    fig.update_layout(hovermode="closest", legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top"})
     return fig
 
 
@@ -177,26 +149,34 @@ def periodicity(
 
     One group of bars per value of all keys but the last, one bar in it per value of the last key.
     """
-    *by, last = [name for name in scores.columns if name != "periodicity_fraction"]
+    *by, last = [name for name in scores.columns if name not in SCORE_COLUMNS]
     group = pl.concat_str([pl.col(name) for name in by], separator=", ") if by else pl.lit("all")
     named = scores.with_columns(group=group)
     fig = theme.figure(
         title=title or "How regular the load is from day to day",
         source=source,
         x=", ".join(by),
-        y="autocorrelation at 24 h (1 = repeats exactly)",
+        y="share explained by the other days (1 = repeats)",
     )
     for key, colour in theme.colours(scores.get_column(last)).items():
         part = named.filter(pl.col(last) == key)
         fig.add_bar(
             x=[theme.label(str(name), labels) for name in part.get_column("group")],
             y=part.get_column("periodicity_fraction").to_list(),
+            # a score of 0 has no bar, and one that is not known must not look like it
+            text=["" if score is None else f"{score:.2f}" for score in part.get_column("periodicity_fraction")],
+            textposition="outside",
             name=theme.label(key, labels),
             marker_color=colour,
         )
-    fig.update_layout(barmode="group")
-    fig.update_yaxes(range=[0, 1])
+    fig.update_layout(barmode="group", hovermode="closest")
+    fig.update_yaxes(range=[0, 1.1], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1])
     return fig
+
+
+def _every(places: range, name: str) -> pl.DataFrame:
+    """Return all places of an axis, so that an hour without a value becomes a gap and no straight line."""
+    return pl.DataFrame({name: places}, schema={name: pl.Int64})
 
 
 def _groups(profile: pl.DataFrame, labels: Mapping[str, str] | None) -> list[tuple[str, str, pl.DataFrame]]:

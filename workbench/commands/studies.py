@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.commands.places import DATA, REPORTS, DataDir, ReportsDir, now
+from workbench.commands.places import DATA, REPORTS, DataDir, ReportsDir, StorePath, now, store_at
 from workbench.errors import ScenarioError
 
 study_app = typer.Typer(help="Run, list, show and compare studies.", no_args_is_help=True)
@@ -22,6 +22,7 @@ def study_run(
         typer.Option("--set", help="KEY=VALUE changes one key of the scenario, such as demand.scale=4."),
     ] = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the cost report too.")] = True,
+    store: StorePath = None,
     data_dir: DataDir = DATA,
     reports_dir: ReportsDir = REPORTS,
 ) -> None:
@@ -38,8 +39,9 @@ def study_run(
         value = scenarios.parse({}, overrides=overrides, source="command line")
     else:
         raise ScenarioError("nothing to run: give a scenario file or --trace NAME (workbench traces list shows names).")
-    with console.progress() as tell, open_store(data_dir / "traces.duckdb", read_only=True) as store:
-        study = studies.run(value, store, catalog=catalog.load(), root=data_dir / "studies", now=now(), progress=tell)
+    place = store_at(store, value.store, data_dir=data_dir)
+    with console.progress() as tell, open_store(place, read_only=True) as opened:
+        study = studies.run(value, opened, catalog=catalog.load(), root=data_dir / "studies", now=now(), progress=tell)
         if report:
             tell("Writing the report", 0.0)
             files = reporting.monthly_cost(study, reports_dir=reports_dir, now=now())

@@ -118,7 +118,8 @@ class Scenario:
     ``as_of`` is the instant that splits history from the span that is simulated (null: chosen from the trace's
     length and said so); ``demand_scale`` multiplies every rate, for traces that are samples of a service. Empty
     ``models`` and ``regions`` mean those of the trace. ``initial_replicas_per_pool`` and ``stock_gpus_per_region``
-    null size the start and the stock from the history.
+    null size the start and the stock from the history. ``store`` names the trace store or lake where it is not the one
+    of the data folder; it says where the trace lies, not what it is, and so is no part of a study's identity.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Scenario:
     usd_per_vm_hour: Mapping[str, float] = field(default_factory=dict)
     provider_region: str = "eastus"
     seed: int = 7
+    store: str | None = None
 
     def __post_init__(self) -> None:
         keys = [policy.key for policy in self.strategies]
@@ -182,6 +184,8 @@ class Scenario:
                 ),
                 f"solver must be one of {', '.join(SOLVERS)}, got {self.solver}": self.solver not in SOLVERS,
                 "solver_time_limit_s must be positive": self.solver_time_limit_s <= 0,
+                f"store must be a path or a URI, got {self.store!r}": self.store is not None
+                and not (isinstance(self.store, str) and self.store),
                 "simulate_hours must be positive": self.simulate_hours is not None and self.simulate_hours <= 0,
             },
         )

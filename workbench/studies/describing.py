@@ -14,13 +14,13 @@ from workbench import __version__
 from workbench.domain import Fleet, Scenario
 from workbench.results import CapacityPlan, Forecast, SimRun
 from workbench.studies import preparing
-from workbench.traces.store import Store
+from workbench.traces.store import Reading
 
-TOLD_FINDINGS = ("stops", "suspected cut", "regions are made", "about the format")
+TOLD_FINDINGS = ("suspected row cap", "stops", "level shift", "suspected cut", "regions are made", "about the format")
 PINNED = ("duckdb", "highspy", "numba", "numpy", "polars", "prophet", "pulp")
 
 
-def trace_facts(store: Store, trace: str) -> dict[str, Any]:
+def trace_facts(store: Reading, trace: str) -> dict[str, Any]:
     """Return what the manifest keeps of a trace: where it came from, its fingerprint, its rows and its span."""
     info = store.describe(trace)
     return {
@@ -61,7 +61,7 @@ def notes_of(
     return notes
 
 
-def notes_of_trace(store: Store, scenario: Scenario) -> list[str]:
+def notes_of_trace(store: Reading, scenario: Scenario) -> list[str]:
     """Return what the ingest found that a reader of the study must know: series that stop, cuts, made-up regions."""
     findings = store.findings(scenario.trace).filter(pl.col("finding").is_in(TOLD_FINDINGS))
     return [

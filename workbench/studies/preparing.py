@@ -16,7 +16,7 @@ import polars as pl
 from workbench import features
 from workbench.domain import Scenario
 from workbench.errors import ScenarioError
-from workbench.traces.store import Store
+from workbench.traces.store import Reading
 from workbench.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE, after, seconds_between
 
 SHORT_HISTORY_S = 2 * SECONDS_PER_DAY
@@ -42,7 +42,7 @@ class Span:
         return after(self.as_of, self.hours * SECONDS_PER_HOUR)
 
 
-def span_of(scenario: Scenario, store: Store) -> Span:
+def span_of(scenario: Scenario, store: Reading) -> Span:
     """Choose the span and windows of a study from the scenario and the trace's length.
 
     A trace of two days or more keeps its last day for the simulation; a shorter one its last five sixths. Raises
@@ -129,7 +129,7 @@ def _refuse_outside(scenario: Scenario, first: datetime, end: datetime, as_of: d
         )
 
 
-def demand_of(scenario: Scenario, store: Store, span: Span) -> pl.DataFrame:
+def demand_of(scenario: Scenario, store: Reading, span: Span) -> pl.DataFrame:
     """Return the scaled demand of the models and regions the scenario names, over history and simulated span."""
     demand = features.demand(
         store,

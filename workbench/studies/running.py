@@ -18,7 +18,7 @@ from workbench.catalog import Catalog
 from workbench.domain import Fleet, Scenario
 from workbench.results import CapacityPlan, Forecast, SimRun, Study
 from workbench.studies import describing, preparing, saving, starting
-from workbench.traces.store import Store
+from workbench.traces.store import Reading
 from workbench.units import SECONDS_PER_HOUR
 
 Progress = Callable[[str, float], None]
@@ -26,7 +26,7 @@ Progress = Callable[[str, float], None]
 
 def run(
     scenario: Scenario,
-    store: Store,
+    store: Reading,
     *,
     catalog: Catalog,
     root: Path,

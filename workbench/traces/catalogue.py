@@ -1,4 +1,4 @@
-"""What the store keeps about a trace beside its rows: the catalogue, the findings and the refused rows, as tables."""
+"""What the store keeps about a trace beside its rows: the catalogue, findings, refused rows and gaps, as tables."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import polars as pl
+
 from workbench.tables import COUNT, INSTANT, NUMBER, TEXT, Column, Table
 
 Kind = Literal["requests", "series"]
+LEVELS = ("spoilt", "warning", "note")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +80,15 @@ FINDINGS = Table(
     one_row_per="finding about a trace",
     columns={
         "finding": _text("what was found"),
+        "level": _text("note, warning or spoilt: nothing to do, look before use, do not use as it is"),
         "where": _text("file, model or series it concerns"),
         "count": Column(
             dtype=COUNT, unit="1", meaning="how many rows or stretches; null where none are counted", nullable=True
         ),
-        "detail": _text("the finding in words"),
+        "detail": _text("the finding in words, with its evidence"),
+        "advice": _text("what to do about it; empty for a note"),
     },
+    rules={"level is known": pl.col("level").is_in(LEVELS)},
 )
 
 REJECTED = Table(
@@ -96,4 +102,16 @@ REJECTED = Table(
         "reason": _text("why the row was refused"),
         "raw": _text("the row as found"),
     },
+)
+
+GAPS = Table(
+    name="GAPS",
+    one_row_per="stretch of a trace in which nothing is known",
+    columns={
+        "model": Column(dtype=TEXT, unit="key", meaning="model it concerns; null for all of them", nullable=True),
+        "since": Column(dtype=INSTANT, unit="UTC", meaning="first instant that is not known"),
+        "until": Column(dtype=INSTANT, unit="UTC", meaning="first instant that is known again"),
+        "reason": _text("why nothing is known"),
+    },
+    rules={"since < until": pl.col("since") < pl.col("until")},
 )

@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +20,32 @@ from workbench.results import QualityReport
 from workbench.tables import DEMAND, REQUESTS, window_s_of
 from workbench.traces import quality
 from workbench.traces.catalogue import TraceHeader
+from workbench.traces.fingerprint import fingerprint_of
 from workbench.traces.options import Share, Source, TraceOptions
-from workbench.traces.quality import Finding, SourceTally, finding
+from workbench.traces.quality import (
+    Finding,
+    SourceTally,
+    conclude,
+    cut_finding,
+    finding,
+    look_at_written,
+    source_findings,
+)
 from workbench.traces.readers.formats import Detected, detect, unanswered
-from workbench.traces.spreading import KEY, common_span, mapped, spread_requests, spread_series, summed
-from workbench.traces.store import Store, Writing
+from workbench.traces.spreading import (
+    KEY,
+    common_span,
+    mapped,
+    shifts_of,
+    spread_requests,
+    spread_series,
+    summed,
+)
+from workbench.traces.store import Reading, Store, Writing
 from workbench.units import seed_for
 
 Progress = Callable[[str, float, int], None]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-HASH_BLOCK_BYTES = 1 << 20
 
 
 def ingest(
@@ -58,14 +73,14 @@ def ingest(
     ]
     if not NAME.fullmatch(name):
         raise TraceError(f"'{name}' is no name for a trace; use letters, digits, dot, dash and underscore.")
-    found = [(source, detect(source.path, format=source.format)) for source in whole]
+    found = [(source, detect(source.path, format=source.format, options=source.options)) for source in whole]
     _refuse_incomplete(found)
     header = TraceHeader(
         name=name,
         kind=found[0][1].format.kind,
         format=", ".join(dict.fromkeys(detected.format.key for _, detected in found)),
         source=", ".join(source.path.name for source in whole),
-        fingerprint=_fingerprint(found),
+        fingerprint=fingerprint_of(found),
     )
     if _is_there(store, header):
         return report(store, name, was_there=True)
@@ -102,12 +117,13 @@ def ingest_frame(
     with store.writing(header, replace=replace) as writing:
         writing.rows_read = writing.rows_kept = rows.height
         writing.add(rows)
-        looked = quality.series_findings(rows, window_s=window_s) if window_s else quality.request_findings(writing)
-        writing.find(quality.as_frame([finding("rows", source, rows.height, f"{rows.height:,} rows"), *looked]))
+        looked = quality.look_at_series(rows, window_s=window_s) if window_s else look_at_written(writing, ())
+        counted = [finding("rows", source, rows.height, f"{rows.height:,} rows"), *quality.labels(rows)]
+        conclude(writing, counted, looked)
     return report(store, name)
 
 
-def report(store: Store, name: str, *, was_there: bool = False) -> QualityReport:
+def report(store: Reading, name: str, *, was_there: bool = False) -> QualityReport:
     """Return the quality report of a trace in the store."""
     info = store.describe(name)
     return QualityReport(
@@ -122,6 +138,15 @@ def report(store: Store, name: str, *, was_there: bool = False) -> QualityReport
         findings=store.findings(name),
         was_there=was_there,
     )
+
+
+def check(store: Reading, name: str) -> QualityReport:
+    """Look at the stored rows of a trace again; the report says in ``differences`` what is not as the ingest found it.
+
+    What only the source's file shows (order, offsets, checksums) stays as it was found. Raises TraceError where there
+    is no trace of that name.
+    """
+    return dataclasses.replace(report(store, name), differences=quality.look_again(store, name))
 
 
 def _is_there(store: Store, header: TraceHeader) -> bool:
@@ -143,16 +168,6 @@ def _refuse_incomplete(found: list[tuple[Source, Detected]]) -> None:
             "what the source does not say must be given as options (on the command line --region, --region-split, "
             "--input-tokens and so on): " + together(findings)
         )
-
-
-def _fingerprint(found: list[tuple[Source, Detected]]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for source, detected in found:
-        digest.update(f"{source.path.name}\x1f{detected.format.key}\x1f{source.options.canonical()}\x1e".encode())
-        with source.path.open("rb") as file:
-            while block := file.read(HASH_BLOCK_BYTES):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _ingest_requests(
@@ -177,8 +192,9 @@ def _ingest_requests(
             tallies.append(tally)
         writing.rows_read = sum(tally.read for tally in tallies)
         writing.rows_kept = sum(tally.kept for tally in tallies)
-        counted = [row for tally in tallies for row in tally.findings()] + _cut(writing, tallies, _shares(found))
-        writing.find(quality.as_frame(counted + quality.request_findings(writing) + _notes(found)))
+        labels = quality.labels(writing.look("SELECT region, model, tier FROM {labels}"))
+        counted = source_findings(found, tallies) + _cut(writing, tallies, _shares(found)) + labels
+        conclude(writing, counted, look_at_written(writing, [source.options for source, _ in found]))
 
 
 def _cut(writing: Writing, tallies: list[SourceTally], shares: tuple[Share, ...]) -> list[Finding]:
@@ -188,7 +204,12 @@ def _cut(writing: Writing, tallies: list[SourceTally], shares: tuple[Share, ...]
     last = max(tally.last_at for tally in tallies if tally.last_at)
     low, high = common_span(first, last, shares)
     dropped = writing.keep_between(low, high)
-    return [_cut_finding(dropped, "requests", low, high)]
+    if not writing.span()[0]:
+        raise TraceError(
+            f"no request lies between {low} and {high}, the only span that all regions cover once they are shifted; "
+            "use smaller shifts, or none."
+        )
+    return [cut_finding(dropped, "requests", low, high)]
 
 
 def _ingest_series(
@@ -217,17 +238,19 @@ def _ingest_series(
         raise TraceError(f"the series of one trace must have one window length, found {listed}; ingest them apart.")
     window_s = next(iter(lengths.values()))
     spread = pl.concat([spread_series(frame, source.options, window_s=window_s) for source, frame in sources])
-    looked = [row for _, frame in sources for row in quality.series_findings(frame, window_s=window_s)]
+    looked = [
+        quality.look_at_series(frame, window_s=window_s, shifts=shifts_of(source.options.region_split))
+        for source, frame in sources
+    ]
     with store.writing(dataclasses.replace(header, window_s=window_s), replace=replace) as writing:
         writing.rows_read = sum(tally.read for tally in tallies)
         writing.rows_kept = sum(tally.kept for tally in tallies)
         writing.add(summed(spread))
         writing.reject(pl.concat(rejected))
         _, first, last = writing.span()
-        counted = [row for tally in tallies for row in tally.findings()]
         shifted = len({part.shift_h for part in _shares(found)}) > 1
-        cut = [_cut_finding(None, "windows", first, last)] if shifted and first and last else []
-        writing.find(quality.as_frame([*counted, *cut, quality.labels(spread), *looked, *_notes(found)]))
+        cut = [cut_finding(None, "windows", first, last)] if shifted and first and last else []
+        conclude(writing, [*source_findings(found, tallies), *cut, *quality.labels(spread)], *looked)
 
 
 def _window_of(frame: pl.DataFrame, source: str) -> float:
@@ -265,24 +288,6 @@ def _refuse_useless(tally: SourceTally, options: TraceOptions) -> None:
 
 def _shares(found: list[tuple[Source, Detected]]) -> tuple[Share, ...]:
     return tuple(part for source, _ in found for part in source.options.region_split)
-
-
-def _cut_finding(dropped: int | None, what: str, first: datetime, last: datetime) -> Finding:
-    how_many = f"; {dropped:,} {what} outside of it were dropped" if dropped is not None else ""
-    detail = (
-        f"regions are shifted in time, so only the span that all of them cover is kept: {first} to {last}{how_many}"
-    )
-    return finding("cut to the common span", "trace", dropped, detail)
-
-
-def _notes(found: list[tuple[Source, Detected]]) -> list[Finding]:
-    notes = []
-    for source, detected in found:
-        notes += [finding("about the format", source.path.name, None, note) for note in detected.format.notes]
-        if source.options.region_split:
-            parts = ", ".join(f"{p.key} {p.share:.0%} {p.shift_h:+g} h" for p in source.options.region_split)
-            notes.append(finding("regions are made", source.path.name, None, f"the source has none; spread as {parts}"))
-    return notes
 
 
 def _tell(progress: Progress | None, tally: SourceTally, done_fraction: float) -> None:

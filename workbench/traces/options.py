@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from workbench.errors import TraceError, together
+from workbench.traces.mapping import ColumnMapping
 
 EVERY_LABEL = "*"
 
@@ -36,8 +37,10 @@ class TraceOptions:
     source without such a column has the file's name up to the first dot as its label, so several files in one trace
     can become several models. ``keep`` names the source's models to take (none named: all). ``region_split`` spreads a
     source without regions; ``tier_split`` spreads a tier label over several tiers (``"*"``: every label). ``start`` is
-    the first instant of a source that knows offsets only. The lengths per request are for series without request
-    counts, one number or one per source model.
+    the first instant of a source that knows offsets only. The lengths per request are for series that lack requests or
+    tokens, one number or one per source model. ``mapping`` says what the columns of a file of no known format are.
+    ``sample`` is the share (0-1) of the requests to draw of a source that publishes laws, ``prefix_cache_tokens`` the
+    size of the prefix cache that is replayed over a source with prefix blocks (none: without bounds).
     """
 
     model: str | Mapping[str, str] | None = None
@@ -49,6 +52,9 @@ class TraceOptions:
     start: datetime | None = None
     input_tokens_per_request: float | Mapping[str, float] | None = None
     output_tokens_per_request: float | Mapping[str, float] | None = None
+    mapping: ColumnMapping | None = None
+    sample: float | None = None
+    prefix_cache_tokens: int | None = None
     seed: int = 7
 
     def __post_init__(self) -> None:
@@ -64,6 +70,10 @@ class TraceOptions:
             findings += [
                 f"{name} must be positive, got {value}" for value in _lengths(getattr(self, name)) if not value > 0
             ]
+        if self.sample is not None and not 0 < self.sample <= 1:
+            findings.append(f"sample must be a share above 0 and up to 1, got {self.sample}")
+        if self.prefix_cache_tokens is not None and self.prefix_cache_tokens < 0:
+            findings.append(f"prefix_cache_tokens must be 0 or more, got {self.prefix_cache_tokens}")
         if findings:
             raise TraceError("trace options: " + together(findings))
 
@@ -147,6 +157,21 @@ def parse_tier_split(text: str) -> dict[str, tuple[Share, ...]]:
         )
         for label, value in pairs
     }
+
+
+def parse_share(text: str) -> float:
+    """Read a share in 0-1 (``0.01`` or ``1%``)."""
+    wanted = "a share such as 0.01 or 1%"
+    number = _number(text.removesuffix("%"), wanted, text)
+    return number / 100 if text.endswith("%") else number
+
+
+def parse_tokens(text: str) -> int:
+    """Read a number of tokens (``2000000`` or ``2_000_000``)."""
+    try:
+        return int(text)
+    except ValueError:
+        raise TraceError(f"found '{text}'; expected a whole number of tokens such as 2_000_000.") from None
 
 
 def parse_start(text: str) -> datetime:

@@ -7,7 +7,8 @@ Of shifted copies only the span that all of them cover is kept, as outside of it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -15,8 +16,8 @@ import polars as pl
 
 from workbench.errors import TraceError
 from workbench.tables import DEMAND, TEXT
+from workbench.traces.measures import MEASURES
 from workbench.traces.options import EVERY_LABEL, Share, TraceOptions
-from workbench.traces.readers.series import MEASURES
 from workbench.units import SECONDS_PER_HOUR
 
 KEY = ("window_start", "region", "model", "tier")
@@ -143,3 +144,43 @@ def common_span(first: datetime, last: datetime, shares: tuple[Share, ...]) -> t
             f"({first} to {last}): no instant has all regions. Use smaller shifts, or none."
         )
     return common
+
+
+def shifts_of(shares: Iterable[Share]) -> dict[str, timedelta]:
+    """Return by how much each made region lies later than its source.
+
+    Empty where none is shifted, or where two sources shift one region differently: then no time is the source's.
+    """
+    later: dict[str, set[timedelta]] = {}
+    for part in shares:
+        later.setdefault(part.key, set()).add(timedelta(hours=part.shift_h))
+    if any(len(shifts) > 1 for shifts in later.values()):
+        return {}
+    by_region = {key: shift for key, (shift,) in later.items()}
+    return by_region if any(by_region.values()) else {}
+
+
+def shares_in_words(shares: Iterable[Share]) -> str:
+    """Write shares as they stand in a finding; :func:`shifts_in_words` reads the shifts back."""
+    return ", ".join(f"{part.key} {part.share:.1%} {part.shift_h:+g} h" for part in shares)
+
+
+def shifts_in_words(text: str) -> tuple[Share, ...]:
+    """Read regions and shifts back from :func:`shares_in_words`; the shares are rounded.
+
+    >>> [(part.key, part.shift_h) for part in shifts_in_words("us_east 43.0% +0 h, us_west 57.0% +3 h")]
+    [('us_east', 0.0), ('us_west', 3.0)]
+    """
+    parts = re.finditer(r"(?:^|, )(\S.*?) ([\d.]+)% ([+-][\d.e+-]+) h(?=,|$)", text)
+    return tuple(Share(key=part[1], share=float(part[2]) / 100, shift_h=float(part[3])) for part in parts)
+
+
+def unspread(frame: pl.DataFrame, shifts: Mapping[str, timedelta]) -> pl.DataFrame:
+    """Put made regions back to the time of their source, where all of them are there; others stay as they are."""
+    if not shifts:
+        return frame
+    by = pl.col("region").replace_strict(dict(shifts), default=timedelta(0), return_dtype=pl.Duration("us"))
+    back = frame.with_columns(pl.col("window_start") - by)
+    made = back.filter(pl.col("region").is_in(list(shifts)))
+    whole = pl.col("region").n_unique().over("window_start", "model", "tier") == len(shifts)
+    return pl.concat([back.filter(~pl.col("region").is_in(list(shifts))), made.filter(whole)])

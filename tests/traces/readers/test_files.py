@@ -78,13 +78,33 @@ def test_compressed_files_read_as_plain_ones(tmp_path: Path) -> None:
         assert pl.concat(raw.frame for raw in raw_batches(tmp_path / name, ())).equals(plain)
 
 
+def test_packed_files_one_after_another_are_one_file(tmp_path: Path) -> None:
+    lines = (SAMPLES / "azure_code.csv").read_bytes().splitlines(keepends=True)
+    (tmp_path / "a.csv.gz").write_bytes(b"".join(gzip.compress(line) for line in lines))
+    assert sum(raw.frame.height for raw in raw_batches(tmp_path / "a.csv.gz", ())) == len(lines) - 1
+
+
+def test_packed_json_lines_that_break_off_say_so(tmp_path: Path) -> None:
+    whole = gzip.compress((SAMPLES / "mooncake.jsonl").read_bytes() * 500)
+    (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TraceError, match="may be cut off"):
+        list(raw_batches(tmp_path / "cut.jsonl.gz", ("timestamp",)))
+
+
 def test_a_file_that_breaks_off_says_so(tmp_path: Path) -> None:
     whole = gzip.compress((SAMPLES / "azure_code.csv").read_bytes() * 500)
     (tmp_path / "cut.csv.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(TraceError, match="may be cut off"):
         list(raw_batches(tmp_path / "cut.csv.gz", ()))
+    for left_off in (1, 8, 20):
+        (tmp_path / "cut.csv.gz").write_bytes(whole[:-left_off])
+        with pytest.raises(TraceError, match="may be cut off"):
+            list(raw_batches(tmp_path / "cut.csv.gz", ()))
+    (tmp_path / "cut.csv.gz").write_bytes(whole[:5])
+    with pytest.raises(TraceError, match="may be cut off"):
+        columns_of(tmp_path / "cut.csv.gz")
     (tmp_path / "no.parquet").write_text("no parquet")
-    with pytest.raises(TraceError, match="cannot be read as Parquet"):
+    with pytest.raises(TraceError, match="no Parquet, although its name says so"):
         columns_of(tmp_path / "no.parquet")
 
 
@@ -129,3 +149,34 @@ def test_numbers_that_are_none_become_unknown() -> None:
 
 def test_the_stem_of_a_file_ends_at_its_first_dot() -> None:
     assert stem_of(Path("a/AzureLLM_code.csv.gz")) == "AzureLLM_code"
+
+
+def test_nested_columns_are_refused_and_bytes_read_as_text(tmp_path: Path) -> None:
+    pl.DataFrame({"a": [[1]], "b": [1]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(TraceError, match=r"column a \(List\(Int64\)\) holds no plain values"):
+        list(raw_batches(tmp_path / "a.parquet", ("a", "b")))
+    assert [raw.frame["b"].to_list() for raw in raw_batches(tmp_path / "a.parquet", ("b",))] == [[1]]
+    pl.DataFrame({"a": [b"x"]}).write_parquet(tmp_path / "b.parquet")
+    assert [raw.frame["a"].to_list() for raw in raw_batches(tmp_path / "b.parquet", ("a",))] == [["x"]]
+
+
+def test_a_bare_number_for_a_time_says_what_it_needs(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("arrived_at,input_tokens,output_tokens\n1715299200,1,1\nnoon,1,1\n2025-07-09 00:00:00,1,1\n")
+    (batch,) = read(path, TraceOptions())
+    assert batch.rejected.select("line", "reason").rows() == [
+        (2, "arrival time is a bare number, whose unit only a mapping can say"),
+        (3, "arrival time is missing or no instant"),
+    ]
+
+
+@pytest.mark.parametrize("rows_after", [1, 30_000])
+def test_a_quote_that_is_never_closed_loses_no_line_in_silence(
+    tmp_path: Path, rows_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_rows, "CSV_BLOCK_BYTES", 1 << 16)
+    path = tmp_path / "q.csv"
+    after = "2025-07-09 00:00:01,2,2\n" * rows_after
+    path.write_text('arrived_at,input_tokens,output_tokens\n2025-07-09 00:00:00,"1,1\n' + after)
+    with pytest.raises(TraceError, match=r"q\.csv: a quotation mark is not closed on its line"):
+        list(read(path, TraceOptions()))

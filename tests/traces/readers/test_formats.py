@@ -9,15 +9,37 @@ import pytest
 from tests.traces.trace_cases import SAMPLES
 from workbench.errors import TraceError
 from workbench.traces.options import TraceOptions
-from workbench.traces.readers import azure_llm, requests, sageserve_week, series, servegen_10min
+from workbench.traces.readers import (
+    azure_llm,
+    azure_lmm,
+    burstgpt,
+    mooncake,
+    requests,
+    sageserve_requests,
+    sageserve_week,
+    series,
+    servegen_10min,
+    servegen_clients,
+    servegen_requests,
+    spans,
+)
 from workbench.traces.readers.batches import Format
-from workbench.traces.readers.formats import FORMATS, detect
+from workbench.traces.readers.formats import FORMATS, detect, unanswered
 
 EXPECTED = {
     "azure_code.csv": (azure_llm.FORMAT, ("model", "region", "tier")),
     "azure_2024.csv": (azure_llm.FORMAT, ("model", "region", "tier")),
+    "azure_lmm.csv": (azure_lmm.FORMAT, ("model", "region", "tier")),
+    "burstgpt_v1.csv": (burstgpt.FORMAT, ("region", "tier", "start")),
+    "burstgpt_v2.csv": (burstgpt.FORMAT, ("region", "tier", "start")),
+    "mooncake.jsonl": (mooncake.FORMAT, ("model", "region", "tier", "start")),
+    "sageserve_requests.csv": (sageserve_requests.FORMAT, ("start",)),
+    "servegen": (servegen_clients.FORMAT, ("region", "tier", "start")),
+    "spans_otlp.jsonl": (spans.FORMAT, ("tier",)),
+    "spans_sdk.jsonl": (spans.FORMAT, ("model", "region", "tier")),
     "requests.csv": (requests.FORMAT, ()),
     "demand.csv": (series.FORMAT, ()),
+    "rates.csv": (series.FORMAT, ()),
     "servegen_10min.parquet": (servegen_10min.FORMAT, ("region", "tier", "start")),
     "sageserve_week.parquet": (
         sageserve_week.FORMAT,
@@ -40,7 +62,7 @@ def test_every_sample_is_taken_for_what_it_is(name: str) -> None:
 @pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.key)
 def test_every_format_has_a_sample_and_says_what_it_is(known: Format) -> None:
     assert known.label
-    assert known in [taken for taken, _ in EXPECTED.values()]
+    assert known in [*(taken for taken, _ in EXPECTED.values()), servegen_requests.FORMAT]
 
 
 def test_an_unknown_file_names_its_columns_and_every_format() -> None:
@@ -57,7 +79,7 @@ def test_a_named_format_says_which_columns_are_missing() -> None:
     ):
         detect(SAMPLES / "unknown.csv", format="azure_llm")
     with pytest.raises(TraceError, match="did you mean 'azure_llm'"):
-        detect(SAMPLES / "azure_code.csv", format="azure")
+        detect(SAMPLES / "azure_code.csv", format="azure_llms")
 
 
 def test_azure_rows_come_as_they_are_with_the_file_as_label() -> None:
@@ -117,3 +139,50 @@ def test_an_empty_value_of_a_demand_file_is_a_gap_and_a_word_is_refused(tmp_path
         "requests is no number",
         "requests is negative",
     ]
+
+
+def test_rates_and_means_of_a_series_become_sums(tmp_path: Path) -> None:
+    """Windows of 300 s: 2 /s of 100 tokens, none, and an unknown one."""
+    frame = read_all("rates.csv")
+    assert frame.select("requests", "input_tokens", "output_tokens").rows() == [
+        (600, 60_000, 15_000),
+        (0, 0, 0),
+        (None, None, None),
+    ]
+    path = tmp_path / "one.csv"
+    path.write_text("window_start,region,model,tier,rps,input_tps,output_tps\n2025-07-09 00:00:00,r,m,t,1,1,1\n")
+    with pytest.raises(TraceError, match="states rates, of which sums need the window"):
+        list(series.read(path, TraceOptions()))
+
+
+def test_a_series_without_tokens_asks_for_lengths_by_model(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("window_start,model,requests\n2025-07-09 00:00:00,a,10\n2025-07-09 00:05:00,b,10\n")
+    assert detect(path).lacks == ("region", "tier", "input_tokens_per_request", "output_tokens_per_request")
+    (batch,) = series.read(path, TraceOptions(input_tokens_per_request={"a": 50}, output_tokens_per_request=2))
+    assert batch.good.select("model", "input_tokens", "output_tokens").rows() == [("a", 500, 20)]
+    assert batch.rejected["reason"].to_list() == ["model has no length per request"]
+
+
+def test_what_was_recognised_is_said_in_words() -> None:
+    assert detect(SAMPLES / "mooncake.jsonl").words == "Mooncake requests with prefix blocks (JSON lines)"
+    assert detect(SAMPLES / "servegen").words.endswith("(folder of 5 files)")
+
+
+def test_a_format_of_json_lines_is_not_looked_for_in_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("timestamp,input_length,output_length,hash_ids\n")
+    with pytest.raises(TraceError, match="no known format"):
+        detect(path)
+    with pytest.raises(TraceError, match="written in another way"):
+        detect(path, format="mooncake")
+
+
+def test_an_option_that_a_format_makes_no_use_of_is_not_ignored() -> None:
+    labels = {"model": "m", "region": "r", "tier": "t", "start": datetime(2025, 1, 6)}
+    options = TraceOptions(sample=0.5, prefix_cache_tokens=1000, **labels)  # type: ignore[arg-type]
+    assert unanswered(detect(SAMPLES / "azure_code.csv"), options) == [
+        "azure_code.csv (azure_llm) makes no use of prefix_cache_tokens; leave it out",
+        "azure_code.csv (azure_llm) makes no use of sample; leave it out",
+    ]
+    assert unanswered(detect(SAMPLES / "mooncake.jsonl"), TraceOptions(prefix_cache_tokens=1000, **labels)) == []  # type: ignore[arg-type]

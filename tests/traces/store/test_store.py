@@ -11,13 +11,16 @@ import re
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import polars as pl
 import pytest
@@ -32,6 +35,7 @@ from workbench.traces.catalogue import REJECTED, TraceHeader
 from workbench.traces.store import Store, open_store
 from workbench.traces.store.mishaps import explanation
 from workbench.traces.store.queries import STORE_VERSION
+from workbench.traces.synthetic import week
 
 FEW = frame_of([(0, "a", 100, 10), (30, "a", 300, 30), (30, "b", 50, 5), (3700, "a", 200, 20)])
 
@@ -359,9 +363,168 @@ def test_every_mishap_is_one_paragraph_with_the_file() -> None:
         assert "t.duckdb" in said
         assert "\n" not in said
     assert re.search(r"PID 12", explanation(file, "Could not set lock on file (PID 12)"))
-    assert "newer DuckDB" in explanation(
-        file, "trying to read a database file with version number 99, but can only read 64"
+
+
+def test_a_store_of_a_newer_duckdb_says_so(tmp_path: Path) -> None:
+    """The version stands in the first block, which begins with its own checksum."""
+    file = tmp_path / "t.duckdb"
+    open_store(file).close()
+    content = bytearray(file.read_bytes())
+    content[12:20] = struct.pack("<Q", 5000)
+    checksum = 5381
+    for (word,) in struct.iter_unpack("<Q", bytes(content[8:4096])):
+        checksum ^= word * 0xBF58476D1CE4E5B9 % 2**64
+    content[:8] = struct.pack("<Q", checksum)
+    file.write_bytes(content)
+    for read_only in (False, True):
+        with pytest.raises(StoreError, match="made by a newer DuckDB"):
+            open_store(file, read_only=read_only)
+    assert file.read_bytes() == content
+
+
+FIRST_LAYOUT = """
+CREATE TABLE store_version (version INTEGER); INSERT INTO store_version VALUES (1); CREATE SEQUENCE trace_id;
+CREATE TABLE catalogue (
+    id INTEGER PRIMARY KEY, name VARCHAR UNIQUE, kind VARCHAR, format VARCHAR, source VARCHAR, fingerprint VARCHAR,
+    window_s DOUBLE, rows_read BIGINT, rows_kept BIGINT, rows BIGINT, rejected BIGINT,
+    first_at TIMESTAMP, last_at TIMESTAMP, version VARCHAR);
+CREATE TABLE findings (id INTEGER, position INTEGER, finding VARCHAR, "where" VARCHAR, count BIGINT, detail VARCHAR);
+CREATE TABLE rejected (id INTEGER, source VARCHAR, line BIGINT, reason VARCHAR, raw VARCHAR);
+CREATE TABLE requests_1 (arrived_at TIMESTAMP, region VARCHAR, model VARCHAR, tier VARCHAR, app VARCHAR, tenant VARCHAR,
+                         input_tokens BIGINT, output_tokens BIGINT, cached_tokens BIGINT);
+CREATE TABLE series_2 (window_start TIMESTAMP, region VARCHAR, model VARCHAR, tier VARCHAR, requests DOUBLE,
+                       input_tokens DOUBLE, output_tokens DOUBLE);
+INSERT INTO findings VALUES (1, 0, 'rows', 'trace', 4, '4 rows');
+INSERT INTO catalogue SELECT nextval('trace_id'), 'few', 'requests', 'frame', 's', 'few', NULL, 4, 4, 4, 0,
+    TIMESTAMP '2025-07-09', TIMESTAMP '2025-07-09 01:01:40', '0.1.0';
+INSERT INTO catalogue SELECT nextval('trace_id'), 'sums', 'series', 'frame', 's', 'sums', 300, 3, 3, 3, 0,
+    TIMESTAMP '2025-07-09', TIMESTAMP '2025-07-09 00:10:00', '0.1.0';
+"""
+
+
+def test_a_store_of_the_first_layout_is_brought_to_this_one(tmp_path: Path) -> None:
+    """By the first that opens it for writing; who only reads is told so: workbench.traces.store.upgrading."""
+    duckdb = pytest.importorskip("duckdb")
+    file = tmp_path / "t.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(FIRST_LAYOUT)
+        for table, frame in (("requests_1", REQUESTS.conform(FEW)), ("series_2", series([1, None, 3]))):
+            connection.from_arrow(frame.to_arrow()).insert_into(table)
+    with pytest.raises(StoreError, match=r"has layout version 1.*workbench traces upgrade"):
+        open_store(file, read_only=True)
+    open_store(file).close()
+    with open_store(file, read_only=True) as store:
+        assert store.requests("few").equals(REQUESTS.conform(FEW))
+        assert store.series("few")["model"].to_list() == ["a", "b"]
+        assert store.sum_by_window("sums", window_s=300)["requests"].to_list() == [1, None, 3]
+        assert store.findings("few").rows() == [("rows", "note", "trace", 4, "4 rows", "")]
+        assert store.gaps("few").is_empty()
+    with open_store(file) as store:
+        ingest_frame(FEW, store=store, name="new", source="four rows")
+        store.remove("few")
+        assert store.traces()["name"].to_list() == ["new", "sums"]
+
+
+TAKING_TURNS = """
+    import sys
+    sys.path.insert(0, sys.argv[2])
+    import polars as pl
+    from workbench.traces import open_store
+    from workbench.traces.catalogue import TraceHeader
+    from workbench.traces.synthetic import week
+    frame = week(seed=1, requests=100_000)
+    print("ready", flush=True)
+    for turn in range(1000):
+        length = 1 + turn % 3
+        header = TraceHeader(name="t", kind="requests", format="f", source="s", fingerprint=str(length))
+        with open_store(sys.argv[1]) as store, store.writing(header, replace=True) as writing:
+            for _ in range(length):
+                writing.add(frame.with_columns(output_tokens=length))
+"""
+
+
+@pytest.mark.slow
+def test_a_store_is_whole_whenever_it_is_killed(tmp_path: Path, repo_root: Path) -> None:
+    """Killed while rows come in, at the commit, while the file is closed and its log is worked in: old or new."""
+    file, random = tmp_path / "t.duckdb", Random(5)
+    found = set()
+    for _ in range(12):
+        process = run(TAKING_TURNS, file, repo_root)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n", process.communicate()
+        time.sleep(random.uniform(0.02, 0.9))
+        process.kill()
+        process.communicate(timeout=60)
+        with open_store(file) as store:
+            if store.has("t"):
+                info, (row,) = (
+                    store.describe("t"),
+                    store.look("t", "SELECT sum(output_tokens), count(*) FROM {t}").rows(),
+                )
+                length, rows = int(info.header.fingerprint), info.rows
+                assert (rows % length, row) == (0, (rows * length, rows))
+                found.add(length)
+        assert list(tmp_path.glob("*.tmp")) == []
+    assert found
+
+
+def test_what_a_killed_process_spilled_is_swept_by_the_next_writer(tmp_path: Path) -> None:
+    file = tmp_path / "t.duckdb"
+    open_store(file).close()
+    (tmp_path / "t.duckdb.4711.tmp").mkdir()
+    (tmp_path / "t.duckdb.4711.tmp" / "duckdb_temp_storage-0.tmp").write_bytes(b"left")
+    open_store(file, read_only=True).close()
+    assert (tmp_path / "t.duckdb.4711.tmp").exists()
+    open_store(file).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["t.duckdb"]
+
+
+def test_many_read_at_once_and_a_writer_waits_its_turn(tmp_path: Path, repo_root: Path) -> None:
+    file = tmp_path / "t.duckdb"
+    with open_store(file) as store:
+        ingest_frame(FEW, store=store, name="few", source="four rows")
+    reader = run(
+        "import sys; sys.path.insert(0, sys.argv[2]); from workbench.traces import open_store\n"
+        "store = open_store(sys.argv[1], read_only=True)\n"
+        "print(store.describe('few').rows, flush=True); sys.stdin.read()",
+        file,
+        repo_root,
+        stdin=subprocess.PIPE,
     )
+    try:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "4\n"
+        with open_store(file, read_only=True) as store:
+            assert store.requests("few").height == 4
+        with pytest.raises(StoreError, match="open in another process"):
+            open_store(file)
+    finally:
+        reader.communicate()
+    open_store(file).close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a few megabytes, where one may be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no file system may be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_that_runs_full_says_so_and_leaves_the_old_state(small_disk: Path) -> None:
+    file = small_disk / "t.duckdb"
+    with open_store(file) as store:
+        ingest_frame(FEW, store=store, name="few", source="four rows")
+    frame = week(seed=1, requests=600_000)
+    with pytest.raises(StoreError, match="the disk is full"), open_store(file) as store:
+        ingest_frame(frame, store=store, name="big", source="synthetic")
+    with open_store(file) as store:
+        assert store.traces()["name"].to_list() == ["few"]
+        assert store.requests("few").height == 4
 
 
 def test_importing_the_traces_does_not_import_duckdb(repo_root: Path) -> None:

@@ -33,7 +33,7 @@ def read(path: Path, options: TraceOptions) -> Iterator[Batch]:
 
 FORMAT = Format(
     key="azure_llm",
-    label="Azure LLM inference trace (2023, 2024), CSV",
+    label="Azure LLM inference trace (2023, 2024)",
     kind="requests",
     columns=COLUMNS,
     lacks=lambda _columns: ("model", "region", "tier"),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from workbench.errors import TraceError
 from workbench.tables import COUNT, TEXT
 from workbench.traces.catalogue import REJECTED
-from workbench.traces.readers.batches import LINE, ROWS_PER_BATCH, Raw
+from workbench.traces.readers.batches import LINE, RAW_CHARACTERS, ROWS_PER_BATCH, Raw
 from workbench.traces.readers.streams import unpacked
 
 if TYPE_CHECKING:
@@ -20,17 +21,24 @@ if TYPE_CHECKING:
 CSV_BLOCK_BYTES = 2 << 20
 
 
-def csv_batches(path: Path, names: tuple[str, ...]) -> Iterator[Raw]:
-    """Yield every column as text batch by batch, with the number of the line; ``names`` are those of the header."""
+def csv_batches(path: Path, names: tuple[str, ...], *, delimiter: str = ",") -> Iterator[Raw]:
+    """Yield every column as text batch by batch, with the number of the line; ``names`` are those of the header.
+
+    Raises TraceError where a line is longer than a block, as the memory is bounded by blocks, and where a quotation
+    mark is not closed on its line, as all lines up to the next one would be lost in one value.
+    """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     bad: list[tuple[int, str, str]] = []
+    torn: list[int] = []
 
     def keep(row: arrow_csv.InvalidRow) -> str:
         """Note a row with another number of fields and go on with the next."""
         reason = f"{row.actual_columns} fields where the header has {row.expected_columns}"
-        bad.append((row.number, reason, row.text))
+        bad.append((row.number, reason, row.text[:RAW_CHARACTERS]))
+        if "\n" in row.text:
+            torn.append(row.number)
         return "skip"
 
     size = max(1, path.stat().st_size)
@@ -42,16 +50,42 @@ def csv_batches(path: Path, names: tuple[str, ...]) -> Iterator[Raw]:
                 read_options=arrow_csv.ReadOptions(
                     use_threads=False, block_size=CSV_BLOCK_BYTES, column_names=list(names), skip_rows=1
                 ),
-                parse_options=arrow_csv.ParseOptions(invalid_row_handler=keep, ignore_empty_lines=False),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=delimiter, invalid_row_handler=keep, ignore_empty_lines=False
+                ),
                 convert_options=arrow_csv.ConvertOptions(
-                    column_types={name: pa.string() for name in names}, strings_can_be_null=True
+                    # only an empty field is none: a refused row is kept with the NaN or NULL that it had
+                    column_types={name: pa.string() for name in names},
+                    strings_can_be_null=True,
+                    null_values=[""],
                 ),
             )
+            for raw in _numbered(reader, list(names), path, bad, lambda: min(1.0, file.tell() / size)):
+                if torn:
+                    raise _torn(path, f"line {torn[0]:,}")
+                yield raw
         except pa.ArrowInvalid as error:
             if "Could not skip initial" in str(error):
                 return  # a header without a line end is a file without rows
+            if "out of sync" in str(error):
+                raise _torn(path, "its line is not known") from error
+            if "straddling" in str(error):
+                raise _too_long(path) from error
             raise
-        yield from _numbered(reader, list(names), path, bad, lambda: min(1.0, file.tell() / size))
+
+
+def _torn(path: Path, where: str) -> TraceError:
+    return TraceError(
+        f"{path.name}: a quotation mark is not closed on its line ({where}), so the lines after it cannot be told "
+        "apart; close it there, or write the file without line ends inside of values."
+    )
+
+
+def _too_long(path: Path) -> TraceError:
+    return TraceError(
+        f"{path.name} has a line longer than {CSV_BLOCK_BYTES / (1 << 20):.3g} MiB; a trace has one row per line. The "
+        "file is of another kind, or its line ends were lost; write it with a line end per row."
+    )
 
 
 def _numbered(

@@ -11,20 +11,28 @@ import polars as pl
 from workbench.tables import COUNT, REQUESTS, TEXT
 from workbench.traces.options import TraceOptions
 from workbench.traces.readers.batches import Batch, Format, Raw, judged
-from workbench.traces.readers.files import raw_batches, stem_of
-from workbench.traces.readers.values import counts, instants
+from workbench.traces.readers.files import columns_of, raw_batches, stem_of
+from workbench.traces.readers.values import counts, instants, numbers
 
 LABELS = ("model", "region", "tier")
 COLUMNS = ("arrived_at", "input_tokens", "output_tokens")
 EARLIEST = datetime(1970, 1, 1)
+LATEST = datetime(2100, 1, 1)
+# ten times the longest context window sold in 2026 (1 M tokens): above it a count is a mistake, not a request
+MOST_TOKENS = 10_000_000
 
 REQUEST_CHECKS = {
     "arrival time is missing or no instant": pl.col("arrived_at").is_null(),
     "arrival time lies before 1970": pl.col("arrived_at") < EARLIEST,
+    "arrival time lies after 2100": pl.col("arrived_at") >= LATEST,
     "input tokens are missing or no whole number": pl.col("input_tokens").is_null(),
     "output tokens are missing or no whole number": pl.col("output_tokens").is_null(),
     "input tokens are below 1": pl.col("input_tokens") < 1,
     "output tokens are below 1": pl.col("output_tokens") < 1,
+    f"input tokens are above {MOST_TOKENS:,}": pl.col("input_tokens") > MOST_TOKENS,
+    f"output tokens are above {MOST_TOKENS:,}": pl.col("output_tokens") > MOST_TOKENS,
+    "cached tokens are negative or more than the input": (pl.col("cached_tokens") < 0)
+    | (pl.col("cached_tokens") > pl.col("input_tokens")),
     "model is empty": pl.col("model").is_null() | (pl.col("model") == ""),
     "region is empty": pl.col("region").is_null() | (pl.col("region") == ""),
     "tier is empty": pl.col("tier").is_null() | (pl.col("tier") == ""),
@@ -34,7 +42,7 @@ REQUEST_CHECKS = {
 def requests_frame(
     path: Path, raw: pl.DataFrame, *, arrived_at: pl.Series, input_tokens: pl.Series, output_tokens: pl.Series
 ) -> pl.DataFrame:
-    """Build rows with the columns of REQUESTS; labels and optional columns come from ``raw`` where it has them.
+    """Build rows with the columns of REQUESTS; labels and optional columns come from ``raw`` where it has ours.
 
     A label column that the source lacks holds the file's name up to the first dot.
     """
@@ -61,9 +69,20 @@ def requests_frame(
 
 
 def read(path: Path, options: TraceOptions) -> Iterator[Batch]:
-    """Yield the requests of a CSV or Parquet file with our column names; other columns are ignored."""
-    for raw in raw_batches(path, REQUESTS.columns):
-        yield judged(raw, _ours(path, raw), REQUEST_CHECKS, path=path)
+    """Yield the requests of a file with our column names; other columns are ignored.
+
+    A label that no object at the start of a JSON lines file has is not looked for, as an option answers for it.
+    """
+    found = columns_of(path)
+    for raw in raw_batches(path, [name for name in REQUESTS.columns if name in found or name not in LABELS]):
+        frame = _ours(path, raw)
+        bare = {"arrival time is a bare number, whose unit only a mapping can say": pl.lit(_bare(raw, frame))}
+        yield judged(raw, frame, bare | REQUEST_CHECKS, path=path)
+
+
+def _bare(raw: Raw, frame: pl.DataFrame) -> pl.Series:
+    unread = frame["arrived_at"].is_null()
+    return unread & numbers(raw.frame["arrived_at"]).is_not_null() if unread.any() else unread
 
 
 def _ours(path: Path, raw: Raw) -> pl.DataFrame:
@@ -78,7 +97,7 @@ def _ours(path: Path, raw: Raw) -> pl.DataFrame:
 
 FORMAT = Format(
     key="requests",
-    label="requests in our column names (arrived_at, input_tokens, output_tokens, ...), CSV or Parquet",
+    label="requests in our column names (arrived_at, input_tokens, output_tokens, ...)",
     kind="requests",
     columns=COLUMNS,
     lacks=lambda columns: tuple(name for name in LABELS if name not in columns),

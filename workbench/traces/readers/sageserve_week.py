@@ -7,16 +7,16 @@ across missing rows of the export and are taken as gaps, not as load.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
-from workbench.tables import INSTANT, NUMBER, TEXT
+from workbench.tables import INSTANT
 from workbench.traces.options import TraceOptions
 from workbench.traces.readers.batches import Batch, Format, judged
 from workbench.traces.readers.files import raw_batches
-from workbench.traces.readers.series import SERIES_CHECKS, series_frame
+from workbench.traces.readers.series import SERIES_CHECKS, lengths_per_row, series_frame
 from workbench.traces.readers.values import counts, numbers
 
 COLUMNS = ("model", "tier", "minute", "prompt_tokens", "gap_min")
@@ -32,7 +32,7 @@ def read(path: Path, options: TraceOptions) -> Iterator[Batch]:
         minute = counts(source["minute"])
         known = (counts(source["gap_min"]) <= GAP_LONGER_THAN_MIN).fill_null(value=False)
         tokens = numbers(source["prompt_tokens"]).set(~known, None)
-        requests = tokens / _per_row(source["model"], options.input_tokens_per_request)
+        requests = tokens / lengths_per_row(source["model"], options.input_tokens_per_request)
         frame = series_frame(
             path,
             source,
@@ -41,27 +41,21 @@ def read(path: Path, options: TraceOptions) -> Iterator[Batch]:
             ).to_series(),
             requests=requests,
             input_tokens=tokens,
-            output_tokens=requests * _per_row(source["model"], options.output_tokens_per_request),
+            output_tokens=requests * lengths_per_row(source["model"], options.output_tokens_per_request),
         )
         unreadable = {
             "prompt_tokens is no number": pl.lit(numbers(source["prompt_tokens"]).is_null()),
             "model has no length per request": pl.lit(
-                _per_row(source["model"], options.input_tokens_per_request).is_null()
-                | _per_row(source["model"], options.output_tokens_per_request).is_null()
+                lengths_per_row(source["model"], options.input_tokens_per_request).is_null()
+                | lengths_per_row(source["model"], options.output_tokens_per_request).is_null()
             ),
         }
         yield judged(raw, frame, unreadable | SERIES_CHECKS, path=path)
 
 
-def _per_row(models: pl.Series, lengths: float | Mapping[str, float] | None) -> pl.Series:
-    if isinstance(lengths, Mapping):
-        return models.cast(TEXT).replace_strict(dict(lengths), default=None, return_dtype=NUMBER)
-    return pl.repeat(lengths, models.len(), dtype=NUMBER, eager=True)
-
-
 FORMAT = Format(
     key="sageserve_week",
-    label="SageServe week, input tokens per minute by model and tier, Parquet",
+    label="SageServe week, input tokens per minute by model and tier",
     kind="series",
     columns=COLUMNS,
     lacks=lambda _columns: ("region", "start", *LENGTHS),

@@ -20,20 +20,22 @@ from workbench.traces.readers.series import SERIES_CHECKS, series_frame
 from workbench.traces.readers.values import counts, numbers
 
 COLUMNS = ("model", "t_s", "n_requests", "input_tokens_mean", "output_tokens_mean", "gap")
-# a model that reads images has its prompt in two parts instead of one
+# a model that reads images has its prompt in two parts instead of one; the tokens of an image are per image
 PROMPT_PARTS = ("text_tokens_mean", "image_tokens_mean")
+IMAGES = "image_count_mean"
 
 
 def read(path: Path, options: TraceOptions) -> Iterator[Batch]:
     """Yield the windows as DEMAND rows: sums are requests x mean length; a window without requests has zero tokens."""
     assert options.start is not None  # asked for before anything is read
-    for raw in raw_batches(path, (*COLUMNS, *PROMPT_PARTS)):
+    for raw in raw_batches(path, (*COLUMNS, *PROMPT_PARTS, IMAGES)):
         source = raw.frame
         gap = source["gap"].cast(pl.String).str.to_lowercase() == "true"
         requests = numbers(source["n_requests"]).set(gap, None)
         input_mean = numbers(source["input_tokens_mean"])
         if set(PROMPT_PARTS) <= set(source.columns):
-            parts = numbers(source[PROMPT_PARTS[0]]) + numbers(source[PROMPT_PARTS[1]])
+            images = numbers(source[IMAGES]) if IMAGES in source.columns else 1.0
+            parts = numbers(source[PROMPT_PARTS[0]]) + numbers(source[PROMPT_PARTS[1]]) * images
             input_mean = input_mean.zip_with(input_mean.is_not_null(), parts)
         frame = series_frame(
             path,
@@ -55,7 +57,7 @@ def _sum(requests: pl.Series, mean: pl.Series) -> pl.Series:
 
 FORMAT = Format(
     key="servegen_10min",
-    label="ServeGen model totals per 10 minutes, Parquet",
+    label="ServeGen model totals per 10 minutes",
     kind="series",
     columns=COLUMNS,
     lacks=lambda _columns: ("region", "tier", "start"),

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 import polars as pl
 
 from workbench.tables import COUNT, INSTANT, NUMBER, TEXT
+
+EPOCH = datetime(1970, 1, 1)
+# an offset or Z after the time of day; the dashes of the date stand before it
+ZONE = r"(?:[zZ]|[+-]\d\d:?\d\d|[+-]\d\d)$"
+# farther than this no calendar goes: the year 9999 is 2.5e11 s after 1970
+FARTHEST_S = 2.4e11
 
 
 def instants(values: pl.Series) -> pl.Series:
     """Read instants from text (ISO, with T or a space, any digits, with or without an offset) or a time column, as UTC.
 
-    What cannot be read is null.
+    The forms may be mixed in one column. A date in another order than year, month, day is not guessed: what cannot be
+    read is null.
     """
     if isinstance(values.dtype, pl.Datetime):
         return (
@@ -19,28 +29,67 @@ def instants(values: pl.Series) -> pl.Series:
             else values.cast(INSTANT)
         )
     text = values.cast(TEXT, strict=False).str.strip_chars().str.replace("T", " ", literal=True)
-    plain = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
-    if plain.null_count() == text.null_count():
-        return plain
-    zoned = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", strict=False, time_unit="us")
-    if isinstance(zoned.dtype, pl.Datetime) and zoned.dtype.time_zone:
-        zoned = zoned.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    return plain.zip_with(plain.is_not_null(), zoned)
+    known = text.drop_nulls().head(1).str.contains(ZONE)
+    if known.len() and known.item():
+        return _either(text, _zoned, _plain)
+    return _either(text, _plain, _zoned)
+
+
+def offsets(values: pl.Series, *, since: datetime, unit_s: float) -> pl.Series:
+    """Read numbers of seconds, milliseconds, ... after ``since`` as instants; ``unit_s`` is one of them in seconds.
+
+    What is no number, or lies farther than an instant can, is null.
+    """
+    if values.dtype.is_integer() or (values.dtype == TEXT and unit_s < 1e-3):
+        # whole numbers keep every digit; a float of nanoseconds since 1970 would not
+        whole = counts(values)
+        whole = whole.set(whole.abs() > FARTHEST_S / unit_s, None)
+        us = whole * round(unit_s * 1e6) if unit_s >= 1e-6 else whole // round(1e-6 / unit_s)
+    else:
+        seconds = numbers(values) * unit_s
+        us = (seconds.set(seconds.abs() > FARTHEST_S, None) * 1e6).round().cast(COUNT)
+    return pl.select(pl.lit(since, dtype=INSTANT) + pl.duration(microseconds=pl.lit(us))).to_series()
 
 
 def counts(values: pl.Series) -> pl.Series:
     """Read whole numbers; what is no whole number is null."""
     if values.dtype.is_integer():
-        return values.cast(COUNT)
+        return values.cast(COUNT, strict=False)
     if values.dtype == TEXT:
         whole = values.cast(COUNT, strict=False)
         if whole.null_count() == values.null_count():
             return whole
-    number = values.cast(NUMBER, strict=False)
-    return number.set(number.is_nan() | (number != number.round()), None).cast(COUNT, strict=False)
+        return whole.zip_with(whole.is_not_null(), _whole(values.cast(NUMBER, strict=False)))
+    return _whole(values.cast(NUMBER, strict=False))
 
 
 def numbers(values: pl.Series) -> pl.Series:
     """Read numbers; what is none, or is not finite, is null."""
     number = values.cast(NUMBER, strict=False)
     return number.set(number.is_nan() | number.is_infinite(), None)
+
+
+def _whole(number: pl.Series) -> pl.Series:
+    return number.set(number.is_nan() | (number != number.round()), None).cast(COUNT, strict=False)
+
+
+def _either(
+    text: pl.Series, first: Callable[[pl.Series], pl.Series], second: Callable[[pl.Series], pl.Series]
+) -> pl.Series:
+    """Read with the one form, and with the other what is left."""
+    read = first(text)
+    if read.null_count() == text.null_count():
+        return read
+    left = read.is_null() & text.is_not_null()
+    return read.zip_with(~left, second(text.set(~left, None)))
+
+
+def _plain(text: pl.Series) -> pl.Series:
+    return text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
+
+
+def _zoned(text: pl.Series) -> pl.Series:
+    read = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", strict=False, time_unit="us")
+    if isinstance(read.dtype, pl.Datetime) and read.dtype.time_zone:
+        return read.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return read

@@ -18,7 +18,7 @@ def explanation(file: Path, text: str) -> str:
         "not a valid DuckDB": f"{file} is no DuckDB file and so no trace store; choose another path for the store.",
         "Corrupt database": f"the trace store {file} is damaged and cannot be read; put back a copy, or delete it "
         "and ingest the traces again.",
-        "with version number": f"the trace store {file} was made by a newer DuckDB than the one installed; update "
+        "newer version of DuckDB": f"the trace store {file} was made by a newer DuckDB than the one installed; update "
         "duckdb, or ingest into a new file.",
         "Permission denied": f"the trace store {file} cannot be opened for writing: the folder or the file may only be "
         "read; choose a folder that you may write to, or open the store read-only.",

@@ -1,0 +1,69 @@
+"""Rates leave unknown windows out, and say how much they know."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.features.feature_cases import load
+from workbench.features import rates
+
+counts = st.lists(st.floats(0, 1e6), min_size=2, max_size=30)
+
+
+def test_rates_leave_unknown_windows_out() -> None:
+    """One window of the sum is unknown as soon as one of its series is: hours 1 and 3 stay for the model."""
+    demand = load({"r m fast": [3600, None, 7200], "r m slow": [3600, 3600, 7200]})
+    (row,) = rates.rates_by(demand, "model").to_dicts()
+    assert (row["rps_mean"], row["rps_peak"], row["peak_to_mean_ratio"]) == (3.0, 4.0, 4 / 3)
+    assert (row["input_tps_mean"], row["output_tps_peak"]) == (300.0, 40.0)
+    assert row["known_fraction"] == pytest.approx(2 / 3)
+    by_tier = rates.rates_by(demand, "tier")
+    assert by_tier.select("tier", "rps_mean").rows() == [("fast", 1.5), ("slow", 4 / 3)]
+    assert rates.rates_by(demand).height == 1
+
+
+def test_a_load_that_never_comes_has_no_peak_to_mean() -> None:
+    assert rates.rates_by(load({"r m t": [0, 0]}))["peak_to_mean_ratio"].to_list() == [None]
+
+
+def test_rates_over_time_keep_what_is_unknown() -> None:
+    demand = load({"r m fast": [3600, None], "r m slow": [7200, 3600]})
+    assert rates.rates_over_time(demand, "model")["rps"].to_list() == [3.0, None]
+    assert rates.rates_over_time(demand, "tier").filter(tier="slow")["rps"].to_list() == [2.0, 1.0]
+
+
+def test_days_hold_what_is_known_of_them() -> None:
+    demand = load({"r m t": [1.0] * 24 + [2.0] * 12}, start=datetime(2026, 3, 2))
+    days = rates.daily_totals(demand)
+    assert days.select("requests", "known_fraction").rows() == [(24.0, 1.0), (24.0, 0.5)]
+
+
+def test_a_window_that_is_unknown_for_one_is_left_out_for_all() -> None:
+    demand = load({"east m t": [6, None], "west m t": [2, 2], "west n t": [1, 1]})
+    assert rates.known_rows(demand).height == 3
+    assert rates.known_rows(demand, "model").height == 4
+    assert rates.known_rows(demand, "window_start", "model").height == 4
+
+
+@pytest.mark.parametrize(
+    ("span_s", "native_s", "window_s"),
+    [(604_800, None, 3600), (3600, None, 60), (50, None, 1), (604_800, 600, 3600), (7200, 600, 600), (7200, 7, 56)],
+)
+def test_the_window_follows_the_length_of_the_trace(span_s: float, native_s: float | None, window_s: float) -> None:
+    assert rates.window_for(span_s, native_s=native_s) == window_s
+
+
+@settings(deadline=None, max_examples=30)
+@given(values=counts, share=st.floats(0.01, 0.99), scale=st.floats(0.1, 100))
+def test_splitting_keeps_totals_and_scaling_scales_rates(values: list[float], share: float, scale: float) -> None:
+    whole = rates.rates_by(load({"east m t": values})).row(0, named=True)
+    parts = {"east m t": [share * v for v in values], "west m t": [(1 - share) * v for v in values]}
+    split = rates.rates_by(load(parts)).row(0, named=True)
+    scaled = rates.rates_by(load({"east m t": [scale * v for v in values]})).row(0, named=True)
+    for name in ("rps_mean", "input_tps_peak"):
+        assert split[name] == pytest.approx(whole[name], rel=1e-9, abs=1e-9)
+        assert scaled[name] == pytest.approx(scale * whole[name], rel=1e-9, abs=1e-9)

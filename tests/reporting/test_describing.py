@@ -1,0 +1,50 @@
+"""The page that describes a trace (workbench.reporting.describing): whole without a network, honest about gaps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from workbench import catalog, features
+from workbench.errors import ReportError
+from workbench.features import Characterisation
+from workbench.reporting import describing
+from workbench.traces import open_store
+
+NOW = datetime(2026, 3, 2)
+
+
+@pytest.fixture(scope="module")
+def described(small_store: Path) -> tuple[Characterisation, str]:
+    with open_store(small_store / "traces.duckdb", read_only=True) as store:
+        load = features.characterise(store, "small", tiers=catalog.load().tiers)
+        page = describing.load_page(load, findings=store.findings("small"), source="three days", made_at=NOW)
+    return load, page
+
+
+def test_every_question_has_its_sentence_chart_or_reason(described: tuple[Characterisation, str]) -> None:
+    load, page = described
+    asked = [name for parts in describing.SECTIONS.values() for name, _ in parts]
+    drawn = [name for parts in describing.SECTIONS.values() for name, draw in parts if draw and load.has(name)]
+    assert set(asked) <= set(load.tables) | set(load.skipped)
+    assert page.count("Plotly.newPlot(") == len(drawn) + 2
+    assert "No request names its tenant." in page
+    assert all(question in page for question in describing.SECTIONS)
+    assert "llama31_8b" in page
+
+
+def test_the_page_needs_no_network(described: tuple[Characterisation, str]) -> None:
+    _, page = described
+    assert '<script src="http' not in page
+    assert '<link rel="stylesheet" href="http' not in page
+
+
+def test_a_folder_that_is_not_there_is_named(described: tuple[Characterisation, str], tmp_path: Path) -> None:
+    load, _ = described
+    findings = load.tables["rates"].head(0)
+    with pytest.raises(ReportError, match="could not be written to"):
+        describing.write_load_page(
+            tmp_path / "none" / "page.html", load, findings=findings, source="three days", made_at=NOW
+        )

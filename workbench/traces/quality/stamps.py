@@ -1,0 +1,89 @@
+"""What the time stamps say about themselves: their span, how fine they are, and what the source's clock did.
+
+Readers turn every stamp into UTC. The offsets that stood in the file, and a clock that goes back by an hour from one
+row to the next, are counted while the file is read, as neither can be seen in the store.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+
+import polars as pl
+
+from workbench.traces.quality.findings import Finding, finding
+from workbench.traces.quality.lengths import ABSURD_INPUT_TOKENS, ABSURD_OUTPUT_TOKENS
+from workbench.traces.quality.levels import Look
+from workbench.traces.store import quality_queries
+from workbench.units import span_in_words
+
+HOUR_S = 3600.0
+BACK_TOLERANCE_S = 120.0
+BACK_AT_MOST = 3
+BACKWARD_AT_MOST_FRACTION = 1e-3
+RESOLUTIONS = {"finer_than_1min": "minutes", "finer_than_1s": "seconds"}
+COARSE_ROWS = 100
+
+
+class ClockTally:
+    """Steps of the clock from one row of a file to the next, in the order of the file."""
+
+    def __init__(self) -> None:
+        self._last: datetime | None = None
+        self._steps = 0
+        self._backward = 0
+        self._hours_back: list[datetime] = []
+
+    def add(self, arrived_at: pl.Series) -> None:
+        """Follow the stamps of the next rows."""
+        before = pl.Series([self._last], dtype=arrived_at.dtype)
+        stamps = pl.concat([before, arrived_at]) if self._last else arrived_at
+        step_s = stamps.diff().dt.total_microseconds() / 1e6
+        self._steps += stamps.len() - 1
+        self._backward += int((step_s < 0).sum())
+        back = (step_s + HOUR_S).abs() <= BACK_TOLERANCE_S
+        self._hours_back += stamps.filter(back.fill_null(value=False)).head(BACK_AT_MOST + 1).to_list()
+        self._last = stamps[-1]
+
+    def findings(self, source: str) -> list[Finding]:
+        """Suspect a clock that was set back where hardly any step goes back but one to three go back by an hour."""
+        lonely = self._backward <= max(BACK_AT_MOST, BACKWARD_AT_MOST_FRACTION * self._steps)
+        if not self._hours_back or len(self._hours_back) > BACK_AT_MOST or not lonely:
+            return []
+        listed = ", ".join(f"{at}" for at in self._hours_back)
+        detail = f"from one row to the next the stamps go back by one hour, to {listed}"
+        return [finding("clock set back", source, len(self._hours_back), detail)]
+
+
+def offsets(source: str, seen: Counter[str] | Mapping[str, int]) -> list[Finding]:
+    """Tell the offsets from UTC that stood in a file, and warn where there are several."""
+    if not seen:
+        return []
+    listed = ", ".join(f"{offset or 'none'} ({count:,} rows)" for offset, count in sorted(seen.items()))
+    instants = {"+00:00" if offset in ("Z", "") else offset for offset in seen}
+    if len(instants) > 1:
+        return [finding("offsets are mixed", source, len(instants), f"the stamps carry several offsets: {listed}")]
+    return [finding("offsets", source, None, f"the stamps carry {listed}; all are taken as UTC")] if any(seen) else []
+
+
+def span(look: Look, rows: int | None = None) -> list[Finding]:
+    """Tell the span of the trace and the windows in which it was looked at."""
+    load = look.load
+    length = span_in_words(load.windows * load.window_s)
+    count = load.windows if rows is None else rows
+    detail = f"{length}, {load.first} to {load.last} UTC in windows of {load.window_s:g} s"
+    return [finding("span", "trace", count, detail)]
+
+
+def resolution(look: Look) -> list[Finding]:
+    """Note time stamps that are all whole seconds or minutes."""
+    if look.ask is None:
+        return []
+    query = quality_queries.overview(look.shifts, absurd_input=ABSURD_INPUT_TOKENS, absurd_output=ABSURD_OUTPUT_TOKENS)
+    found = []
+    for row in look.ask(query).to_dicts():
+        unit = next((unit for finer, unit in RESOLUTIONS.items() if row[finer] == 0), None)
+        if unit and row["rows"] >= COARSE_ROWS:
+            found.append(finding("coarse time stamps", row["model"], None, f"all arrivals are whole {unit}"))
+    return found
