@@ -22,7 +22,7 @@ from workbench.simulation.replay.state import (
 )
 from workbench.simulation.state import Pools
 
-MIXED_OVER = 64.0  # requests over which a pool's mean lengths are taken
+MIXED_OVER = 1024.0  # requests over which a pool's mean lengths are taken: fewer would scale pools out on noise
 
 
 @inlined
@@ -48,9 +48,8 @@ def hand_over(
 ) -> None:
     """Give a request to the least loaded replica of a pool, or park it where none is ready yet."""
     request = w.slots[slot]
-    share = 1.0 / min(w.speeds[p].inside + 1.0, MIXED_OVER)
-    pools[p].prompt += share * (request.prompt - pools[p].prompt)
-    pools[p].output += share * (request.output - pools[p].output)
+    pools[p].prompt += (request.prompt - pools[p].prompt) / MIXED_OVER
+    pools[p].output += (request.output - pools[p].output) / MIXED_OVER
     i = carry(how, w, p, now_s)
     if i >= 0:
         enqueue(how, w, i, slot, now_s)
