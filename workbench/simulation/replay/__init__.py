@@ -40,8 +40,8 @@ class Replay:
     ) -> None:
         self._inputs, self._state, self._record, self._rules, self._span = inputs, state, record, rules, span
         self._requests, self.frame = setup.requests_of(requests, fleet, span)
-        self._world = setup.world_of(fleet, pools, self.frame.height)
-        self._outside = setup.outside_of(fleet, self._world, state.pools, inputs.preference, inputs.pools_in)
+        self.world = setup.world_of(fleet, pools, self.frame.height)
+        self._outside = setup.outside_of(fleet, self.world, state.pools, inputs.preference, inputs.pools_in)
         self._order = setup.order_of(scheduling, inputs.promise_s)
         self._oldest_s = np.zeros((span.windows, *self._outside.deferred.shape[:3]))
         self._saturated = np.zeros((span.steps, len(pools)))
@@ -49,17 +49,17 @@ class Replay:
     def __call__(self, first: int, last: int) -> None:
         """Run steps [first, last); after the last one of the span, sum up."""
         engine.replay(
-            self._inputs, self._state, self._record, self._order, self._world, self._outside, self._requests,
+            self._inputs, self._state, self._record, self._order, self.world, self._outside, self._requests,
             self._oldest_s, self._saturated, self._rules, first, last,
         )  # fmt: skip
         if last == self._span.steps:
             summing.sum_up(
-                self._record, self._inputs, self._world, self._outside, self._requests,
+                self._record, self._inputs, self.world, self._outside, self._requests,
                 regions=self._state.pools["region"], oldest_s=self._oldest_s, saturated=self._saturated,
                 span=self._span,
             )  # fmt: skip
 
     def latencies(self) -> pl.DataFrame:
         """Return every request with ttft_s and e2e_s inside its pool, null where it never came to that."""
-        ttft_s, e2e_s = (pl.Series(self._world.latencies_s[:, i]).fill_nan(None) for i in (0, 1))
+        ttft_s, e2e_s = (pl.Series(self.world.latencies_s[:, i]).fill_nan(None) for i in (0, 1))
         return self.frame.with_columns(ttft_s=ttft_s, e2e_s=e2e_s, pool=pl.Series(self._outside.pool_of))

@@ -154,7 +154,7 @@ def leave_queue(w: World, out: Outside, h: int, m: int, k: int) -> int:
     out.deferred[h, m, k, FIRST] = w.slots[slot].next
     if out.deferred[h, m, k, FIRST] < 0:
         out.deferred[h, m, k, LAST] = NOBODY
-    out.queued[m] -= 1
+    out.queued[out.hosts[h, m], m] -= 1
     return int(slot)
 
 
@@ -162,15 +162,15 @@ def leave_queue(w: World, out: Outside, h: int, m: int, k: int) -> int:
 def release(ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, now_s: float) -> None:
     """Let deferrable requests of a pool's region go, as many per signal of spare capacity as the rule says."""
     pool, speed = pools[p], w.speeds[p]
-    while speed.credits >= 1.0 and out.queued[pool.model] > 0:
+    while speed.credits >= 1.0 and out.queued[pool.region, pool.model] > 0:
         speed.credits -= 1.0
         allowed = r.released_per_signal(rules, pool.signal)
         if allowed == 0:
             break
         for _ in range(allowed):
-            h, k = oldest_queue(w, out, pool.model, pool.region)
-            if h < 0:
+            if out.queued[pool.region, pool.model] == 0:
                 break
+            h, k = oldest_queue(w, out, pool.model, pool.region)
             slot = leave_queue(w, out, h, pool.model, k)
             if w.slots[slot].prompt + w.slots[slot].output > speed.room:
                 send_apart(ways, how, w, out, pools, rules, pool.model, slot, now_s)
@@ -213,10 +213,9 @@ def arrive(
         else:
             w.slots[out.deferred[h, m, k, LAST]].next = slot
         out.deferred[h, m, k, LAST] = slot
-        out.queued[m] += 1
+        out.queued[out.hosts[h, m], m] += 1
         return
     send(ways, how, w, out, pools, rules, m, ways.deferrable[k], slot, now_s)
-    if out.queued[m] > 0:
-        p = out.pool_of[row]
-        if p >= 0:
-            release(ways, how, w, out, pools, rules, p, now_s)
+    p = out.pool_of[row]
+    if p >= 0 and out.queued[pools[p].region, m] > 0:
+        release(ways, how, w, out, pools, rules, p, now_s)

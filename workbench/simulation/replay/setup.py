@@ -114,7 +114,7 @@ def outside_of(
         free_heaps=np.concatenate([[heaps], np.arange(heaps)[::-1]]).astype(np.int64),
         fresh=np.zeros(1, dtype=np.int64),
         deferred=np.full((h, m, k, 2), state.NOBODY, dtype=np.int32),
-        queued=np.zeros(m, dtype=np.int64),
+        queued=np.zeros((h, m), dtype=np.int64),
         hosts=_hosts(preference, pools_in, records, h, m),
         parked=np.full((w.speeds.size, 2), state.NOBODY, dtype=np.int32),
         pool_of=np.full(w.latencies_s.shape[0], state.NOBODY, dtype=np.int16),

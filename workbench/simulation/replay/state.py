@@ -101,7 +101,7 @@ class Outside(NamedTuple):
     free_heaps: Ints  # a stack; [0] is its height
     fresh: Ints  # 1: slots never used begin here
     deferred: NDArray[np.int32]  # H, M, K, 2: first and last deferrable request that waits for release
-    queued: Ints  # M: how many wait for release
+    queued: Ints  # R, M: how many wait for release by the pools of a region
     hosts: Ints  # H, M: the region whose pools release an origin's deferrable requests
     parked: NDArray[np.int32]  # P, 2: requests routed to a pool without a ready replica
     pool_of: NDArray[np.int16]  # requests; -1 until routed, -2 shed

@@ -1,0 +1,114 @@
+"""Requests by hand and a replay of them with everything it ran on at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+
+from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START
+from workbench.domain import Fleet, Policy
+from workbench.results import CapacityPlan
+from workbench.simulation import loads, replay, rules, setup, state
+from workbench.simulation.replay.state import World
+from workbench.simulation.scheduling import Scheduling
+from workbench.tables import REQUESTS
+
+TIERS = (FAST, NORMAL, BATCH)
+STILL = Policy(
+    key="still", label="fixed fleet", scale_out_above_fraction=1.0, scale_in_below_fraction=0.0, floor_replicas=1
+)
+
+#: arrival in seconds, prompt, output, tier, region
+Row = tuple[float, int, int, str, str]
+
+
+def requests(rows: Sequence[Row], model: str = "m") -> pl.DataFrame:
+    """Turn rows into ``REQUESTS``."""
+    return REQUESTS.conform(
+        pl.DataFrame(
+            {
+                "arrived_at": [START + timedelta(microseconds=round(row[0] * 1e6)) for row in rows],
+                "region": [row[4] for row in rows],
+                "model": [model] * len(rows),
+                "tier": [row[3] for row in rows],
+                "app": [None] * len(rows),
+                "tenant": [None] * len(rows),
+                "input_tokens": [row[1] for row in rows],
+                "output_tokens": [row[2] for row in rows],
+                "cached_tokens": [None] * len(rows),
+            },
+            schema_overrides=REQUESTS.schema,
+        )
+    )
+
+
+def steadily(rate: float, seconds: float, *, prompt: int = 1000, output: int = 100, tier: str = FAST) -> pl.DataFrame:
+    """Requests of one length at equal distances."""
+    return requests([(i / rate, prompt, output, tier, "east") for i in range(int(seconds * rate))])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """A replay and what it ran on."""
+
+    replay: replay.Replay
+    world: World
+    tables: state.Inputs
+    state: state.State
+    record: state.Record
+    latencies: pl.DataFrame
+
+
+def prepared(
+    load: pl.DataFrame,
+    fleet: Fleet,
+    policy: Policy = STILL,
+    *,
+    hours: float = 0.5,
+    scheduling: Scheduling | None = None,
+    plan: CapacityPlan | None = None,
+    window_s: float = 300.0,
+) -> tuple[replay.Replay, state.Inputs, state.State, state.Record, int]:
+    """Make a replay ready to be called step by step, with inputs, state, record and the number of steps."""
+    steps = round(hours * 360)
+    span = loads.Span(start=START, steps=steps, step_s=10.0, window_s=window_s, demand_window_s=10.0)
+    pools = setup.pools_of(fleet, policy)
+    demand = loads.summed(load, start=START, steps=steps, step_s=10.0)
+    tables = setup.inputs_of(
+        demand, fleet=fleet, policy=policy, pools=pools, span=span, plan=plan, expected=None
+    )
+    begun, record = setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s), setup.record_of(fleet, pools, span)
+    made = replay.Replay(
+        load,
+        fleet=fleet,
+        pools=pools,
+        inputs=tables,
+        state=begun,
+        record=record,
+        rules=rules.rules_of(policy),
+        span=span,
+        scheduling=scheduling or Scheduling(),
+    )
+    return made, tables, begun, record, steps
+
+
+def replayed(
+    load: pl.DataFrame,
+    fleet: Fleet,
+    policy: Policy = STILL,
+    *,
+    hours: float = 0.5,
+    scheduling: Scheduling | None = None,
+    plan: CapacityPlan | None = None,
+) -> Replayed:
+    """Replay to the end."""
+    made, tables, begun, record, steps = prepared(
+        load, fleet, policy, hours=hours, scheduling=scheduling, plan=plan
+    )
+    made(0, steps)
+    return Replayed(
+        replay=made, world=made.world, tables=tables, state=begun, record=record, latencies=made.latencies()
+    )
