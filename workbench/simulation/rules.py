@@ -86,7 +86,7 @@ def choose_pool(
 ) -> int:
     """Return the pool that requests of an origin and model go to; kind 0 is interactive, 1 deferrable.
 
-    ``preference[origin]`` orders the regions; ``pools_in[model, kind, region]`` lists the pools that may take them,
+    ``preference[origin]`` orders the regions that it has a route to, padded with -1; ``pools_in[model, kind, region]`` lists the pools that may take them,
     padded with -1; ``pools`` has fields ``signal`` and ``ready``. The first region with a ready pool under the
     threshold wins, inside a region the pool with the lowest signal. When all are at or over it: the lowest signal
     anywhere. A pool without a ready replica is taken only when there is no other, so that its queue is seen.
@@ -94,6 +94,8 @@ def choose_pool(
     best, best_signal = -1, 2.0 * NEVER
     for i in range(preference.shape[1]):
         region = preference[origin, i]
+        if region < 0:
+            break
         here, here_signal = -1, 2.0 * NEVER
         for j in range(pools_in.shape[3]):
             pool = pools_in[model, kind, region, j]

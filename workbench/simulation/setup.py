@@ -116,8 +116,14 @@ def inputs_of(
     regions = [region.key for region in fleet.regions]
     models = [model.key for model in fleet.models]
     network = np.array([[fleet.network_latency_s.get((h, to), NO_ROUTE_S) for to in regions] for h in regions])
+    if not (network >= 0).all():
+        raise SimulationError("network latencies must be numbers from nought up; one between two regions is not.")
     replicas = [fleet.replica(pool.model, pool.gpu) for pool in pools]
     lengths = 2.0 ** (np.arange(state.PROMPT_GRID) / 4.0)
+    order = np.argsort(network, axis=1, kind="stable")
+    preference = np.where(np.take_along_axis(network, order, axis=1) < NO_ROUTE_S, order, -1)
+    pools_in = _pools_in(pools, regions, models)
+    _refuse_cut_off(rps, fleet, preference, pools_in)
     return state.Inputs(
         step_s=span.step_s,
         demand_steps=int(span.demand_window_s / span.step_s),
@@ -130,9 +136,9 @@ def inputs_of(
         promise_s=np.array(
             [float((tier.deadline_s if tier.deferrable else tier.ttft_slo_s) or r.NEVER) for tier in fleet.tiers]
         ),
-        preference=np.argsort(network, axis=1, kind="stable"),
+        preference=preference,
         network_s=network,
-        pools_in=_pools_in(pools, regions, models),
+        pools_in=pools_in,
         siloed=policy.siloed,
         prompt_grid=np.array([[performance.prompt_s_per_token(x, float(p)) for p in lengths] for x in replicas]),
         target=_targets(plan if policy.needs_plan else None, pools, span),
@@ -155,6 +161,19 @@ def _pools_in(pools: Sequence[Pool], regions: Sequence[str], models: Sequence[st
         if (region_pools < 0).all():
             raise SimulationError(f"model {model} stands in no region; give some region GPUs that fit it.")
     return table
+
+
+def _refuse_cut_off(
+    rps: Floats, fleet: Fleet, preference: NDArray[np.int64], pools_in: NDArray[np.int64]
+) -> None:
+    """Refuse demand of a region that has no route to any pool which may serve it."""
+    for h, m, k in np.argwhere(rps.sum(axis=0) > 0):
+        routed = preference[h][preference[h] >= 0]
+        if not (pools_in[m, int(fleet.tiers[k].deferrable), routed, 0] >= 0).any():
+            raise SimulationError(
+                f"requests from {fleet.regions[h].key} for {fleet.models[m].key} have no route: the fleet's network "
+                f"latencies lead from there to no region with a pool that may serve {fleet.tiers[k].key}; add one."
+            )
 
 
 def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: float) -> state.State:

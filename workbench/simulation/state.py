@@ -47,7 +47,7 @@ class Inputs(NamedTuple):
     output_mean: Floats  # W, H, M, K
     deferrable: Ints  # K
     promise_s: Floats  # K: time to first token, or deadline
-    preference: Ints  # H, R
+    preference: Ints  # H, R: regions, nearest first, padded with -1 where there is no route
     network_s: Floats  # H, R
     pools_in: Ints  # M, 2 (interactive, deferrable), R, pools, padded with -1
     siloed: bool

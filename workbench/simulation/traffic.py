@@ -63,6 +63,8 @@ def route(
     idlest, fullness, left = -1, math.inf, requests
     for i in range(preference.shape[1]):
         region, room = preference[h, i], 0.0
+        if region < 0:
+            break
         for j in range(pools_in.shape[3]):
             p = pools_in[m, kind, region, j]
             if p < 0:
@@ -108,6 +110,8 @@ def _release(
     """
     going, host = 0.0, h
     for i in range(preference.shape[1]):
+        if preference[h, i] < 0:
+            break
         if pools_in[m, 1, preference[h, i], 0] >= 0:
             host = preference[h, i]
             break

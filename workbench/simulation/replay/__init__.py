@@ -39,6 +39,7 @@ class Replay:
         scheduling: Scheduling,
     ) -> None:
         self._inputs, self._state, self._record, self._rules, self._span = inputs, state, record, rules, span
+        self._places = {i: pool.region for i, pool in enumerate(pools)}
         self._requests, self.frame = setup.requests_of(requests, fleet, span)
         self.world = setup.world_of(fleet, pools, self.frame.height)
         self._outside = setup.outside_of(fleet, self.world, state.pools, inputs.preference, inputs.pools_in)
@@ -60,6 +61,17 @@ class Replay:
             )  # fmt: skip
 
     def latencies(self) -> pl.DataFrame:
-        """Return every request with ttft_s and e2e_s inside its pool, null where it never came to that."""
-        ttft_s, e2e_s = (pl.Series(self.world.latencies_s[:, i]).fill_nan(None) for i in (0, 1))
-        return self.frame.with_columns(ttft_s=ttft_s, e2e_s=e2e_s, pool=pl.Series(self._outside.pool_of))
+        """Return every request with its times inside the pool, the pool's number and where that stands.
+
+        ``wait_s`` ends with admission to a batch, ``ttft_s`` and ``e2e_s`` with the first and last token; null where it
+        never came to that. ``pool`` is -1 for a request not yet routed and -2 for one that was shed; ``served_in`` is
+        null for both.
+        """
+        names = ("wait_s", "ttft_s", "e2e_s")
+        times = {name: pl.Series(self.world.latencies_s[:, i]).fill_nan(None) for i, name in enumerate(names)}
+        pool = pl.Series(self._outside.pool_of)
+        return self.frame.with_columns(
+            **times,
+            pool=pool,
+            served_in=pool.replace_strict(self._places, default=None, return_dtype=pl.String),
+        )

@@ -16,12 +16,15 @@ from workbench.simulation.compiling import inlined, kernel
 from workbench.simulation.replay.queues import age, first_queue, next_change_s, pop, push, put, queue_of, take
 from workbench.simulation.replay.state import (
     DPA,
+    E2E,
     FCFS,
     FIRST,
     NEVER_S,
     NOBODY,
     READY,
+    TTFT,
     UNCHOSEN,
+    WAIT,
     WHOLE,
     Order,
     World,
@@ -99,6 +102,7 @@ def admit(how: Order, w: World, i: int, now_s: float) -> None:
             break
         take(w, i, queue)
         request.next = NOBODY
+        w.latencies_s[request.row, WAIT] = now_s - request.arrival_s
         if r.chain < 0:
             r.chain = slot
             r.chunk_done = 0
@@ -171,7 +175,7 @@ def first_tokens(how: Order, w: World, i: int, now_s: float) -> None:
         r.chain = request.next
         r.admitted -= 1
         r.owed -= request.prompt
-        w.latencies_s[request.row, 0] = now_s - request.arrival_s
+        w.latencies_s[request.row, TTFT] = now_s - request.arrival_s
         if request.output > 1:
             push(w.heaps, r.heap, r.running, ((r.iteration + request.output - 1) << 32) | slot)
             r.running += 1
@@ -186,7 +190,7 @@ def end(w: World, i: int, slot: int, now_s: float) -> None:
     r, request = w.replicas[i], w.slots[slot]
     needed = request.prompt + request.output
     r.reserved -= needed
-    w.latencies_s[request.row, 1] = now_s - request.arrival_s
+    w.latencies_s[request.row, E2E] = now_s - request.arrival_s
     speed = w.speeds[r.pool]
     speed.finished += 1.0
     if r.status == READY:

@@ -93,8 +93,11 @@ def fitting_pool(ways: Ways, w: World, pools: Pools, rules: r.Rules, h: int, m: 
     if p >= 0 and needed <= w.speeds[p].room:
         return p
     for i in range(ways.preference.shape[1]):
+        region = ways.preference[h, i]
+        if region < 0:
+            break
         for j in range(ways.pools_in.shape[3]):
-            other = ways.pools_in[m, kind, ways.preference[h, i], j]
+            other = ways.pools_in[m, kind, region, j]
             if other < 0:
                 break
             if needed <= w.speeds[other].room:

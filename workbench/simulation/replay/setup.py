@@ -100,7 +100,7 @@ def world_of(fleet: Fleet, pools: Sequence[Pool], requests: int) -> state.World:
         free_slots=np.zeros(requests + 2, dtype=np.int32),
         speeds=speeds,
         prompts=_prompt_tables(replicas),
-        latencies_s=np.full((requests, 2), np.nan),
+        latencies_s=np.full((requests, state.LATENCIES), np.nan),
     )
 
 
@@ -150,5 +150,6 @@ def _hosts(
     hosts = np.full((origins, models), -1, dtype=np.int64)
     for h in range(origins):
         for m in range(models):
-            hosts[h, m] = next(region for region in preference[h] if pools_in[m, 1, region, 0] >= 0)
+            reached = (region for region in preference[h] if region >= 0 and pools_in[m, 1, region, 0] >= 0)
+            hosts[h, m] = next(reached, -1)
     return hosts

@@ -92,7 +92,7 @@ class World(NamedTuple):
     free_slots: NDArray[np.int32]  # a stack; [0] is its height
     speeds: Records  # P of SPEED
     prompts: Floats  # P, knots, 3: prompt tokens, marginal seconds of such a prompt, seconds per further token
-    latencies_s: Floats  # requests, 2: to the first token and to the end; NaN until then
+    latencies_s: Floats  # requests, LATENCIES: from arrival to admission, first token and end; NaN until then
 
 
 class Outside(NamedTuple):
@@ -130,3 +130,5 @@ class Requests(NamedTuple):
 
 SHED = -2
 FIRST, LAST = 0, 1
+WAIT, TTFT, E2E = range(3)
+LATENCIES = 3
