@@ -17,7 +17,7 @@ from workbench.domain import Fleet, Policy
 from workbench.errors import SimulationError, nearest
 from workbench.results import CapacityPlan, SimRun
 from workbench.simulation.scheduling import Scheduling
-from workbench.tables import window_s_of
+from workbench.tables import REQUESTS, window_s_of
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE, seconds_between
 
 ENGINES = ("fluid", "replay")
@@ -45,14 +45,15 @@ def run(
     fluid engine sums per step and the replay takes one by one. ``plan`` is needed by strategies that follow one; its
     hours count from ``start``. ``expected`` (window_start, region, model, input_tps) is the forecast that the override
     compares with. ``scheduling`` says how a replica orders what waits (replay only). ``progress`` is called with the
-    share done. Returns windows of ``window_s``. Raises SimulationError on input that describes no possible system.
+    share done. Returns windows of ``window_s``. Raises TableError on rows
+    that are no requests or demand and SimulationError on input that describes no possible system.
     """
     from workbench.simulation import fluid, loads, readout, rules, setup
     from workbench.simulation import replay as replaying
 
     if engine not in ENGINES:
         raise SimulationError(f"unknown engine '{engine}': {nearest(engine, ENGINES)}.")
-    requests = load if "arrived_at" in load.columns else None
+    requests = REQUESTS.conform(load) if "arrived_at" in load.columns else None
     if engine == "replay" and requests is None:
         raise SimulationError(
             "the replay takes single requests (REQUESTS) and got sums per window; use the fluid engine."

@@ -2,6 +2,10 @@
 
 Numba keeps compiled code by the file of the function alone, so a kernel would go on running an old rule after the rule
 changed in another file. Here the kept code lies in a folder named after the text of the whole package.
+
+Kernels allocate nothing and own nothing: their arrays belong to the caller for as long as the call runs. So numba's
+counting of references is switched off, an atomic count per array and call, which took more than half of the replay's
+time. A kernel that makes an array does not compile.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ def folder_of(package: Path) -> Path:
 
 FOLDER = str(folder_of(Path(__file__).parent))
 SETTING = "CACHE_DIR"
+BORROWED = {"_nrt": False}
 
 
 def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -47,7 +52,7 @@ def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
     before = getattr(config, SETTING)
     setattr(config, SETTING, FOLDER)
     try:
-        compiled: Callable[Parameters, Result] = njit(cache=True)(function)
+        compiled: Callable[Parameters, Result] = njit(cache=True, **BORROWED)(function)
     finally:
         setattr(config, SETTING, before)
     return compiled
@@ -55,5 +60,5 @@ def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
 
 def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Make a function part of every kernel that calls it: for inner loops, where a call costs more than its work."""
-    merged: Callable[Parameters, Result] = njit(inline="always")(function)
+    merged: Callable[Parameters, Result] = njit(inline="always", **BORROWED)(function)
     return merged

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from workbench.simulation.compiling import kernel
 from workbench.simulation.latency import (
     UNSERVED_S,
@@ -74,8 +72,8 @@ def pool_latency(pools: Pools, prompt_grid: Floats, p: int, rate: float) -> tupl
 @kernel
 def record_latency(x: Inputs, s: State, rec: Record, step: int) -> None:
     """Count the interactive arrivals since the last tick by their time to first token, in every pool they went to."""
-    pools, recent, series, bins, window = s.pools, s.recent, rec.series, rec.window_bins, step // x.window_steps
-    counted = np.zeros(recent.shape[2])
+    pools, recent, counted, series, bins = s.pools, s.recent, s.counted, rec.series, rec.window_bins
+    window = step // x.window_steps
     for p in range(pools.size):
         pool, requests = pools[p], 0.0
         for h in range(recent.shape[1]):

@@ -195,6 +195,7 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: flo
         leaving=np.zeros((count, h, k)),
         inflow=np.zeros((count, h, k)),
         recent=np.zeros((count, h, k)),
+        counted=np.zeros(k),
         arrived=np.zeros((span.steps + 1, h, m, k)),
         released=np.zeros((h, m, k)),
         completed=np.zeros((h, m, k)),

@@ -68,6 +68,7 @@ class State(NamedTuple):
     leaving: Floats  # P, H, K: requests on draining replicas
     inflow: Floats  # P, H, K: requests routed in this step
     recent: Floats  # P, H, K: requests routed since the last latency tick
+    counted: Floats  # K: the interactive requests of one pool and origin, while they are counted
     arrived: Floats  # steps + 1, H, M, K: cumulative
     released: Floats  # H, M, K: cumulative
     completed: Floats  # H, M, K: cumulative

@@ -42,20 +42,20 @@ class Replay:
         self._places = {i: pool.region for i, pool in enumerate(pools)}
         self._requests, self.frame = setup.requests_of(requests, fleet, span)
         self.world = setup.world_of(fleet, pools, self.frame.height)
-        self._outside = setup.outside_of(fleet, self.world, state.pools, inputs.preference, inputs.pools_in)
+        self.outside = setup.outside_of(fleet, self.world, state.pools, inputs.preference, inputs.pools_in)
         self._order = setup.order_of(scheduling, inputs.promise_s)
-        self._oldest_s = np.zeros((span.windows, *self._outside.deferred.shape[:3]))
+        self._oldest_s = np.zeros((span.windows, *self.outside.deferred.shape[:3]))
         self._saturated = np.zeros((span.steps, len(pools)))
 
     def __call__(self, first: int, last: int) -> None:
         """Run steps [first, last); after the last one of the span, sum up."""
         engine.replay(
-            self._inputs, self._state, self._record, self._order, self.world, self._outside, self._requests,
+            self._inputs, self._state, self._record, self._order, self.world, self.outside, self._requests,
             self._oldest_s, self._saturated, self._rules, first, last,
         )  # fmt: skip
         if last == self._span.steps:
             summing.sum_up(
-                self._record, self._inputs, self.world, self._outside, self._requests,
+                self._record, self._inputs, self.world, self.outside, self._requests,
                 regions=self._state.pools["region"], oldest_s=self._oldest_s, saturated=self._saturated,
                 span=self._span,
             )  # fmt: skip
@@ -69,7 +69,7 @@ class Replay:
         """
         names = ("wait_s", "ttft_s", "e2e_s")
         times = {name: pl.Series(self.world.latencies_s[:, i]).fill_nan(None) for i, name in enumerate(names)}
-        pool = pl.Series(self._outside.pool_of)
+        pool = pl.Series(self.outside.pool_of)
         return self.frame.with_columns(
             **times,
             pool=pool,

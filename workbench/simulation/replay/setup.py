@@ -17,7 +17,6 @@ from workbench.simulation.replay import state
 from workbench.simulation.rules import NEVER
 from workbench.simulation.scheduling import SCHEDULERS, Scheduling
 from workbench.simulation.setup import Pool
-from workbench.tables import REQUESTS
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +27,7 @@ def requests_of(requests: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[state
     Raises SimulationError where a region, model or tier is not of the fleet.
     """
     end = span.start + pl.duration(microseconds=round(span.steps * span.step_s * 1e6))
-    inside = REQUESTS.conform(requests).filter((pl.col("arrived_at") >= span.start) & (pl.col("arrived_at") < end))
+    inside = requests.filter((pl.col("arrived_at") >= span.start) & (pl.col("arrived_at") < end))
     places = {
         "region": [region.key for region in fleet.regions],
         "model": [model.key for model in fleet.models],

@@ -1,0 +1,304 @@
+"""The invariants that workbench.simulation.replay.engine numbers, closed forms at constant load, and bad input.
+
+Covers workbench.simulation.replay and workbench.simulation.replay.state too, through what they do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.simulation.replay.replay_cases import STILL, TIERS, prepared, replayed, requests, steadily
+from tests.simulation.replay.test_replay_reference import REGIONS, SCALING, rows_of
+from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, allocation, constant, fleet
+from tests.simulation.test_fluid import plan_of
+from workbench import performance, simulation
+from workbench.domain import Fleet, Policy, TokenMix
+from workbench.errors import SimulationError, TableError
+from workbench.results import SimRun
+from workbench.simulation.replay import engine, state
+from workbench.simulation.scheduling import Scheduling
+
+PROMPT, OUTPUT = 1490, 299
+EQUAL = TokenMix(input_tokens=float(PROMPT), output_tokens=float(OUTPUT))
+
+
+def run(load: pl.DataFrame, world: Fleet, policy: Policy = STILL, hours: float = 0.5, **more: object) -> SimRun:
+    return simulation.run(
+        load, fleet=world, policy=policy, start=START, hours=hours, engine="replay", **more  # type: ignore[arg-type]
+    )
+
+
+def poisson(rate: float, seconds: float) -> pl.DataFrame:
+    """Requests of one length at random instants."""
+    at = np.cumsum(np.random.default_rng(5).exponential(1.0 / rate, int(1.2 * rate * seconds)))
+    return requests([(float(t), PROMPT, OUTPUT, FAST, "east") for t in at[at < seconds]])
+
+
+def rush(count: int = 600) -> pl.DataFrame:
+    """Two regions, three tiers, most of it in one minute."""
+    drawn = np.random.default_rng(2)
+    at = np.sort(np.concatenate([drawn.uniform(0, 60, count // 2), drawn.uniform(60, 1500, count - count // 2)]))
+    return requests(
+        [
+            (float(t), int(drawn.integers(1, 4000)), int(drawn.integers(1, 150)), str(tier), str(home))
+            for t, tier, home in zip(at, drawn.choice(TIERS, count), drawn.choice(REGIONS, count), strict=True)
+        ]
+    )
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    rows=rows_of(60, regions=2, most_gap_us=15_000_000, longest=4000),
+    ready=st.integers(1, 3),
+    room=st.sampled_from([3000.0, 1e6]),
+    siloed=st.booleans(),
+)
+def test_1_every_request_is_served_inside_or_shed(rows: list, ready: int, room: float, siloed: bool) -> None:
+    policy = dataclasses.replace(SCALING, siloed=siloed)
+    world = fleet(regions=REGIONS, ready=ready, lent=1, batch_cap=4, kv_cache_tokens=room)
+    done = run(requests(rows), world, policy, hours=0.25).windows
+    totals = done.group_by("region", "model", "tier").agg(
+        pl.col("arrived", "served", "shed").sum(), pl.col("backlog").sort_by("window_start").last()
+    )
+    arrived = [row for row in rows if row[0] < 900.0]
+    assert totals.get_column("arrived").sum() == len(arrived)
+    assert (totals["arrived"] - totals["served"] - totals["shed"] - totals["backlog"]).abs().max() == 0.0
+    assert totals.get_column("shed").sum() <= sum(row[1] + row[2] > room for row in arrived)
+
+
+def test_2_the_kv_reserved_never_passes_the_room() -> None:
+    """One replica: what is admitted and not ended, summed over every instant."""
+    room = 20_000.0
+    done = replayed(rush(), fleet(ready=1, kv_cache_tokens=room, regions=REGIONS), hours=2.0).latencies
+    for region in REGIONS:
+        here = done.filter((pl.col("served_in") == region) & pl.col("wait_s").is_not_null())
+        at_s = (here["arrived_at"] - START).dt.total_microseconds().to_numpy() / 1e6
+        needed = (here["input_tokens"] + here["output_tokens"]).to_numpy()
+        begins, ends = at_s + here["wait_s"].to_numpy(), at_s + here["e2e_s"].fill_null(1e9).to_numpy()
+        order = np.lexsort((np.concatenate([np.ones(len(here)), np.zeros(len(here))]), np.concatenate([begins, ends])))
+        reserved = np.cumsum(np.concatenate([needed, -needed])[order])
+        assert 0.9 * room < reserved.max() <= room
+
+
+def test_3_no_first_token_before_arrival_admission_or_readiness() -> None:
+    policy = dataclasses.replace(SCALING, remote_s=120.0)
+    world = fleet(regions=REGIONS, ready=0, free_gpus=16)
+    done = replayed(rush(), world, policy).latencies
+    at_s = (done["arrived_at"] - START).dt.total_microseconds().to_numpy() / 1e6
+    first_s = at_s + done["ttft_s"].to_numpy()
+    assert np.nanmin(first_s) >= 60.0 + 120.0  # nothing is scaled in the first minute
+    served = done.filter(pl.col("e2e_s").is_not_null())
+    assert served.height > 0.9 * done.height
+    assert (served["wait_s"] >= 0).all()
+    assert (served["ttft_s"] > served["wait_s"]).all()
+    assert (served["e2e_s"] >= served["ttft_s"]).all()
+
+
+def test_4_and_5_gpus_are_conserved_and_no_clock_runs_backwards() -> None:
+    world = fleet(regions=REGIONS, ready=3, lent=2, free_gpus=16, batch_cap=8)
+    made, _, begun, _, steps = prepared(rush(), world, SCALING)
+    stock, clock, moved = 2 * 8 * 7, np.zeros(made.world.ends_s.size), set()
+    for step in range(steps):
+        made(step, step + 1)
+        pools, machines = begun.pools, made.world.replicas
+        used = (pools.ready + pools.draining + begun.starting.sum(axis=1)) * pools.gpus + pools.lent_gpus
+        assert used.sum() + begun.free_gpus.sum() == stock
+        for p in range(2):
+            assert (machines.status[machines.pool == p] == state.READY).sum() == pools[p].ready
+        assert (machines.begin_s >= clock).all()
+        assert (made.world.ends_s > (step + 1) * 10.0).all()
+        clock = machines.begin_s.copy()
+        moved.add(tuple(pools.ready.tolist()))
+    assert len(moved) >= 5
+
+
+def test_6_same_inputs_same_bytes_whatever_the_blocks() -> None:
+    world = fleet(regions=REGIONS, ready=2, lent=2)
+    first, second = (run(rush(), world, SCALING) for _ in range(2))
+    for name in ("windows", "pools", "ttft", "scaling"):
+        assert getattr(first, name).equals(getattr(second, name))
+    whole, parts = replayed(rush(), world, SCALING), prepared(rush(), world, SCALING)
+    for step in range(0, parts[4], 9):
+        parts[0](step, step + 9)
+    assert parts[0].latencies().equals(whole.latencies)
+
+
+def test_more_replicas_never_lengthen_the_wait() -> None:
+    load = poisson(9.0, 900.0)
+    means = [replayed(load, fleet(ready=n), hours=0.3).latencies["ttft_s"].mean() for n in (2, 3, 4, 6, 9)]
+    assert means == sorted(means, reverse=True)
+
+
+@pytest.mark.parametrize(("load_fraction", "replicas"), [(0.2, 4), (0.5, 1), (0.5, 4), (0.8, 4), (0.9, 4)])
+def test_constant_load_matches_the_closed_forms(load_fraction: float, replicas: int) -> None:
+    """B/n = l O c / (1 - rho) and gap = c / (1 - rho) (simulation.md section 3), within 2 %."""
+    world = fleet(ready=replicas, mix=EQUAL)
+    each = load_fraction * performance.max_rps(world.replicas[0], EQUAL)
+    hours = 2.0 + 10.0 / replicas
+    done = replayed(poisson(each * replicas, hours * 3600.0), world, hours=hours).latencies
+    first, last = START + timedelta(hours=0.5), START + timedelta(hours=hours - 0.5)
+    settled = done.filter(pl.col("arrived_at").is_between(first, last, closed="left"))
+    rate = settled.height / (last - first).total_seconds() / replicas
+    expected = performance.steady_state(world.replicas[0], EQUAL, rate)
+    decoding_s = (settled["e2e_s"] - settled["ttft_s"]).to_numpy()
+    assert decoding_s.mean() / (OUTPUT - 1) == pytest.approx(expected.itl_s, rel=0.02)
+    assert rate * decoding_s.mean() == pytest.approx(expected.running, rel=0.02)  # Little's law
+
+
+def test_the_greatest_load_is_that_of_the_closed_form() -> None:
+    world = fleet(ready=2, mix=EQUAL)
+    greatest = 2 * performance.max_rps(world.replicas[0], EQUAL)
+    done = run(poisson(1.3 * greatest, 5400.0), world, hours=1.5).windows.filter(pl.col("tier") == FAST)
+    late = done.filter(pl.col("window_start") >= START + timedelta(hours=0.5))
+    assert late["served"].sum() / 3600.0 == pytest.approx(greatest, rel=0.02)
+    assert late["is_saturated"].all()
+
+
+def test_without_replicas_all_waits_and_nothing_is_invented() -> None:
+    done = run(steadily(1.0, 1800.0), fleet(ready=0, free_gpus=8)).windows.filter(pl.col("tier") == FAST)
+    assert done["served"].sum() == 0.0
+    assert done["backlog"][-1] == 1800.0
+    assert done["slo_attainment_fraction"].max() == 0.0
+    assert done["ttft_p50_s"].min() > 900_000.0
+    assert done["ttft_mean_s"][0] == pytest.approx(1800.0 - 149.5)  # ages at the end: 1800 s to 1501 s
+    assert done["itl_mean_s"].null_count() == done.height
+
+
+def test_what_fits_nowhere_is_shed_and_marked() -> None:
+    load = requests([(1.0, 900, 50, FAST, "east"), (2.0, 990, 50, NORMAL, "west"), (3.0, 990, 50, BATCH, "west")])
+    done = replayed(load, fleet(regions=REGIONS, ready=2, kv_cache_tokens=1000.0))
+    assert done.latencies["pool"].to_list() == [0, state.SHED, state.SHED]
+    assert done.latencies["served_in"].to_list() == ["east", None, None]
+    windows = run(load, fleet(regions=REGIONS, ready=2, kv_cache_tokens=1000.0)).windows
+    assert windows["shed"].sum() == 2.0
+    assert windows["backlog"].filter(windows["window_start"] == windows["window_start"].max()).sum() == 0.0
+
+
+def test_a_pool_with_more_room_takes_what_fits_nowhere_else() -> None:
+    """Two kinds of GPU in one region: the larger takes the request that the rule would send to the smaller."""
+    world = fleet(ready=2, kv_cache_tokens=1000.0)
+    both = dataclasses.replace(
+        world,
+        replicas=(*world.replicas, dataclasses.replace(world.replicas[0], gpu="a100", kv_cache_tokens=5000.0)),
+        stock_gpus={("east", "h100"): 16, ("east", "a100"): 16},
+        initial_replicas={("east", "m", "h100"): 2, ("east", "m", "a100"): 2},
+        initial_lent_replicas={},
+        usd_per_gpu_hour={("east", "h100"): 10.0, ("east", "a100"): 4.0},
+    )
+    done = replayed(requests([(1.0, 500, 20, FAST, "east"), (2.0, 2000, 20, FAST, "east")]), both)
+    assert done.latencies["pool"].to_list() == [0, 1]
+
+
+def test_unsorted_arrivals_are_put_in_order() -> None:
+    rows = [(float(at), 1000 + at, 40, FAST, "east") for at in range(60)]
+    forth, back = (replayed(requests(order), fleet(ready=1)).latencies for order in (rows, rows[::-1]))
+    assert forth.equals(back)
+
+
+@pytest.mark.parametrize(("column", "value"), [("input_tokens", 0), ("output_tokens", 0), ("input_tokens", -5)])
+def test_a_request_without_tokens_is_refused(column: str, value: int) -> None:
+    load = steadily(1.0, 10.0).with_columns(pl.lit(value).alias(column))
+    with pytest.raises(TableError, match=f"not \\({column} >= 1\\) in 10 of 10 rows"):
+        run(load, fleet())
+
+
+@pytest.mark.parametrize("column", ["arrived_at", "input_tokens", "tier"])
+def test_a_request_with_a_hole_is_refused(column: str) -> None:
+    load = steadily(1.0, 10.0).with_columns(pl.lit(None).alias(column))
+    with pytest.raises(TableError, match=f"{column} is null"):
+        run(load, fleet())
+
+
+def test_a_length_that_is_not_a_number_is_refused() -> None:
+    load = steadily(1.0, 10.0).with_columns(pl.lit(float("nan")).alias("input_tokens"))
+    with pytest.raises(TableError, match="cannot be cast"):
+        run(load, fleet())
+
+
+@pytest.mark.parametrize("column", ["region", "model", "tier"])
+def test_a_name_that_the_fleet_lacks_is_refused(column: str) -> None:
+    with pytest.raises(SimulationError, match=f"{column}\\(s\\) nowhere that the fleet lacks"):
+        run(steadily(1.0, 10.0).with_columns(pl.lit("nowhere").alias(column)), fleet())
+
+
+@pytest.mark.parametrize("engine_name", ["fluid", "replay"])
+def test_a_region_without_route_is_refused(engine_name: str) -> None:
+    world = fleet(regions=REGIONS)
+    lonely = dataclasses.replace(world, network_latency_s={("east", "east"): 0.003, ("east", "west"): 0.04})
+    load = requests([(1.0, 100, 10, FAST, "west")])
+    with pytest.raises(SimulationError, match="requests from west for m have no route"):
+        simulation.run(load, fleet=lonely, policy=STILL, start=START, hours=0.5, engine=engine_name)
+
+
+def test_a_full_region_without_route_to_the_next_keeps_its_requests() -> None:
+    world = fleet(regions=REGIONS, ready=1)
+    alone = dataclasses.replace(world, network_latency_s={(here, here): 0.003 for here in REGIONS})
+    load = steadily(8.0, 600.0)
+    assert run(load, world).windows["served_elsewhere"].sum() > 100.0
+    assert run(load, alone).windows["served_elsewhere"].sum() == 0.0
+
+
+@pytest.mark.parametrize("delay_s", [-0.1, float("nan")])
+def test_a_network_latency_that_is_no_delay_is_refused(delay_s: float) -> None:
+    bad = dataclasses.replace(fleet(), network_latency_s={("east", "east"): delay_s})
+    with pytest.raises(SimulationError, match="network latencies must be numbers from nought up"):
+        run(steadily(1.0, 10.0), bad)
+
+
+def test_sums_per_window_cannot_be_replayed() -> None:
+    with pytest.raises(SimulationError, match="takes single requests"):
+        run(constant(1.0, 0.5), fleet())
+
+
+def test_a_plan_with_a_hole_is_refused() -> None:
+    plan = plan_of(allocation([{("east", "m"): 2}]))
+    with pytest.raises(SimulationError, match="no replicas for m on h100 in east in hour 1"):
+        run(steadily(1.0, 10.0), fleet(), Policy(key="i", label="i", follow_plan="at_once"), hours=2.0, plan=plan)
+
+
+def test_a_plan_at_once_is_carried_out_on_the_hour() -> None:
+    plan = plan_of(allocation([{("east", "m"): 6}, {("east", "m"): 3}]))
+    at_once = Policy(key="i", label="i", follow_plan="at_once", reclaim_s=60.0)
+    pools = run(steadily(4.0, 7200.0), fleet(ready=4, lent=4), at_once, hours=2.0, plan=plan, window_s=600.0).pools
+    assert pools["ready"].to_list() == [5.8] + [6.0] * 5 + [3.0] * 6
+
+
+def test_no_requests_at_all_is_an_idle_fleet() -> None:
+    done = run(requests([]), fleet(ready=3))
+    assert done.windows["arrived"].sum() == 0.0
+    assert done.pools["ready"].to_list() == [3.0] * 6
+
+
+def test_four_hundred_pools_are_replayed() -> None:
+    regions, models = tuple(f"r{i}" for i in range(20)), tuple(f"m{i}" for i in range(20))
+    world = fleet(regions=regions, models=models, ready=1)
+    load = pl.concat([requests([(float(i), 100, 5, FAST, regions[i])], model=models[i]) for i in range(20)])
+    done = run(load, world)
+    assert done.windows["served"].sum() == 20.0
+    assert done.pools.height == 400 * 6
+
+
+def test_a_tier_first_order_serves_the_fast_tier_first() -> None:
+    """A burst on one slot: by priority the fast ones wait less than by arrival, and the others more."""
+    load = requests([(0.001 * i, 500, 20, (FAST, NORMAL)[i % 2], "east") for i in range(60)])
+    world = fleet(ready=1, batch_cap=1)
+    means = {
+        order: replayed(load, world, scheduling=Scheduling(order=order)).latencies.group_by("tier").agg(
+            pl.col("ttft_s").mean()
+        )
+        for order in ("fcfs", "pf")
+    }
+    fcfs, pf = ({tier: mean for tier, mean in frame.iter_rows()} for frame in means.values())
+    assert pf[FAST] < 0.6 * fcfs[FAST]
+    assert pf[NORMAL] > 1.3 * fcfs[NORMAL]
+
+
+def test_the_compiled_entry_is_the_engine_s() -> None:
+    assert callable(engine.replay)
