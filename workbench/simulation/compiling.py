@@ -60,5 +60,5 @@ def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
 
 def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Make a function part of every kernel that calls it: for inner loops, where a call costs more than its work."""
-    merged: Callable[Parameters, Result] = njit(inline="always", **BORROWED)(function)
+    merged: Callable[Parameters, Result] = njit(forceinline=True, **BORROWED)(function)
     return merged

@@ -49,16 +49,23 @@ class Replay:
 
     def __call__(self, first: int, last: int) -> None:
         """Run steps [first, last); after the last one of the span, sum up."""
+        self.advance(first, last)
+        if last == self._span.steps:
+            self.sum_up()
+
+    def advance(self, first: int, last: int) -> None:
+        """Run steps [first, last) and sum up nothing yet."""
         engine.replay(
             self._inputs, self._state, self._record, self._order, self.world, self.outside, self._requests,
             self._oldest_s, self._saturated, self._rules, first, last,
         )  # fmt: skip
-        if last == self._span.steps:
-            summing.sum_up(
-                self._record, self._inputs, self.world, self.outside, self._requests,
-                regions=self._state.pools["region"], oldest_s=self._oldest_s, saturated=self._saturated,
-                span=self._span,
-            )  # fmt: skip
+
+    def sum_up(self) -> None:
+        """Fill the record's windows, latency bins and percentiles from the requests' times."""
+        summing.sum_up(
+            self._record, self._inputs, self.world, self.outside, self._requests,
+            regions=self._state.pools["region"], oldest_s=self._oldest_s, saturated=self._saturated, span=self._span,
+        )  # fmt: skip
 
     def latencies(self) -> pl.DataFrame:
         """Return every request with its times inside the pool, the pool's number and where that stands.

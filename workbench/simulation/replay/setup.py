@@ -94,7 +94,7 @@ def world_of(fleet: Fleet, pools: Sequence[Pool], requests: int) -> state.World:
         ends_s=np.full(count, state.NEVER_S),
         keys=np.full(count, state.UNCHOSEN, dtype=np.int64),
         queues=np.full((count, state.QUEUES, 2), state.NOBODY, dtype=np.int32),
-        heaps=np.zeros((heaps, max(replica.batch_cap for replica in replicas)), dtype=np.int64),
+        heaps=np.zeros((heaps, max(replica.batch_cap for replica in replicas) + state.APART), dtype=np.int64),
         slots=np.zeros(requests + 1, state.SLOT).view(np.recarray),
         free_slots=np.zeros(requests + 2, dtype=np.int32),
         speeds=speeds,

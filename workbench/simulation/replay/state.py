@@ -23,6 +23,7 @@ NOBODY = -1
 NEVER_S = np.inf
 UNCHOSEN = 1 << 62  # the key of a place that takes no request
 WHOLE = 1 << 60
+APART = 8  # a row of a heap is a line longer than needed, or with caps of 2^n all tops would share a place in the cache
 
 #: One place for a replica: its macro-step (begin, iterations planned), what it holds, what waits before it.
 REPLICA = np.dtype(
@@ -43,6 +44,7 @@ REPLICA = np.dtype(
         ("heap", np.int32),  # which heap of finishes is its own
         ("status", np.int32),
         ("is_blocked", np.int32),
+        ("padding", np.int32, (9,)),  # up to two cache lines: no replica shares one with another
     ]
 )
 
@@ -87,7 +89,7 @@ class World(NamedTuple):
     ends_s: Floats  # N: when the macro-step ends
     keys: Ints  # N: what the choice of a replica compares
     queues: NDArray[np.int32]  # N, Q, 2: first and last slot of what waits
-    heaps: Ints  # heaps, batch cap: finish iteration << 32 | slot
+    heaps: Ints  # heaps, batch cap + APART: finish iteration << 32 | slot
     slots: Records  # S of SLOT
     free_slots: NDArray[np.int32]  # a stack; [0] is its height
     speeds: Records  # P of SPEED

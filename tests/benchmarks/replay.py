@@ -1,0 +1,144 @@
+"""How many requests a second the replay takes: twelve endpoints under all rules, a fixed fleet, two hundred replicas.
+
+CPU time of the replay itself, after everything is compiled, from arrays of requests to latencies of each; the week is
+the whole way from frame to windows. The ratio is to the plain-Python simulator of the tests, which runs every
+iteration, on the same requests in turns.
+"""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+
+from tests.benchmarks.timing import Figure, Spread, measure, side_by_side
+from tests.simulation.replay.reference import Asked, Reference
+from tests.simulation.replay.replay_cases import STILL, TIERS, prepared
+from tests.simulation.simulation_cases import START, fleet
+from workbench import performance, simulation
+from workbench.domain import Fleet, Policy
+from workbench.simulation.scheduling import Scheduling
+from workbench.tables import REQUESTS
+
+REGIONS, MODELS = ("east", "central", "west"), ("a", "b", "c", "d")
+SHARES = (0.45, 0.27, 0.28)
+REACTIVE = Policy(key="reactive", label="Reactive")
+WEEK_HOURS, WEEK_REQUESTS = 168.0, 10_000_000
+
+
+def requests(count: int, hours: float, *, regions: tuple[str, ...] = REGIONS, models: tuple[str, ...] = MODELS,
+             shares: tuple[float, ...] = SHARES, wave: float = 0.6) -> pl.DataFrame:  # fmt: skip
+    """Lognormal lengths as in simulation.md, three tiers, a daily wave."""
+    drawn = np.random.default_rng(3)
+    grid = np.linspace(0.0, hours * 3600.0, 20_001)
+    heights = np.cumsum(1.0 - wave * np.cos(2.0 * np.pi * grid / 86_400.0))
+    at_s = np.interp(np.sort(drawn.random(count)) * (heights[-1] - heights[0]) + heights[0], heights, grid)
+    names = {"region": regions, "model": models, "tier": TIERS[: len(shares)]}
+    chances = {"tier": np.array(shares) / sum(shares)}
+    columns = {
+        name: pl.Series(drawn.choice(len(values), count, p=chances.get(name)).astype(np.uint32))
+        .replace_strict(list(range(len(values))), list(values), return_dtype=pl.String)
+        for name, values in names.items()
+    }  # fmt: skip
+    return REQUESTS.conform(
+        pl.DataFrame({"us": (at_s * 1e6).astype(np.int64).clip(0, int(hours * 3.6e9) - 1)}).select(
+            arrived_at=pl.lit(START).cast(pl.Datetime("us")) + pl.duration(microseconds="us"),
+            **columns,
+            app=pl.lit(None, dtype=pl.String),
+            tenant=pl.lit(None, dtype=pl.String),
+            input_tokens=pl.Series(drawn.lognormal(np.log(1490) - 0.5, 1.0, count).clip(1, 60_000).astype(np.int64)),
+            output_tokens=pl.Series(drawn.lognormal(np.log(299) - 0.32, 0.8, count).clip(1, 8_000).astype(np.int64)),
+            cached_tokens=pl.lit(None, dtype=pl.Int64),
+        )
+    )
+
+
+def kernel_seconds(load: pl.DataFrame, world: Fleet, policy: Policy, hours: float, runs: int = 3) -> Spread:
+    """CPU seconds of the compiled part; the arrays are made anew for each run."""
+    ready = [prepared(load, world, policy, hours=hours) for _ in range(runs + 1)]
+
+    def once() -> None:
+        made, _, _, _, steps = ready.pop()
+        made.advance(0, steps)
+
+    return measure(once, runs=runs, clock=time.process_time)
+
+
+def rate(load: pl.DataFrame, world: Fleet, policy: Policy, hours: float) -> Spread:
+    """Requests per CPU second."""
+    seconds = kernel_seconds(load, world, policy, hours)
+    count = load.height
+    return Spread(median=count / seconds.median, low=count / seconds.high, high=count / seconds.low)
+
+
+def fixed(replicas: int, count: int) -> Spread:
+    """Requests a second on one endpoint of so many replicas at six tenths of what they can do, interactive only."""
+    world = fleet(ready=replicas)
+    rps = 0.6 * performance.max_rps(world.replicas[0], world.mixes["m"]) * replicas
+    hours = max(round(count / rps / 360.0), 1) / 10.0
+    load = requests(int(rps * hours * 3600.0), hours, regions=("east",), models=("m",), shares=(1.0,), wave=0.0)
+    return rate(load, world, STILL, hours)
+
+
+def against_the_reference() -> tuple[Spread, float]:
+    """Seconds of the replay on a thousand requests, and how many times as long the reference takes."""
+    load = requests(1000, 0.1, regions=("east",), models=("m",), shares=(1.0,), wave=0.0)
+    world, how = fleet(ready=4), Scheduling()
+    ready = [prepared(load, world, STILL, hours=0.1) for _ in range(4)]
+    tables, rows = ready[0][1], load.sort("arrived_at").select("arrived_at", "input_tokens", "output_tokens").rows()
+
+    def slow() -> None:
+        asked = [Asked((at - START) / timedelta(seconds=1), prompt, output, 0, 0) for at, prompt, output in rows]
+        Reference(world, STILL, how, tables).run(asked, 36)
+
+    def fast() -> None:
+        made, _, _, _, steps = ready.pop()
+        made.advance(0, steps)
+
+    _, seconds, ratio = side_by_side(slow, fast, runs=3, clock=time.process_time)
+    return seconds, ratio
+
+
+def bytes_per_request(load: pl.DataFrame, world: Fleet, hours: float) -> float:
+    """What the replay's state grows by with each request, beyond the frame and the arrays of what comes in."""
+    few = load.gather_every(2)
+
+    def allocated(frame: pl.DataFrame) -> int:
+        made, _, _, _, steps = prepared(frame, world, REACTIVE, hours=hours)
+        tracemalloc.start()
+        made.advance(0, steps)
+        extra = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return made.bytes_touched() + extra
+
+    return (allocated(load) - allocated(few)) / (load.height - few.height)
+
+
+def week() -> Callable[[], object]:
+    """Ten million requests over seven days on twelve endpoints, frames in and frames out."""
+    load = requests(WEEK_REQUESTS, WEEK_HOURS)
+    world = fleet(regions=REGIONS, models=MODELS, ready=4, lent=4, free_gpus=320)
+    return lambda: simulation.run(
+        load, fleet=world, policy=REACTIVE, start=START, hours=WEEK_HOURS, engine="replay", step_s=60.0
+    )
+
+
+def run() -> list[Figure]:
+    """Measure every figure that issue and page ask for."""
+    world = fleet(regions=REGIONS, models=MODELS, ready=4, lent=2, free_gpus=320)
+    load = requests(700_000, 12.0)
+    all_rules = rate(load, world, REACTIVE, 12.0)
+    seconds, ratio = against_the_reference()
+    held = bytes_per_request(load, world, 12.0)
+    return [
+        Figure(metric="requests_per_s", unit="1/s", spread=all_rules),
+        Figure(metric="requests_per_s_jsq", unit="1/s", spread=fixed(17, 600_000)),
+        Figure(metric="requests_per_s_200_replicas", unit="1/s", spread=fixed(200, 600_000)),
+        Figure(metric="reference_1000_s", unit="s", spread=seconds, ratio=ratio),
+        Figure(metric="bytes_per_request", unit="B", spread=Spread(median=held, low=held, high=held)),
+        Figure(metric="week_10m_s", unit="s", spread=measure(week(), runs=1, warmup=0, clock=time.process_time)),
+    ]
