@@ -302,7 +302,9 @@ SIM_WINDOWS = Table(
         "missed_deadlines": _number("requests", "deadlines that passed in the window without completion"),
         "oldest_wait_s": _number("s", "age of the oldest request not yet released; 0 when none waits"),
         "served_elsewhere": _number("requests", "arrivals that were routed to another region"),
-        "ttft_mean_s": _number("s", "mean time to first token of the arrivals; without one, the age at the end", nullable=True),
+        "ttft_mean_s": _number(
+            "s", "mean time to first token of the arrivals; without one, the age at the end", nullable=True
+        ),
         "ttft_p50_s": _number("s", "median; null where the window is saturated or empty", nullable=True),
         "ttft_p95_s": _number("s", "95th percentile; null likewise", nullable=True),
         "ttft_p99_s": _number("s", "99th percentile; null likewise", nullable=True),

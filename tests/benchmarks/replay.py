@@ -104,18 +104,18 @@ def against_the_reference() -> tuple[Spread, float]:
 
 
 def bytes_per_request(load: pl.DataFrame, world: Fleet, hours: float) -> float:
-    """What the replay's state grows by with each request, beyond the frame and the arrays of what comes in."""
-    few = load.gather_every(2)
+    """Times and place of every request, slots for those in the system at once, and what summing up takes at its peak.
 
-    def allocated(frame: pl.DataFrame) -> int:
-        made, _, _, _, steps = prepared(frame, world, REACTIVE, hours=hours)
-        tracemalloc.start()
-        made.advance(0, steps)
-        extra = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return made.bytes_touched() + extra
-
-    return (allocated(load) - allocated(few)) / (load.height - few.height)
+    The slots are reserved for all requests, but memory is only taken by those that were ever used.
+    """
+    made, _, _, _, steps = prepared(load, world, REACTIVE, hours=hours)
+    made.advance(0, steps)
+    tracemalloc.start()
+    made.sum_up()
+    summing = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    slots = int(made.outside.fresh[0]) * (made.world.slots.itemsize + made.world.free_slots.itemsize)
+    return (made.world.latencies_s.nbytes + made.outside.pool_of.nbytes + slots + summing) / load.height
 
 
 def week() -> Callable[[], object]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from numba import config
+from numba.core.errors import NumbaError
 
 from workbench.simulation import compiling
 
@@ -38,3 +40,20 @@ def test_the_setting_of_other_code_is_left_alone() -> None:
 
     assert double(2.0) == 4.0
     assert before == config.CACHE_DIR
+
+
+def test_a_kernel_that_makes_an_array_does_not_compile() -> None:
+    @compiling.kernel
+    def greedy(size: int) -> float:
+        return float(np.zeros(size).sum())
+
+    with pytest.raises((NumbaError, RuntimeError)):
+        greedy(3)
+
+
+def test_whole_numbers_of_every_width_are_handed_on_in_one() -> None:
+    @compiling.kernel
+    def passed(number: int) -> int:
+        return compiling.whole(number)
+
+    assert [passed(np.int16(-7)), passed(np.int32(-7)), passed(-7)] == [-7, -7, -7]

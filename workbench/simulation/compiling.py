@@ -15,8 +15,9 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
 from numba import config, njit
 
 Parameters = ParamSpec("Parameters")
@@ -44,7 +45,7 @@ def folder_of(package: Path) -> Path:
 
 FOLDER = str(folder_of(Path(__file__).parent))
 SETTING = "CACHE_DIR"
-BORROWED = {"_nrt": False}
+BORROWED: dict[str, Any] = {"_nrt": False}
 
 
 def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -62,3 +63,9 @@ def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
     """Make a function part of every kernel that calls it: for inner loops, where a call costs more than its work."""
     merged: Callable[Parameters, Result] = njit(forceinline=True, **BORROWED)(function)
     return merged
+
+
+@inlined
+def whole(number: int) -> int:
+    """Return a number in the one width that kernels hand on: each further width would compile its callees again."""
+    return int(np.int64(number))

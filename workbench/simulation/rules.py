@@ -86,10 +86,11 @@ def choose_pool(
 ) -> int:
     """Return the pool that requests of an origin and model go to; kind 0 is interactive, 1 deferrable.
 
-    ``preference[origin]`` orders the regions that it has a route to, padded with -1; ``pools_in[model, kind, region]`` lists the pools that may take them,
-    padded with -1; ``pools`` has fields ``signal`` and ``ready``. The first region with a ready pool under the
-    threshold wins, inside a region the pool with the lowest signal. When all are at or over it: the lowest signal
-    anywhere. A pool without a ready replica is taken only when there is no other, so that its queue is seen.
+    ``preference[origin]`` orders the regions that it has a route to, ``pools_in[model, kind, region]`` lists the pools
+    that may take them, both padded with -1; ``pools`` has fields ``signal`` and ``ready``. The first region with a
+    ready pool under the threshold wins, inside a region the pool with the lowest signal. When all are at or over it:
+    the lowest signal anywhere. A pool without a ready replica is taken only when there is no other, so that its queue
+    is seen.
     """
     best, best_signal = -1, 2.0 * NEVER
     for i in range(preference.shape[1]):

@@ -163,9 +163,7 @@ def _pools_in(pools: Sequence[Pool], regions: Sequence[str], models: Sequence[st
     return table
 
 
-def _refuse_cut_off(
-    rps: Floats, fleet: Fleet, preference: NDArray[np.int64], pools_in: NDArray[np.int64]
-) -> None:
+def _refuse_cut_off(rps: Floats, fleet: Fleet, preference: NDArray[np.int64], pools_in: NDArray[np.int64]) -> None:
     """Refuse demand of a region that has no route to any pool which may serve it."""
     for h, m, k in np.argwhere(rps.sum(axis=0) > 0):
         routed = preference[h][preference[h] >= 0]

@@ -40,6 +40,15 @@ def _room(pools: Pools, rules: r.Rules, p: int) -> float:
 
 
 @kernel
+def _routes(preference: Ints, h: int) -> int:
+    """Return how many regions an origin has a route to: those come first in its order."""
+    count = 0
+    while count < preference.shape[1] and preference[h, count] >= 0:
+        count += 1
+    return count
+
+
+@kernel
 def route(
     pools: Pools,
     inflow: Floats,
@@ -61,10 +70,8 @@ def route(
     over it; so a pool whose overflow goes elsewhere still asks for another replica.
     """
     idlest, fullness, left = -1, math.inf, requests
-    for i in range(preference.shape[1]):
+    for i in range(_routes(preference, h)):
         region, room = preference[h, i], 0.0
-        if region < 0:
-            break
         for j in range(pools_in.shape[3]):
             p = pools_in[m, kind, region, j]
             if p < 0:
@@ -109,9 +116,7 @@ def _release(
     queue stands at home, or in the nearest region that hosts the model.
     """
     going, host = 0.0, h
-    for i in range(preference.shape[1]):
-        if preference[h, i] < 0:
-            break
+    for i in range(_routes(preference, h)):
         if pools_in[m, 1, preference[h, i], 0] >= 0:
             host = preference[h, i]
             break

@@ -77,10 +77,11 @@ def prepared(
     span = loads.Span(start=START, steps=steps, step_s=10.0, window_s=window_s, demand_window_s=10.0)
     pools = setup.pools_of(fleet, policy)
     demand = loads.summed(load, start=START, steps=steps, step_s=10.0)
-    tables = setup.inputs_of(
-        demand, fleet=fleet, policy=policy, pools=pools, span=span, plan=plan, expected=None
+    tables = setup.inputs_of(demand, fleet=fleet, policy=policy, pools=pools, span=span, plan=plan, expected=None)
+    begun, record = (
+        setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s),
+        setup.record_of(fleet, pools, span),
     )
-    begun, record = setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s), setup.record_of(fleet, pools, span)
     made = replay.Replay(
         load,
         fleet=fleet,
@@ -105,9 +106,7 @@ def replayed(
     plan: CapacityPlan | None = None,
 ) -> Replayed:
     """Replay to the end."""
-    made, tables, begun, record, steps = prepared(
-        load, fleet, policy, hours=hours, scheduling=scheduling, plan=plan
-    )
+    made, tables, begun, record, steps = prepared(load, fleet, policy, hours=hours, scheduling=scheduling, plan=plan)
     made(0, steps)
     return Replayed(
         replay=made, world=made.world, tables=tables, state=begun, record=record, latencies=made.latencies()

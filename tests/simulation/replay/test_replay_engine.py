@@ -31,7 +31,13 @@ EQUAL = TokenMix(input_tokens=float(PROMPT), output_tokens=float(OUTPUT))
 
 def run(load: pl.DataFrame, world: Fleet, policy: Policy = STILL, hours: float = 0.5, **more: object) -> SimRun:
     return simulation.run(
-        load, fleet=world, policy=policy, start=START, hours=hours, engine="replay", **more  # type: ignore[arg-type]
+        load,
+        fleet=world,
+        policy=policy,
+        start=START,
+        hours=hours,
+        engine="replay",
+        **more,  # type: ignore[arg-type]
     )
 
 
@@ -290,12 +296,12 @@ def test_a_tier_first_order_serves_the_fast_tier_first() -> None:
     load = requests([(0.001 * i, 500, 20, (FAST, NORMAL)[i % 2], "east") for i in range(60)])
     world = fleet(ready=1, batch_cap=1)
     means = {
-        order: replayed(load, world, scheduling=Scheduling(order=order)).latencies.group_by("tier").agg(
-            pl.col("ttft_s").mean()
-        )
+        order: replayed(load, world, scheduling=Scheduling(order=order))
+        .latencies.group_by("tier")
+        .agg(pl.col("ttft_s").mean())
         for order in ("fcfs", "pf")
     }
-    fcfs, pf = ({tier: mean for tier, mean in frame.iter_rows()} for frame in means.values())
+    fcfs, pf = (dict(frame.iter_rows()) for frame in means.values())
     assert pf[FAST] < 0.6 * fcfs[FAST]
     assert pf[NORMAL] > 1.3 * fcfs[NORMAL]
 

@@ -65,7 +65,9 @@ def uneven(**more: object) -> Fleet:
 
 def compare(rows: list[Row], world: Fleet, policy: Policy, how: Scheduling, hours: float = 0.25) -> None:
     done = replayed(requests(rows), world, policy, hours=hours, scheduling=how)
-    asked = [Asked(at, prompt, output, TIERS.index(tier), REGIONS.index(home)) for at, prompt, output, tier, home in rows]
+    asked = [
+        Asked(at, prompt, output, TIERS.index(tier), REGIONS.index(home)) for at, prompt, output, tier, home in rows
+    ]
     Reference(world, policy, how, done.tables).run(asked, round(hours * 360))
     for name in ("ttft_s", "e2e_s"):
         expected = np.array([getattr(one, name) for one in asked])
@@ -88,7 +90,7 @@ def compare(rows: list[Row], world: Fleet, policy: Policy, how: Scheduling, hour
 def test_a_fixed_pool_under_every_order(
     rows: list[Row], ready: int, room: float, cap: int, order: str, chunk: int, severe_s: float
 ) -> None:
-    """Mixed lengths, three tiers, KV-limited, slot-limited and overloaded, whole and chunked prompts, what is too large."""
+    """Mixed lengths, three tiers, KV-limited, slot-limited, overloaded, whole and chunked prompts, some too large."""
     world = uneven(ready=ready, batch_cap=cap, kv_cache_tokens=room)
     compare(rows, world, STILL, Scheduling(order=order, chunk_tokens=chunk, severe_s=severe_s))
 

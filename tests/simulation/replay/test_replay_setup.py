@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.simulation.replay.replay_cases import requests
-from tests.simulation.simulation_cases import BATCH, FAST, START, fleet
 from tests.simulation.replay.test_replay_reference import REGIONS
+from tests.simulation.simulation_cases import BATCH, FAST, START, fleet
 from workbench import performance
 from workbench.domain import Policy
 from workbench.errors import SimulationError

@@ -44,8 +44,10 @@ def summing_inputs(load: pl.DataFrame, world: Fleet) -> tuple[state.Requests, pl
 
 
 def row_of(frame: pl.DataFrame, window: int, tier: str = FAST) -> dict[str, float]:
-    return frame.filter((pl.col("region") == "east") & (pl.col("tier") == tier)).sort("window_start").row(
-        window, named=True
+    return (
+        frame.filter((pl.col("region") == "east") & (pl.col("tier") == tier))
+        .sort("window_start")
+        .row(window, named=True)
     )
 
 
@@ -72,7 +74,9 @@ def test_a_request_without_first_token_is_late_and_counts_with_its_age() -> None
 
 
 def test_a_request_is_served_in_the_window_where_it_ends() -> None:
-    windows, _ = windows_of([(290.0, FAST, 1.0, 20.0, 0), (290.0, FAST, 1.0, 5.0, 0), (290.0, FAST, np.nan, np.nan, -2)])
+    windows, _ = windows_of(
+        [(290.0, FAST, 1.0, 20.0, 0), (290.0, FAST, 1.0, 5.0, 0), (290.0, FAST, np.nan, np.nan, -2)]
+    )
     assert [row_of(windows, i)["served"] for i in (0, 1)] == [1.0, 1.0]
     assert [row_of(windows, i)["backlog"] for i in (0, 1)] == [1.0, 0.0]
     assert row_of(windows, 0)["shed"] == 1.0

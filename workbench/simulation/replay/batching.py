@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 
-from workbench.simulation.compiling import inlined, kernel
+from workbench.simulation.compiling import inlined, kernel, whole
 from workbench.simulation.replay.queues import age, first_queue, next_change_s, pop, push, put, queue_of, take
 from workbench.simulation.replay.state import (
     DPA,
@@ -164,7 +164,7 @@ def first_tokens(how: Order, w: World, i: int, now_s: float) -> None:
     r = w.replicas[i]
     left = how.chunk_tokens if how.chunk_tokens > 0 else WHOLE
     while r.chain >= 0:
-        slot = r.chain
+        slot = whole(r.chain)
         request = w.slots[slot]
         tokens = request.prompt - r.chunk_done
         if tokens > left:

@@ -1,13 +1,18 @@
 """Requests find a replica: routing by the rules, the choice inside a pool, the queues of deferrable work.
 
-Signals are those of the moment: what waits before a replica counts as if it were already admitted, so a burst is seen
-when it arrives and not when its prompts are read.
+A pool's signal is noted whenever a request comes to it and at every tick. What waits before a replica counts as if it
+were already admitted, so a burst is seen when it arrives and not when its prompts are read; the KV held is that at the
+beginning of each replica's macro-step.
+
+Release follows the fluid simulator's rule: a pool signals at each completion, and each ready replica once per step; a
+signal lets two, one or no request go as the pool's load stands then, and signals that find nothing waiting or a pool
+too full lapse, at the latest with the tick.
 """
 
 from __future__ import annotations
 
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import inlined, kernel
+from workbench.simulation.compiling import inlined, kernel, whole
 from workbench.simulation.replay.batching import carry, enqueue, release_slot
 from workbench.simulation.replay.state import (
     FIRST,
@@ -81,7 +86,7 @@ def new_slot(w: World, out: Outside) -> int:
     if w.free_slots[0] > 0:
         slot = w.free_slots[w.free_slots[0]]
         w.free_slots[0] -= 1
-        return int(slot)
+        return whole(slot)
     out.fresh[0] += 1
     return int(out.fresh[0] - 1)
 
@@ -133,7 +138,7 @@ def send_apart(
     ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, m: int, slot: int, now_s: float
 ) -> None:
     """Route a deferrable request as if it were interactive, as a call of its own."""
-    send(ways, how, w, out, pools, rules, m, 0, slot, now_s)
+    send(ways, how, w, out, pools, rules, m, whole(0), slot, now_s)
 
 
 @kernel
@@ -158,7 +163,7 @@ def leave_queue(w: World, out: Outside, h: int, m: int, k: int) -> int:
     if out.deferred[h, m, k, FIRST] < 0:
         out.deferred[h, m, k, LAST] = NOBODY
     out.queued[out.hosts[h, m], m] -= 1
-    return int(slot)
+    return whole(slot)
 
 
 @kernel
@@ -219,6 +224,6 @@ def arrive(
         out.queued[out.hosts[h, m], m] += 1
         return
     send(ways, how, w, out, pools, rules, m, ways.deferrable[k], slot, now_s)
-    p = out.pool_of[row]
+    p = whole(out.pool_of[row])
     if p >= 0 and out.queued[pools[p].region, m] > 0:
         release(ways, how, w, out, pools, rules, p, now_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import kernel
+from workbench.simulation.compiling import kernel, whole
 from workbench.simulation.replay.batching import note_key
 from workbench.simulation.replay.dispatch import hand_over_apart, note_signal
 from workbench.simulation.replay.queues import take
@@ -40,13 +40,13 @@ def start_ready(how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules
             speed.used = max(speed.used, i - speed.first + 1)
             speed.active += 1
             note_key(w, i)
-        slot = out.parked[p, FIRST] if speed.active > 0 else NOBODY
+        slot = whole(out.parked[p, FIRST]) if speed.active > 0 else NOBODY
         if slot >= 0:
             out.parked[p, FIRST] = NOBODY
             out.parked[p, LAST] = NOBODY
         while slot >= 0:
             request = w.slots[slot]
-            following = request.next
+            following = whole(request.next)
             speed.inside -= 1.0
             speed.needed -= request.prompt + request.output
             speed.owed -= request.prompt
@@ -59,7 +59,7 @@ def start_ready(how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules
 def retire(how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, now_s: float) -> None:
     """Take the replica with the fewest requests out of routing: it finishes what it runs, what waits goes elsewhere."""
     speed, pool = w.speeds[p], pools[p]
-    chosen, fewest = NOBODY, 1 << 30
+    chosen, fewest = whole(NOBODY), 1 << 30
     for i in range(speed.first, speed.first + speed.used):
         inside = w.replicas[i].running + w.replicas[i].admitted + w.replicas[i].waiting
         if w.replicas[i].status == READY and inside < fewest:

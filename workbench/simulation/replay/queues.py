@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.simulation.compiling import inlined, kernel
+from workbench.simulation.compiling import inlined, kernel, whole
 from workbench.simulation.replay.state import (
     DPA,
     EDF,
@@ -38,7 +38,7 @@ def take(w: World, i: int, queue: int) -> int:
     w.queues[i, queue, FIRST] = w.slots[slot].next
     if w.queues[i, queue, FIRST] < 0:
         w.queues[i, queue, LAST] = NOBODY
-    return int(slot)
+    return whole(slot)
 
 
 @inlined

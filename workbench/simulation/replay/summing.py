@@ -101,9 +101,7 @@ def _add(
     """Add requests, or their weights, to a column of the windows."""
     windows, origins, _, tiers, _ = rec.series.shape
     place = (window * (origins * tiers) + part.cell)[where]
-    total = np.bincount(
-        place, weights=None if weights is None else weights[where], minlength=windows * origins * tiers
-    )
+    total = np.bincount(place, weights=None if weights is None else weights[where], minlength=windows * origins * tiers)
     rec.series[:, :, part.model, :, column] += total.reshape(windows, origins, tiers)
 
 
