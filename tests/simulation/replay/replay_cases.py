@@ -9,8 +9,9 @@ from datetime import timedelta
 import polars as pl
 
 from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START
+from workbench import simulation
 from workbench.domain import Fleet, Policy
-from workbench.results import CapacityPlan
+from workbench.results import CapacityPlan, SimRun
 from workbench.simulation import loads, replay, rules, setup, state
 from workbench.simulation.replay.state import World
 from workbench.simulation.scheduling import Scheduling
@@ -48,6 +49,19 @@ def requests(rows: Sequence[Row], model: str = "m") -> pl.DataFrame:
 def steadily(rate: float, seconds: float, *, prompt: int = 1000, output: int = 100, tier: str = FAST) -> pl.DataFrame:
     """Requests of one length at equal distances."""
     return requests([(i / rate, prompt, output, tier, "east") for i in range(int(seconds * rate))])
+
+
+def run(load: pl.DataFrame, world: Fleet, policy: Policy = STILL, hours: float = 0.5, **more: object) -> SimRun:
+    """Replay through the one entry."""
+    return simulation.run(
+        load,
+        fleet=world,
+        policy=policy,
+        start=START,
+        hours=hours,
+        engine="replay",
+        **more,  # type: ignore[arg-type]
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,31 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.simulation.replay.replay_cases import STILL, TIERS, prepared, replayed, requests, steadily
+from tests.simulation.replay.replay_cases import TIERS, prepared, replayed, requests, run, steadily
 from tests.simulation.replay.test_replay_reference import REGIONS, SCALING, rows_of
-from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, allocation, constant, fleet
+from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, allocation, fleet
 from tests.simulation.test_fluid import plan_of
-from workbench import performance, simulation
-from workbench.domain import Fleet, Policy, TokenMix
-from workbench.errors import SimulationError, TableError
-from workbench.results import SimRun
-from workbench.simulation.replay import engine, state
+from workbench import performance
+from workbench.domain import Policy, TokenMix
+from workbench.simulation.replay import state
 from workbench.simulation.scheduling import Scheduling
 
 PROMPT, OUTPUT = 1490, 299
 EQUAL = TokenMix(input_tokens=float(PROMPT), output_tokens=float(OUTPUT))
-
-
-def run(load: pl.DataFrame, world: Fleet, policy: Policy = STILL, hours: float = 0.5, **more: object) -> SimRun:
-    return simulation.run(
-        load,
-        fleet=world,
-        policy=policy,
-        start=START,
-        hours=hours,
-        engine="replay",
-        **more,  # type: ignore[arg-type]
-    )
 
 
 def poisson(rate: float, seconds: float) -> pl.DataFrame:
@@ -208,67 +194,6 @@ def test_unsorted_arrivals_are_put_in_order() -> None:
     assert forth.equals(back)
 
 
-@pytest.mark.parametrize(("column", "value"), [("input_tokens", 0), ("output_tokens", 0), ("input_tokens", -5)])
-def test_a_request_without_tokens_is_refused(column: str, value: int) -> None:
-    load = steadily(1.0, 10.0).with_columns(pl.lit(value).alias(column))
-    with pytest.raises(TableError, match=f"not \\({column} >= 1\\) in 10 of 10 rows"):
-        run(load, fleet())
-
-
-@pytest.mark.parametrize("column", ["arrived_at", "input_tokens", "tier"])
-def test_a_request_with_a_hole_is_refused(column: str) -> None:
-    load = steadily(1.0, 10.0).with_columns(pl.lit(None).alias(column))
-    with pytest.raises(TableError, match=f"{column} is null"):
-        run(load, fleet())
-
-
-def test_a_length_that_is_not_a_number_is_refused() -> None:
-    load = steadily(1.0, 10.0).with_columns(pl.lit(float("nan")).alias("input_tokens"))
-    with pytest.raises(TableError, match="cannot be cast"):
-        run(load, fleet())
-
-
-@pytest.mark.parametrize("column", ["region", "model", "tier"])
-def test_a_name_that_the_fleet_lacks_is_refused(column: str) -> None:
-    with pytest.raises(SimulationError, match=f"{column}\\(s\\) nowhere that the fleet lacks"):
-        run(steadily(1.0, 10.0).with_columns(pl.lit("nowhere").alias(column)), fleet())
-
-
-@pytest.mark.parametrize("engine_name", ["fluid", "replay"])
-def test_a_region_without_route_is_refused(engine_name: str) -> None:
-    world = fleet(regions=REGIONS)
-    lonely = dataclasses.replace(world, network_latency_s={("east", "east"): 0.003, ("east", "west"): 0.04})
-    load = requests([(1.0, 100, 10, FAST, "west")])
-    with pytest.raises(SimulationError, match="requests from west for m have no route"):
-        simulation.run(load, fleet=lonely, policy=STILL, start=START, hours=0.5, engine=engine_name)
-
-
-def test_a_full_region_without_route_to_the_next_keeps_its_requests() -> None:
-    world = fleet(regions=REGIONS, ready=1)
-    alone = dataclasses.replace(world, network_latency_s={(here, here): 0.003 for here in REGIONS})
-    load = steadily(8.0, 600.0)
-    assert run(load, world).windows["served_elsewhere"].sum() > 100.0
-    assert run(load, alone).windows["served_elsewhere"].sum() == 0.0
-
-
-@pytest.mark.parametrize("delay_s", [-0.1, float("nan")])
-def test_a_network_latency_that_is_no_delay_is_refused(delay_s: float) -> None:
-    bad = dataclasses.replace(fleet(), network_latency_s={("east", "east"): delay_s})
-    with pytest.raises(SimulationError, match="network latencies must be numbers from nought up"):
-        run(steadily(1.0, 10.0), bad)
-
-
-def test_sums_per_window_cannot_be_replayed() -> None:
-    with pytest.raises(SimulationError, match="takes single requests"):
-        run(constant(1.0, 0.5), fleet())
-
-
-def test_a_plan_with_a_hole_is_refused() -> None:
-    plan = plan_of(allocation([{("east", "m"): 2}]))
-    with pytest.raises(SimulationError, match="no replicas for m on h100 in east in hour 1"):
-        run(steadily(1.0, 10.0), fleet(), Policy(key="i", label="i", follow_plan="at_once"), hours=2.0, plan=plan)
-
-
 def test_a_plan_at_once_is_carried_out_on_the_hour() -> None:
     plan = plan_of(allocation([{("east", "m"): 6}, {("east", "m"): 3}]))
     at_once = Policy(key="i", label="i", follow_plan="at_once", reclaim_s=60.0)
@@ -304,7 +229,3 @@ def test_a_tier_first_order_serves_the_fast_tier_first() -> None:
     fcfs, pf = (dict(frame.iter_rows()) for frame in means.values())
     assert pf[FAST] < 0.6 * fcfs[FAST]
     assert pf[NORMAL] > 1.3 * fcfs[NORMAL]
-
-
-def test_the_compiled_entry_is_the_engine_s() -> None:
-    assert callable(engine.replay)

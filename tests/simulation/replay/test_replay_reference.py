@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.simulation.replay.reference import Asked, Reference
+from tests.simulation.replay.reference import Reference
+from tests.simulation.replay.reference_machine import Asked
 from tests.simulation.replay.replay_cases import STILL, TIERS, Row, replayed, requests
 from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, fleet
 from workbench.domain import Fleet, Policy
