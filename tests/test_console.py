@@ -60,7 +60,7 @@ def test_a_quality_report_is_shown_worst_first_with_advice(capsys: pytest.Captur
     console.show_quality(report)
     shown = capsys.readouterr().out
     assert "12,300 of 12,345 rows kept, 45 rejected" in shown
-    assert "Findings: 1 spoilt, 0 warning, 2 note" in shown
+    assert "Findings: 1 spoilt, 0 to look at, 2 to know" in shown
     assert shown.index("suspected row cap") < shown.index("12,345 rows read")
     assert "[and] none has more" in shown
     assert "> export it again without a limit" in shown

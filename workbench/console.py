@@ -23,6 +23,8 @@ LONGEST_TABLE = 12
 Tell = Callable[[str, float], None]
 # the worst first; colour only repeats what the word says
 LEVEL_STYLES = {"spoilt": "bold red", "warning": "yellow", "note": ""}
+LEVEL_WORDS = {"spoilt": "spoilt", "warning": "to look at", "note": "to know"}
+FINDING_WIDTH = 38
 
 
 def screen() -> Console:
@@ -69,15 +71,18 @@ def show_quality(report: QualityReport) -> None:
         f"Trace [bold]{report.trace}[/bold] ({report.format}) {state}: {report.rows_kept:,} of {report.rows_read:,} "
         f"rows kept, {report.rows_rejected:,} rejected; {report.first_at} to {report.last_at} UTC"
     )
-    counts = [f"{report.count(level):,} {level}" for level in LEVEL_STYLES]
+    counts = [f"{report.count(level):,} {word}" for level, word in LEVEL_WORDS.items()]
     table = Table(title="Findings: " + ", ".join(counts), title_justify="left", header_style="bold")
-    for name in ("level", "finding", "where", "count", "what was seen, what to do"):
-        table.add_column(name, justify="right" if name == "count" else "left", overflow="fold")
-    for row in report.findings.iter_rows(named=True):
-        style = LEVEL_STYLES[row["level"]]
-        seen = Text(row["detail"]) + Text(f"\n> {row['advice']}" if row["advice"] else "", style="italic")
-        words = (Text(row["level"], style=style), Text(row["finding"]), Text(row["where"]), _cell(row["count"]), seen)
-        table.add_row(*words)
+    table.add_column("level")
+    # a name of a file is long and the evidence longer: where stands below what, to leave the width to the evidence
+    table.add_column("finding and where", overflow="fold", max_width=FINDING_WIDTH)
+    table.add_column("what was seen, what to do", overflow="fold")
+    ends = report.findings.get_column("level").ne(report.findings.get_column("level").shift(-1))
+    for row, is_last in zip(report.findings.iter_rows(named=True), ends, strict=True):
+        where = Text(f"\n{row['where']}" if row["where"] != "trace" else "", style="dim")
+        advice = Text(f"\n> {row['advice']}" if row["advice"] else "", style="italic")
+        level = Text(row["level"], style=LEVEL_STYLES[row["level"]])
+        table.add_row(level, Text(row["finding"]) + where, Text(row["detail"]) + advice, end_section=is_last is True)
     console.print(table)
     if report.differences is not None:
         same = "The stored rows were looked at again: all is as the ingest found it."

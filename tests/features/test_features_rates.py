@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.features.feature_cases import load
+from tests.traces.trace_cases import START
 from workbench.features import rates
 
 counts = st.lists(st.floats(0, 1e6), min_size=2, max_size=30)
@@ -24,6 +25,17 @@ def test_rates_leave_unknown_windows_out() -> None:
     by_tier = rates.rates_by(demand, "tier")
     assert by_tier.select("tier", "rps_mean").rows() == [("fast", 1.5), ("slow", 4 / 3)]
     assert rates.rates_by(demand).height == 1
+
+
+def test_windows_that_the_span_cuts_are_left_out() -> None:
+    """Seven hours, of which the span holds 10 minutes of the first and 58 of the last: the first one goes."""
+    demand = load({"r m t": [600, 3600, 3600, 3600, 3600, 3600, 3600]})
+    since, until = START + timedelta(minutes=50), START + timedelta(hours=6, minutes=58)
+    whole = rates.whole_windows(demand, since=since, until=until)
+    assert whole["window_start"].to_list() == [START + timedelta(hours=hour) for hour in range(1, 7)]
+    assert rates.rates_by(whole)["rps_mean"].to_list() == [1.0]
+    short = demand.head(3)
+    assert rates.whole_windows(short, since=since, until=until).equals(short)
 
 
 def test_a_load_that_never_comes_has_no_peak_to_mean() -> None:

@@ -48,11 +48,15 @@ def ingest(
         str | None,
         typer.Option(help="Size of the prefix cache replayed over Mooncake's blocks; without bounds if left out."),
     ] = None,
+    catalog: Annotated[
+        Path | None, typer.Option(help="Folder of an extra catalog whose models, regions and tiers are known too.")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a trace of that name.")] = False,
     store: StorePath = None,
     data_dir: DataDir = DATA,
 ) -> None:
     """Read files into the trace store and print the quality report."""
+    from workbench import catalog as catalogs
     from workbench import console
     from workbench.traces import detect, open_store
     from workbench.traces import ingest as ingest_files
@@ -71,6 +75,7 @@ def ingest(
         sample=sample,
         prefix_cache_tokens=prefix_cache_tokens,
     )
+    known = catalogs.load(catalog) if catalog else None
     for path in paths:
         taken = detect(path, format=format, options=options)
         console.screen().print(f"{path.name}: {taken.words}", highlight=False, markup=False, soft_wrap=True)
@@ -83,6 +88,7 @@ def ingest(
             options=options,
             replace=replace,
             progress=lambda file, share, rows: tell(f"Reading {file}"[:36], share),
+            catalog=known,
         )
     console.show_quality(report)
 

@@ -108,6 +108,7 @@ GAPS = Table(
     name="GAPS",
     one_row_per="stretch of a trace in which nothing is known",
     columns={
+        "region": Column(dtype=TEXT, unit="key", meaning="region it concerns; null for all of them", nullable=True),
         "model": Column(dtype=TEXT, unit="key", meaning="model it concerns; null for all of them", nullable=True),
         "since": Column(dtype=INSTANT, unit="UTC", meaning="first instant that is not known"),
         "until": Column(dtype=INSTANT, unit="UTC", meaning="first instant that is known again"),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.traces.quality.quality_cases import look_of, poisson, report_on, requests_at, rows_of, series_of
 from tests.traces.trace_cases import START
-from workbench.traces.quality.stamps import ClockTally, offsets, resolution, span
+from workbench.traces.quality.stamps import ClockTally, offsets, resolution, span, strays
 
 
 def clock(seconds: list[float], *, batches: int = 1) -> list[dict[str, object]]:
@@ -60,3 +60,17 @@ def test_the_span_of_a_series_is_in_its_windows() -> None:
     assert (told["count"], told["where"]) == (3, "trace")
     assert "30 min, 2025-07-09 00:00:00 to 2025-07-09 00:20:00 UTC" in told["detail"]
     assert resolution(look_of(series_of([1.0, 2.0]))) == []
+
+
+@pytest.mark.parametrize(("far_days", "side"), [(-18_000, "after"), (9_000, "before")])
+def test_a_stamp_decades_away_from_all_others_is_astray(far_days: int, side: str) -> None:
+    at = np.append(poisson(0.1, days=1), far_days * 86_400.0)
+    (stray,) = rows_of(report_on(requests_at(np.sort(at))), "stray time stamps")
+    assert (stray["count"], stray["level"]) == (1, "warning")
+    assert f"{side} them" in stray["detail"]
+
+
+def test_two_days_of_two_months_are_not_astray() -> None:
+    at = poisson(0.05, days=1)
+    assert strays(look_of(series_of([5.0, 6.0]))) == strays(look_of(series_of([0.0, 6.0]))) == []
+    assert rows_of(report_on(requests_at(np.append(at, at + 40 * 86_400.0))), "stray time stamps") == []

@@ -42,6 +42,13 @@ KINDS: dict[str, Kind] = {
     "date disagrees with its source": Kind(
         level="warning", advice="trust neither weekday nor season before the publisher has said which is right"
     ),
+    "stray time stamps": Kind(
+        level="warning",
+        advice="repair or remove them at the source: windows are laid over all the time between, as zeros",
+    ),
+    "option without effect": Kind(
+        level="warning", advice="look for a slip of the pen; replace the trace if it was one"
+    ),
     "row count differs from its source": Kind(
         level="warning", advice="fetch the file again, or say that it is only a part of the published one"
     ),
@@ -66,7 +73,8 @@ KINDS: dict[str, Kind] = {
     "repeated rows": Kind(level="warning", advice="all are kept; remove them at the source if it exported rows twice"),
     "refused rows": Kind(level="warning", advice="see them with workbench traces check; repair them at the source"),
     "unknown label": Kind(
-        level="warning", advice="map it when ingesting (LABEL=KEY), or add a row to the catalog before a study"
+        level="warning",
+        advice="map it when ingesting (LABEL=KEY), or name the catalog that has it here (--catalog) and in a study",
     ),
     "out of order": Kind(level="note", advice="nothing to do: answers do not depend on the order of rows"),
     "silent stretch": Kind(level="note"),

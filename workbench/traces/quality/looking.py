@@ -19,7 +19,7 @@ from workbench.traces.quality.levels import Load, Look, load_of_series, window_f
 from workbench.traces.quality.repeats import repeats
 from workbench.traces.quality.rowcaps import choppy_series, equal_counts
 from workbench.traces.quality.silences import clock_findings, gaps_of, hole_findings, silent_findings
-from workbench.traces.quality.stamps import resolution, span
+from workbench.traces.quality.stamps import resolution, span, strays
 from workbench.traces.quality.unknown_windows import unknown_windows
 from workbench.traces.store import quality_queries
 
@@ -32,6 +32,7 @@ REMEMBERED_ROWS = 10_000
 CHECKS: tuple[Check, ...] = (
     span,
     resolution,
+    strays,
     clock_findings,
     equal_counts,
     choppy_series,

@@ -19,6 +19,7 @@ ALWAYS_COMPARED = (
     "suspected row cap",
     "hole",
     "gap",
+    "stray time stamps",
     "stops",
     "starts late",
     "suspected cut",
@@ -54,7 +55,8 @@ def _counts(store: Reading, info: TraceInfo) -> list[str]:
         "rejected rows": (info.rejected, store.rejected(info.header.name).height),
     }
     return [
-        f"the catalogue says {what} {_value(wanted)}, the store holds {_value(found)}: ingest the trace again"
+        f"the catalogue says {what} {_value(wanted)}, the store holds {_value(found)}: remove the trace and ingest it "
+        "again"
         for what, (wanted, found) in said.items()
         if wanted != found
     ]

@@ -24,6 +24,7 @@ BACK_AT_MOST = 3
 BACKWARD_AT_MOST_FRACTION = 1e-3
 RESOLUTIONS = {"finer_than_1min": "minutes", "finer_than_1s": "seconds"}
 COARSE_ROWS = 100
+STRAY_FRACTION = 0.01
 
 
 class ClockTally:
@@ -74,6 +75,32 @@ def span(look: Look, rows: int | None = None) -> list[Finding]:
     count = load.windows if rows is None else rows
     detail = f"{length}, {load.first} to {load.last} UTC in windows of {load.window_s:g} s"
     return [finding("span", "trace", count, detail)]
+
+
+def strays(look: Look) -> list[Finding]:
+    """Suspect time stamps that lie apart from nearly all others by more than half of the whole span."""
+    load = look.load
+    per_window = load.frame.filter(pl.col(load.measure) > 0).group_by("window_start").agg(pl.col(load.measure).sum())
+    ordered = per_window.sort("window_start")
+    if ordered.height < 2:
+        return []
+    step_s = ordered.get_column("window_start").diff().dt.total_seconds()
+    place = step_s.arg_max()
+    assert place is not None
+    if step_s[place] <= (load.last - load.first).total_seconds() / 2:
+        return []
+    before, after = ordered.head(place), ordered.slice(place)
+    early, late = (float(part.get_column(load.measure).sum()) for part in (before, after))
+    few, many, side = (before, after, "after") if early <= late else (after, before, "before")
+    if min(early, late) > STRAY_FRACTION * (early + late):
+        return []
+    starts = few.get_column("window_start")
+    apart = span_in_words(float(step_s[place]))
+    detail = (
+        f"{min(early, late):,.0f} of {early + late:,.0f} {load.measure.replace('_', ' ')} lie between {starts[0]} and "
+        f"{starts[-1]} UTC, the others {apart} {side} them, from {many['window_start'][0]} on"
+    )
+    return [finding("stray time stamps", "trace", int(min(early, late)), detail)]
 
 
 def resolution(look: Look) -> list[Finding]:

@@ -12,15 +12,17 @@ from workbench.tables import COUNT, INSTANT, NUMBER, TEXT
 EPOCH = datetime(1970, 1, 1)
 # an offset or Z after the time of day; the dashes of the date stand before it
 ZONE = r"(?:[zZ]|[+-]\d\d:?\d\d|[+-]\d\d)$"
+# hours and minutes, then the end or an offset
+SHORT = r"^(\d{4}-\d\d-\d\d \d\d:\d\d)(\s*(?:[zZ]|[+-]\d\d:?\d\d|[+-]\d\d)?)$"
 # farther than this no calendar goes: the year 9999 is 2.5e11 s after 1970
 FARTHEST_S = 2.4e11
 
 
 def instants(values: pl.Series) -> pl.Series:
-    """Read instants from text (ISO, with T or a space, any digits, with or without an offset) or a time column, as UTC.
+    """Read instants from text (ISO, with T or a space, with or without an offset) or a time column, as UTC.
 
-    The forms may be mixed in one column. A date in another order than year, month, day is not guessed: what cannot be
-    read is null.
+    Seconds may have any digits and may be left out. The forms may be mixed in one column. A date in another order than
+    year, month, day is not guessed: what cannot be read is null.
     """
     if isinstance(values.dtype, pl.Datetime):
         return (
@@ -30,9 +32,8 @@ def instants(values: pl.Series) -> pl.Series:
         )
     text = values.cast(TEXT, strict=False).str.strip_chars().str.replace("T", " ", literal=True)
     known = text.drop_nulls().head(1).str.contains(ZONE)
-    if known.len() and known.item():
-        return _either(text, _zoned, _plain)
-    return _either(text, _plain, _zoned)
+    forms = (_zoned, _plain) if known.len() and known.item() else (_plain, _zoned)
+    return _first_that_reads(text, *forms, _to_the_minute)
 
 
 def offsets(values: pl.Series, *, since: datetime, unit_s: float) -> pl.Series:
@@ -59,13 +60,15 @@ def counts(values: pl.Series) -> pl.Series:
         whole = values.cast(COUNT, strict=False)
         if whole.null_count() == values.null_count():
             return whole
-        return whole.zip_with(whole.is_not_null(), _whole(values.cast(NUMBER, strict=False)))
+        return whole.zip_with(whole.is_not_null(), _whole(values.str.strip_chars().cast(NUMBER, strict=False)))
     return _whole(values.cast(NUMBER, strict=False))
 
 
 def numbers(values: pl.Series) -> pl.Series:
     """Read numbers; what is none, or is not finite, is null."""
     number = values.cast(NUMBER, strict=False)
+    if values.dtype == TEXT and number.null_count() > values.null_count():
+        number = values.str.strip_chars().cast(NUMBER, strict=False)
     return number.set(number.is_nan() | number.is_infinite(), None)
 
 
@@ -73,19 +76,25 @@ def _whole(number: pl.Series) -> pl.Series:
     return number.set(number.is_nan() | (number != number.round()), None).cast(COUNT, strict=False)
 
 
-def _either(
-    text: pl.Series, first: Callable[[pl.Series], pl.Series], second: Callable[[pl.Series], pl.Series]
-) -> pl.Series:
-    """Read with the one form, and with the other what is left."""
-    read = first(text)
-    if read.null_count() == text.null_count():
-        return read
-    left = read.is_null() & text.is_not_null()
-    return read.zip_with(~left, second(text.set(~left, None)))
+def _first_that_reads(text: pl.Series, *forms: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """Read with the first form, and with each further one what is left."""
+    read = forms[0](text)
+    for form in forms[1:]:
+        left = read.is_null() & text.is_not_null()
+        if left.any():
+            read = read.zip_with(~left, form(text.set(~left, None)))
+    return read
 
 
 def _plain(text: pl.Series) -> pl.Series:
     return text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
+
+
+def _to_the_minute(text: pl.Series) -> pl.Series:
+    """Read instants without seconds, as spreadsheets and series of minutes write them."""
+    is_short = text.str.contains(SHORT)
+    whole = text.set(~is_short.fill_null(value=False), None).str.replace(SHORT, "$1:00$2")
+    return _first_that_reads(whole, _plain, _zoned)
 
 
 def _zoned(text: pl.Series) -> pl.Series:

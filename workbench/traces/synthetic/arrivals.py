@@ -39,14 +39,19 @@ class Course:
     spikes_s: tuple[float, ...]
 
     def expected(self, since_s: float, until_s: float) -> tuple[Floats, Floats]:
-        """Return the edges of steps of a minute in [since, until) after the start, and the rate in each (1/s)."""
+        """Return the edges of steps in [since, until) after the start, and the rate in each (1/s).
+
+        Steps last a minute, or less where a burst begins or ends.
+        """
         edges = np.append(np.arange(since_s, until_s, STEP_S), until_s)
+        if self.bursts:
+            edges = np.unique(np.concatenate([edges, *(burst.edges(since_s, until_s) for burst in self.bursts)]))
         middles = 0.5 * (edges[:-1] + edges[1:])
         rate = self.rps * self.stream.rhythm.at(middles + self.start_after_anchor_s)
         if self.growth_per_week:
             rate = rate * growth_at(middles, self.growth_per_week)
         for burst in self.bursts:
-            rate = rate * burst.at(middles)
+            rate = rate * burst.between(edges)
         return edges, rate * self._spiking(middles)
 
     def _spiking(self, middles: Floats) -> Floats | float:
@@ -78,8 +83,8 @@ def _shaken(edges: Floats, rate: Floats, noise: Noise, random: np.random.Generat
     """Multiply a rate by noise, on finer steps where the noise is shorter than they are."""
     step = min(noise.dwell_s, STEP_S)
     first, last = edges[0], edges[-1]
-    if step < edges[1] - edges[0]:
-        fine = np.append(np.arange(first, last, step), last)
+    if step < np.max(np.diff(edges)):
+        fine = np.unique(np.concatenate([np.arange(first, last, step), edges]))
         rate = rate[np.minimum(np.searchsorted(edges, fine[:-1], side="right") - 1, rate.size - 1)]
         edges = fine
     shape = 1.0 / noise.cv**2

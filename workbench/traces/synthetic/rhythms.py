@@ -87,11 +87,22 @@ class Burst:
                 f"{self.ratio:g} times for {self.minutes:g} min every {self.every_h:g} h from {self.first_h:g} h on."
             )
 
-    def at(self, since_start_s: Floats) -> Floats:
-        """Return the factor at some seconds after the start."""
-        phase = np.mod(since_start_s - self.first_h * SECONDS_PER_HOUR, self.every_h * SECONDS_PER_HOUR)
-        inside = (phase < self.minutes * SECONDS_PER_MINUTE) & (since_start_s >= self.first_h * SECONDS_PER_HOUR)
-        return np.where(inside, self.ratio, 1.0)
+    def edges(self, since_s: float, until_s: float) -> Floats:
+        """Return where bursts begin and end inside (since, until), in seconds after the start."""
+        first_s, every_s = self.first_h * SECONDS_PER_HOUR, self.every_h * SECONDS_PER_HOUR
+        begins = first_s + every_s * np.arange(
+            max(0.0, (since_s - first_s) // every_s), (until_s - first_s) // every_s + 1
+        )
+        both = np.concatenate([begins, begins + self.minutes * SECONDS_PER_MINUTE])
+        return np.asarray(both[(both > since_s) & (both < until_s)])
+
+    def between(self, edges_s: Floats) -> Floats:
+        """Return the mean factor in each step between edges, in seconds after the start: bursts may cut steps."""
+        length_s, every_s = self.minutes * SECONDS_PER_MINUTE, self.every_h * SECONDS_PER_HOUR
+        since_first_s = np.maximum(edges_s - self.first_h * SECONDS_PER_HOUR, 0.0)
+        whole, rest_s = np.divmod(since_first_s, every_s)
+        inside_s = np.diff(whole * length_s + np.minimum(rest_s, length_s))
+        return np.asarray(1.0 + (self.ratio - 1.0) * inside_s / np.diff(edges_s))
 
 
 def growth_at(since_start_s: Floats, growth_per_week: float) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from workbench import catalog, features
@@ -30,9 +31,19 @@ def test_every_question_has_its_sentence_chart_or_reason(described: tuple[Charac
     drawn = [name for parts in describing.SECTIONS.values() for name, draw in parts if draw and load.has(name)]
     assert set(asked) <= set(load.tables) | set(load.skipped)
     assert page.count("Plotly.newPlot(") == len(drawn) + 2
-    assert "No request names its tenant." in page
+    assert "Left out: top tenants. No request names its tenant." in page
     assert all(question in page for question in describing.SECTIONS)
     assert "llama31_8b" in page
+
+
+def test_tables_have_heads_in_words_and_units(described: tuple[Characterisation, str]) -> None:
+    load, page = described
+    shown = describing.readable(load.tables["rates_by_model"])
+    assert shown.columns[:3] == ["model", "requests/s, mean", "requests/s, peak"]
+    assert shown["known, % of the time"].to_list() == [100.0] * shown.height
+    assert describing.readable(load.tables["daily_totals"])["day (UTC)"].dtype == pl.Date
+    assert "<th>rps" not in page
+    assert not any("_fraction" in head or " fraction" in head for head in describing.HEADS.values())
 
 
 def test_the_page_needs_no_network(described: tuple[Characterisation, str]) -> None:
