@@ -187,3 +187,10 @@ def test_a_label_with_a_dot_is_no_file_and_an_exact_name_keeps_its_key() -> None
     assert mapped(frame, options)["model"].to_list() == ["small", "large"]
     with pytest.raises(TraceError, match="no key for v1"):
         mapped(frame, TraceOptions(model={"v1.5-large": "large"}))
+
+
+def test_a_star_in_a_mapping_is_every_label_that_it_does_not_name() -> None:
+    frame = frame_of([(0, "a", 1, 1), (1, "b", 1, 1), (2, "c", 1, 1)])
+    by_star = mapped(frame, TraceOptions(model={"a": "x", "*": "y"}, tier={"*": "slow"}))
+    assert by_star["model"].to_list() == ["x", "y", "y"]
+    assert by_star["tier"].unique().to_list() == ["slow"]

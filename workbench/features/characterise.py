@@ -34,7 +34,7 @@ from workbench.features.lengths import (
 from workbench.features.mixes import deferrable_over_time, deferrable_share, regional_split, tier_split
 from workbench.features.periodicity import periodicity_score
 from workbench.features.profiles import diurnal_profile, weekly_profile
-from workbench.features.rates import daily_totals, rates_by, whole_windows, window_for
+from workbench.features.rates import daily_totals, known_by_series, rates_by, whole_windows, window_for
 from workbench.features.regions import regional_imbalance, regional_lags
 from workbench.features.senders import concentration, top_senders
 from workbench.tables import window_s_of
@@ -132,12 +132,14 @@ def characterise_demand(
     """Describe a DEMAND: what sums per window can tell, as :func:`characterise` does for a series.
 
     ``fine`` is the same load in shorter windows, without it the demand's own are used: rates, shapes and shares are
-    taken from its windows, as one unknown minute would make a whole hour unknown.
+    taken from its windows, as one unknown minute would make a whole hour unknown. What is known of one measure or
+    series is told whatever is unknown of another.
     """
     close = demand if fine is None else fine
     counts = counts_of_demand(close)
     tables = {
         "rates": rates_by(close),
+        "known": known_by_series(close),
         "rates_by_model": rates_by(close, "model"),
         "rates_by_region": rates_by(close, "region"),
         "rates_by_tier": rates_by(close, "tier"),

@@ -1,8 +1,8 @@
 """How much arrives: mean and peak rates by model, region and tier, and over time.
 
-What is known is told measure by measure and series by series. A mean is that of a series over its own known windows, and
-that of a group the sum over its series; over time a window in which one of a group's series is unknown is a gap, and no
-peak is taken from it.
+What is known is told measure by measure and series by series. A mean is that of a series over its own known windows,
+and that of a group the sum over its series; over time a window in which one of a group's series is unknown is a gap,
+and no peak is taken from it.
 """
 
 from __future__ import annotations

@@ -17,41 +17,19 @@ import polars as pl
 from workbench import charts
 from workbench.charts import embedding
 from workbench.errors import ReportError
-from workbench.features import Characterisation, in_words
-from workbench.reporting.rendering import Html, table
+from workbench.features import Characterisation, readable, sentences
+from workbench.features.telling.subjects import not_shown, says_more
+from workbench.reporting.rendering import Html, paragraphs, table
+from workbench.units import span_in_words
 
 # from a frame to a figure; plotly itself has its only door in charts
 Draw = Callable[..., Any]
-_RATES = {"rps": "requests", "input_tps": "input tokens", "output_tps": "output tokens"}
-_MEASURES = ("requests", "input_tokens", "output_tokens")
 LONGEST_TABLE = 24
-#: Column of a table -> its head in words and with its unit; a share whose head says % is shown in per cent.
-HEADS: Mapping[str, str] = {
-    **{f"{rate}_{end}": f"{what}/s, {end}" for rate, what in _RATES.items() for end in ("mean", "peak")},
-    **{f"{what}_tokens_{end}": f"{what} tokens, {end}" for what in ("input", "output") for end in ("mean", "max")},
-    **{f"{what}_deferrable_fraction": f"{what.replace('_', ' ')} that may wait, %" for what in _MEASURES},
-    "input_tokens_cv": "input tokens, CV",
-    "output_tokens_cv": "output tokens, CV",
-    "peak_to_mean_ratio": "requests, peak / mean",
-    "known_fraction": "known, % of the time",
-    "day": "day (UTC)",
-    "interactive_to_deferrable_ratio": "requests that may not wait / that may",
-    "correlation": "correlation",
-    "log_correlation": "of the logarithms",
-    "of": "kind",
-    "senders": "how many",
-    "top_fraction": "requests of the largest, %",
-    "effective_senders": "equal ones that were as concentrated",
-    "gini_fraction": "Gini (0 all equal, 1 all from one)",
-    "unnamed_fraction": "requests that name none, %",
-}
-#: Tables of one row per group that only repeat the whole where there is one group, and shares that all are 100 %.
-BY_GROUP = ("rates_by_model", "rates_by_region", "rates_by_tier")
-SPLITS = ("regional_split", "tier_split")
-
+#: Level of a finding -> what it asks of a reader, the worst first.
+LEVELS: Mapping[str, str] = {"spoilt": "spoilt", "warning": "to look at", "note": "to know"}
 #: Question -> the tables that answer it, each with its chart; None shows the table itself.
 SECTIONS: Mapping[str, tuple[tuple[str, Draw | None], ...]] = {
-    "How much arrives?": (("rates", None), ("daily_totals", None), ("rates_by_model", None)),
+    "How much arrives?": (("rates", None), ("known", None), ("daily_totals", None), ("rates_by_model", None)),
     "Whom for?": (
         ("rates_by_tier", None),
         ("tier_split", charts.split_bars),
@@ -99,9 +77,9 @@ def load_page(load: Characterisation, *, findings: pl.DataFrame, source: str, ma
 
     from workbench.reporting import exporting
 
-    said = in_words(load)
-    cells = [_prose(f"# What the load of {load.trace} looks like"), _prose("## Can the data be trusted?")]
-    cells.append(_shown(table(findings_told(findings))))
+    cells = [_prose(f"# What the load of {load.trace} looks like"), _shown(paragraphs(summary(load, findings, source)))]
+    cells += [_prose("## Can the data be trusted?"), _shown(findings_table(findings))]
+    told: set[str] = set()
     for question, parts in SECTIONS.items():
         cells.append(_prose(f"## {question}"))
         if question.startswith("How much"):
@@ -109,10 +87,13 @@ def load_page(load: Characterisation, *, findings: pl.DataFrame, source: str, ma
                 _shown(charts.rates_over_time(load.demand, source=source, measure=rate))
                 for rate in ("rps", "input_tps")
             ]
+        names = list(dict.fromkeys(name for name, _ in parts))
         for name, draw in parts:
             # a sentence is said once, before the first chart of its table
-            cells += _part(load, name, draw, said.pop(name, "") if load.has(name) else "", source)
-        cells += [_prose(reason) for reason in _left_out(load, [name for name, _ in parts])]
+            new = [said for said in sentences(load, name) if load.has(name) and said not in told]
+            told.update(new)
+            cells += [*map(_prose, new), *_part(load, name, draw, source)]
+        cells += [_prose(reason) for reason in not_shown(load.skipped, names)]
     made = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
     return exporting.page(made, made_at=made_at, made_from=source)
 
@@ -131,46 +112,31 @@ def write_load_page(
         ) from error
 
 
-def _part(load: Characterisation, name: str, draw: Draw | None, sentence: str, source: str) -> list[Any]:
-    told = [_prose(sentence)] if sentence else []
+def summary(load: Characterisation, findings: pl.DataFrame, source: str) -> list[str]:
+    """Return what a page of a trace begins with: what it was made from, its span, and how many findings of each level.
+
+    ``findings`` are those of the ingest.
+    """
+    counts = dict(findings.group_by("level").len().iter_rows()) if findings.height else {}
+    levels = ", ".join(f"{counts[level]} {word}" for level, word in LEVELS.items() if level in counts)
+    windows = load.demand.get_column("window_start")
+    span = span_in_words(windows.n_unique() * load.window_s)
+    return [
+        f"{source[:1].upper()}{source[1:]}. {span} in windows of {span_in_words(load.window_s)}; "
+        f"{load.demand.select('region', 'model', 'tier').n_unique():,} series of region, model and tier. "
+        f"Findings: {levels or 'none'}."
+    ]
+
+
+def _part(load: Characterisation, name: str, draw: Draw | None, source: str) -> list[Any]:
     if not load.has(name):
-        return told
+        return []
     frame = load.tables[name]
-    if not _says_more(name, frame):
-        return told
+    if not says_more(name, frame):
+        return []
     if draw is not None:
-        return [*told, _shown(draw(frame, source=source))]
-    return [*told, _shown(table(readable(frame.head(LONGEST_TABLE))))]
-
-
-def _says_more(name: str, frame: pl.DataFrame) -> bool:
-    """Tell whether a chart or table says more than its sentence: one group alone, or nothing but zeros, do not."""
-    if name in BY_GROUP:
-        return frame.height > 1
-    if name in SPLITS:
-        return frame.get_column("region" if name == "regional_split" else "tier").n_unique() > 1
-    if name in ("deferrable_share", "deferrable_over_time"):
-        return bool((frame.get_column("requests_deferrable_fraction") > 0).any())
-    return True
-
-
-def _left_out(load: Characterisation, names: list[str]) -> list[str]:
-    """Return why tables of a section are not there; those that have one reason together."""
-    by_reason: dict[str, list[str]] = {}
-    for name in names:
-        if not load.has(name):
-            by_reason.setdefault(load.skipped[name], []).append(name.replace("_", " "))
-    return [f"Left out: {', '.join(left)}. {reason}" for reason, left in by_reason.items()]
-
-
-def readable(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a table of a characterisation as a person reads it: heads in words with units, shares in per cent."""
-    columns = []
-    for name, dtype in frame.schema.items():
-        head = HEADS.get(name, name.replace("_", " "))
-        value = pl.col(name).dt.date() if name == "day" and dtype == pl.Datetime else pl.col(name)
-        columns.append((value * 100 if "%" in head else value).alias(head))
-    return frame.select(columns)
+        return [_shown(draw(frame, source=source))]
+    return [_shown(table(readable(frame.head(LONGEST_TABLE))))]
 
 
 def findings_told(findings: pl.DataFrame) -> pl.DataFrame:
@@ -184,6 +150,20 @@ def findings_told(findings: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.format("{}: {}", "where", detail))
     )
     return findings.select("level", "finding", said.alias("where, what was found, and what to do"), "count")
+
+
+def findings_table(findings: pl.DataFrame) -> Html:
+    """Return :func:`findings_told` as a table that stays inside the page: addresses and paths of files break anywhere.
+
+    The evidence has the width, what only names it a little of it.
+    """
+    widths = "".join(f'<col style="width:{width}">' for width in ("5.5em", "10em", "auto", "6em"))
+    told = findings_told(findings)
+    made = table(told).text
+    if told.width == 1:
+        return Html(text=made)
+    style = 'style="table-layout:fixed;width:100%;overflow-wrap:anywhere"'
+    return Html(text=made.replace("<table>", f"<table {style}><colgroup>{widths}</colgroup>", 1))
 
 
 def _prose(text: str) -> Any:

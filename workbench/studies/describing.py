@@ -17,7 +17,15 @@ from workbench.studies import preparing
 from workbench.traces.store import Reading
 
 # of the findings that are no more than notes, those that say what the numbers were made of
-TOLD_NOTES = ("regions are made", "tiers are made", "read as asked", "level shift", "suspected cut", "about the format")
+TOLD_NOTES = (
+    "offsets",
+    "regions are made",
+    "tiers are made",
+    "read as asked",
+    "level shift",
+    "suspected cut",
+    "about the format",
+)
 SERIES_NAMED = 6
 PINNED = ("duckdb", "highspy", "numba", "numpy", "polars", "prophet", "pulp")
 

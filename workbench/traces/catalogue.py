@@ -12,6 +12,8 @@ from workbench.tables import COUNT, INSTANT, NUMBER, TEXT, Column, Table
 
 Kind = Literal["requests", "series"]
 LEVELS = ("spoilt", "warning", "note")
+# the format of a trace that the workbench generated
+MADE = "synthetic"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,11 @@ class TraceHeader:
     source: str
     fingerprint: str
     window_s: float | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Tell whether the trace was generated, so that everything about it is known."""
+        return self.format == MADE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import polars as pl
 from workbench.errors import TraceError, together
 from workbench.traces.options import Share, Source, TraceOptions
 from workbench.traces.quality import SourceTally
-from workbench.traces.readers.formats import Detected, unanswered
+from workbench.traces.readers.formats import Detected, unanswered, unheeded
 from workbench.traces.spreading import mapped
 
 Found = Sequence[tuple[Source, Detected]]
@@ -36,12 +36,18 @@ def refuse_incomplete(found: Found) -> None:
         raise TraceError(
             f"single requests and series of sums cannot be one trace: {named}; ingest them under two names."
         )
-    findings = [text for source, detected in found for text in unanswered(detected, source.options)]
-    if findings:
-        raise TraceError(
-            "options must say what the files do not, and nothing else (on the command line --region, --region-split, "
-            "--input-tokens and so on): " + together(findings)
+    missing = [text for source, detected in found for text in unanswered(detected, source.options)]
+    idle = [text for source, detected in found for text in unheeded(detected, source.options)]
+    told = []
+    if missing:
+        told.append(
+            "options must say what the files do not (on the command line --region, --region-split, --input-tokens and "
+            "so on): " + together(missing)
         )
+    if idle:
+        told.append("an option would have no effect: " + together(idle))
+    if told:
+        raise TraceError("\n".join(told))
 
 
 def rows_of(

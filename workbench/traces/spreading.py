@@ -26,7 +26,7 @@ KEY = ("window_start", "region", "model", "tier")
 
 
 def mapped(frame: pl.DataFrame, options: TraceOptions) -> pl.DataFrame:
-    """Keep the models asked for and replace the source's labels by our keys.
+    """Keep the models asked for and replace the source's labels by our keys; ``*`` is every label not named.
 
     Raises TraceError where a mapping has no key for a label that is in the source.
     """
@@ -46,6 +46,9 @@ def _mapped_column(
         return frame.with_columns(pl.lit(labels).alias(column))
     present = frame.get_column(column).unique().sort().to_list()
     keys = keys_by_label(labels)
+    if EVERY_LABEL in keys:
+        rest = keys.pop(EVERY_LABEL)
+        keys = {label: keys.get(label, rest) for label in present if label in keys or label not in left_alone}
     missing = [label for label in present if label not in keys and label not in left_alone]
     if missing:
         raise TraceError(

@@ -30,7 +30,7 @@ def test_what_was_made_and_assumed_is_told(store: Store) -> None:
     assert (
         tiers["detail"] == "every row spread as interactive_fast 60.0%, non_interactive 40.0%, each request at random"
     )
-    assert "taken as UTC" in rows_of(report, "about the format")[0]["detail"]
+    assert "taken as UTC" in rows_of(report, "offsets")[0]["detail"]
     assert rows_of(report, "regions are made") == []
 
 
@@ -84,9 +84,11 @@ def test_names_in_options_that_no_file_has_are_told_once_for_all_files(store: St
     }
 
 
-def test_what_holds_for_a_format_is_said_once_for_all_its_files(store: Store) -> None:
+def test_what_holds_for_a_format_is_said_once_for_all_its_files(store: Store, tmp_path: Path) -> None:
     options = TraceOptions(model="llama31_8b", region="us_east", tier="interactive_fast")
-    files = [SAMPLES / "azure_code.csv", SAMPLES / "azure_conv.csv"]
+    files = [tmp_path / "one.csv", tmp_path / "two.csv"]
+    for number, file in enumerate(files):
+        file.write_text((SAMPLES / "azure_lmm.csv").read_text() + "\n" * number)
     report = ingest(files, store=store, name="x", options=options)
     assert [row["where"] for row in rows_of(report, "about the format")] == ["trace"]
     assert rows_of(report, "option without effect") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,7 @@ from tests.traces.quality.quality_cases import (
     series_of,
 )
 from tests.traces.trace_cases import START
+from workbench.traces import check, ingest_frame, open_store
 from workbench.traces.quality.levels import Look, load_of_series
 from workbench.traces.quality.silences import Hole, clock_findings, gaps_of, hole_findings, holes, silent_findings
 
@@ -39,6 +41,15 @@ def test_a_stop_at_full_level_is_a_hole_and_a_gap() -> None:
     assert (gap["model"], gap["reason"]) == (MODEL, "hole in the source")
     assert abs(gap["since"] - (START + timedelta(hours=4))) < timedelta(seconds=30)
     assert abs(gap["until"] - (START + timedelta(hours=5))) < timedelta(seconds=30)
+
+
+def test_a_trace_that_was_made_has_no_holes(tmp_path: Path) -> None:
+    at = without(poisson(0.5, days=1), 4 * HOUR_S, 5 * HOUR_S)
+    with open_store(tmp_path / "t.duckdb") as store:
+        made = ingest_frame(requests_at(at), store=store, name="made", source="a generator", format="synthetic")
+        assert rows_of(made, "hole") == []
+        assert store.gaps("made").is_empty()
+        assert check(store, "made").differences == ()
 
 
 def test_a_silence_is_found_per_model_though_the_other_goes_on() -> None:

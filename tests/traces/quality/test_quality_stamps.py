@@ -42,8 +42,16 @@ def test_offsets_are_told_and_several_are_a_warning() -> None:
     assert [row["finding"] for row in offsets("f", {"+00:00": 3, "Z": 2, "": 1})] == ["offsets"]
     (mixed,) = offsets("f", {"+01:00": 3, "": 2})
     assert (mixed["finding"], mixed["count"]) == ("offsets are mixed", 2)
-    assert mixed["detail"] == "the stamps carry several offsets: none (2 rows), +01:00 (3 rows)"
-    assert offsets("f", {"": 9}) == offsets("f", {}) == []
+    assert mixed["detail"] == (
+        "the stamps carry several offsets: none (2 rows), +01:00 (3 rows); those without one are taken as UTC"
+    )
+    assert offsets("f", {}) == []
+    said = {
+        "time stamps carry no offset and are taken as UTC": {"": 9},
+        "stamps carry +08:00 and were converted to UTC": {"+08:00": 9},
+        "time stamps are in UTC": {"Z": 4, "+00:00": 5},
+    }
+    assert all([row["detail"] for row in offsets("f", seen)] == [text] for text, seen in said.items())
 
 
 def test_whole_seconds_are_noted() -> None:

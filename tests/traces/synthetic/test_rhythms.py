@@ -82,3 +82,20 @@ def test_spikes_keep_the_mean() -> None:
 def test_impossible_parts_are_refused(make) -> None:
     with pytest.raises(TraceError, match=r"needs|lasts"):
         make()
+
+
+def test_random_bursts_come_once_in_every_stretch_and_at_other_times_of_it() -> None:
+    """Two hours are left empty, then 40 stretches of 6 h hold 20 minutes of 3 times the rate each: 40 x 20 x 2 more."""
+    burst = Burst(ratio=3.0, minutes=20.0, every_h=6.0, first_h=2.0, is_random=True, seed=7)
+    minutes = np.arange(0.0, 242 * 3600.0 + 1.0, 60.0)
+    extra = burst.between(minutes) - 1.0
+    by_stretch = extra[120:].reshape(40, 360).sum(axis=1)
+    assert not extra[:120].any()
+    assert by_stretch == pytest.approx(np.full(40, 40.0))
+    begins = burst.edges(0.0, 242 * 3600.0)[:40] - 7200.0
+    assert len(set(np.round(begins % 21_600.0))) > 35
+    assert np.all(begins % 21_600.0 <= 340 * 60.0)
+    parts = [burst.between(minutes[first : first + 61]) for first in range(0, minutes.size - 1, 60)]
+    assert np.concatenate(parts) == pytest.approx(extra + 1.0)
+    other = Burst(ratio=3.0, minutes=20.0, every_h=6.0, first_h=2.0, is_random=True, seed=8)
+    assert not np.allclose(other.between(minutes), extra + 1.0)

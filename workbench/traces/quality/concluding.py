@@ -8,6 +8,8 @@ from datetime import datetime
 import polars as pl
 
 from workbench.traces.options import EVERY_LABEL, Source, TraceOptions
+from workbench.traces.quality.assuming import read_as_asked
+from workbench.traces.quality.coverage import different_files
 from workbench.traces.quality.findings import Finding, as_frame, finding
 from workbench.traces.quality.looking import Looked, look_at_requests
 from workbench.traces.quality.published import published_findings
@@ -29,6 +31,7 @@ def look_at_written(writing: Writing, options: Iterable[TraceOptions]) -> Looked
         span_s=(last - first).total_seconds(),
         shifts=shifts_of(part for given in listed for part in given.region_split),
         made_tiers=any(given.tier_split for given in listed),
+        is_made=writing.header.is_made,
     )
 
 
@@ -48,7 +51,9 @@ def source_findings(found: Sequence[tuple[Source, Detected]], tallies: Sequence[
         counted += published_findings(source.path, tally)
     counted += round_totals({tally.source: tally.read for tally in tallies})
     counted += _without_effect(found, tallies)
-    return counted + _format_notes(found) + _made(found)
+    if found[0][1].format.kind == "requests":
+        counted += different_files(tallies)
+    return counted + _format_notes(found) + _made(found) + read_as_asked(found)
 
 
 def _without_effect(found: Sequence[tuple[Source, Detected]], tallies: Sequence[SourceTally]) -> list[Finding]:
@@ -74,10 +79,12 @@ def _idle_names(options: TraceOptions, labels: Mapping[str, set[str]]) -> Iterat
     for column, keys in mappings:
         seen = kept if column == "model" else labels[column]
         if isinstance(keys, Mapping):
-            yield column, [name for name in keys if not seen & set(keys_by_label({name: ""}))], sorted(seen)
+            named = [name for name in keys if name != EVERY_LABEL]
+            yield column, [name for name in named if not seen & set(keys_by_label({name: ""}))], sorted(seen)
     tiers = {options.tier} if isinstance(options.tier, str) else labels["tier"]
     if isinstance(options.tier, Mapping):
-        tiers = {keys_by_label(options.tier).get(label, label) for label in tiers} | tiers
+        keys = keys_by_label(options.tier)
+        tiers = {keys.get(label, keys.get(EVERY_LABEL, label)) for label in tiers} | tiers
     yield "tier_split", [name for name in options.tier_split if name not in {*tiers, EVERY_LABEL}], sorted(tiers)
 
 

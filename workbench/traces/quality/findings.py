@@ -30,6 +30,12 @@ KINDS: dict[str, Kind] = {
         level="spoilt",
         advice="export it again without a limit, or leave it out: what lies beyond the limit is missing, not quiet",
     ),
+    "never known": Kind(
+        level="spoilt", advice="give lengths per request for it when ingesting again, or keep the other models"
+    ),
+    "spans differ": Kind(
+        level="warning", advice="let a study run where all are there, or ingest them under two names and study each"
+    ),
     "offsets are mixed": Kind(
         level="warning", advice="check that the clock was right on both sides; all were converted to UTC"
     ),
@@ -90,12 +96,15 @@ KINDS: dict[str, Kind] = {
     "cut to the common span": Kind(level="note"),
     "regions are made": Kind(level="note"),
     "tiers are made": Kind(level="note"),
+    "read as asked": Kind(level="note"),
     "about the format": Kind(level="note"),
 }
 
 
-def finding(what: str, where: str, count: int | None, detail: str, *, level: Level | None = None) -> Finding:
-    """Make one row of ``FINDINGS``; level and advice are those of its kind unless a level is given.
+def finding(
+    what: str, where: str, count: int | None, detail: str, *, level: Level | None = None, advice: str | None = None
+) -> Finding:
+    """Make one row of ``FINDINGS``; level and advice are those of its kind unless they are given.
 
     Raises KeyError for a kind that does not stand in ``KINDS``.
     """
@@ -107,7 +116,7 @@ def finding(what: str, where: str, count: int | None, detail: str, *, level: Lev
         "where": where,
         "count": count,
         "detail": detail,
-        "advice": kind.advice,
+        "advice": kind.advice if advice is None else advice,
     }
 
 

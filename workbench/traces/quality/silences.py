@@ -56,6 +56,8 @@ class Hole:
 
 def holes(look: Look) -> list[Hole]:
     """Return the holes of a trace, by model and time; of overlapping ones the one found by single arrivals."""
+    if look.is_made:
+        return []
     choppy = choppy_models(look)
     exact = [hole for hole in _between_arrivals(look) if hole.model not in choppy]
     coarse = [

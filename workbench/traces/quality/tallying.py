@@ -26,6 +26,7 @@ class SourceTally:
         self.reasons: Counter[str] = Counter()
         self.samples: dict[str, list[str]] = {}
         self.labels: dict[str, set[str]] = {name: set() for name in ("region", "model", "tier")}
+        self.models: set[str] = set()
         self.first_at: datetime | None = None
         self.last_at: datetime | None = None
         self._latest: datetime | None = None
@@ -39,6 +40,7 @@ class SourceTally:
         self.kept += kept.height
         for name, seen in self.labels.items():
             seen |= set(batch.good.get_column(name).unique())
+        self.models |= set(kept.get_column("model").unique())
         self._offsets.update(batch.offsets)
         self._refuse(batch.rejected)
         at = next(name for name in ("arrived_at", "window_start") if name in batch.good.columns)

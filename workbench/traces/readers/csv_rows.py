@@ -12,6 +12,7 @@ from workbench.errors import TraceError
 from workbench.tables import COUNT, TEXT
 from workbench.traces.catalogue import REJECTED
 from workbench.traces.readers.batches import LINE, RAW_CHARACTERS, ROWS_PER_BATCH, Raw
+from workbench.traces.readers.quotes import ClosedQuotes
 from workbench.traces.readers.streams import unpacked
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ MALFORMED_AT_MOST = 1_000_000
 class _Malformed:
     """The rows with another number of fields that the parser met and that were not handed on yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: ClosedQuotes) -> None:
+        self._unclosed = stream.torn
         self.rows: list[tuple[int, str, str]] = []
         self.torn: list[int] = []
         self.has_good = False
@@ -40,6 +42,11 @@ class _Malformed:
         """Note a row with another number of fields and go on with the next."""
         if self.is_all:
             return "error"
+        unclosed = self._unclosed.pop(row.number, None)
+        if unclosed is not None:
+            text = unclosed[: 4 * RAW_CHARACTERS].decode("utf-8", "replace")
+            self.rows.append((row.number, "a quotation mark is not closed on its line", text[:RAW_CHARACTERS]))
+            return "skip"
         reason = f"{row.actual_columns} fields where the header has {row.expected_columns}"
         self.rows.append((row.number, reason, row.text[:RAW_CHARACTERS]))
         if "\n" in row.text:
@@ -50,17 +57,18 @@ class _Malformed:
 def csv_batches(path: Path, names: tuple[str, ...], *, delimiter: str = ",") -> Iterator[Raw]:
     """Yield every column as text batch by batch, with the number of the line; ``names`` are those of the header.
 
-    Raises TraceError where a line is longer than a block, as the memory is bounded by blocks, where a quotation mark is
-    not closed on its line, as all lines up to the next one would be lost in one value, and where a million rows at the
-    start have another number of fields than the header.
+    A line with a quotation mark that is not closed is refused alone. Raises TraceError where a line is longer than a
+    block, as the memory is bounded by blocks, and where a million rows at the start have another number of fields
+    than the header.
     """
     import pyarrow as pa
 
-    malformed = _Malformed()
     size = max(1, path.stat().st_size)
     with path.open("rb") as file:
+        stream = ClosedQuotes(unpacked(path, file), fields=len(names), delimiter=delimiter, longest=CSV_BLOCK_BYTES)
+        malformed = _Malformed(stream)
         try:
-            reader = _opened(unpacked(path, file), list(names), delimiter, malformed)
+            reader = _opened(stream, list(names), delimiter, malformed)
             malformed.has_good = True
             for raw in _numbered(reader, list(names), path, malformed.rows, lambda: min(1.0, file.tell() / size)):
                 if malformed.torn:

@@ -102,8 +102,12 @@ def _mistyped(line: int, text: bytes) -> Refusal:
     return line, "a value is of another type than expected", text[:RAW_CHARACTERS].decode("utf-8", "replace")
 
 
-def _is_of(value: object, dtype: pl.DataType) -> bool:
+def _is_of(value: object, dtype: object) -> bool:
     """Tell whether the parser takes a value for this type: any for text, whole numbers for a list of counts."""
+    if isinstance(dtype, pl.Struct):
+        return value is None or (
+            isinstance(value, dict) and all(_is_of(value.get(part.name), part.dtype) for part in dtype.fields)
+        )
     if not isinstance(dtype, pl.List):
         return True
     return value is None or (

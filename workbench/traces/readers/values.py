@@ -16,6 +16,9 @@ ZONE = r"(?:[zZ]|[+-]\d\d:?\d\d|[+-]\d\d)$"
 SHORT = r"^(\d{4}-\d\d-\d\d \d\d:\d\d)(\s*(?:[zZ]|[+-]\d\d:?\d\d|[+-]\d\d)?)$"
 # farther than this no calendar goes: the year 9999 is 2.5e11 s after 1970
 FARTHEST_S = 2.4e11
+# seconds from 1970 to 1980 and to 2100; a thousand times more is no instant of these, so the units cannot be confused
+EPOCH_LIKE_S = (3.156e8, 4.1024e9)
+UNITS_PER_S = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 def instants(values: pl.Series) -> pl.Series:
@@ -50,6 +53,30 @@ def offsets(values: pl.Series, *, since: datetime, unit_s: float) -> pl.Series:
         seconds = numbers(values) * unit_s
         us = (seconds.set(seconds.abs() > FARTHEST_S, None) * 1e6).round().cast(COUNT)
     return pl.select(pl.lit(since, dtype=INSTANT) + pl.duration(microseconds=pl.lit(us))).to_series()
+
+
+def instants_written(values: pl.Series, form: str) -> pl.Series:
+    """Read instants from text of one form (``%d/%m/%Y %H:%M``, the signs of strptime) as UTC; others are null."""
+    text = values.cast(TEXT, strict=False).str.strip_chars()
+    # polars has the dot of a fraction inside of the sign
+    read = text.str.to_datetime(form.replace(".%f", "%.f"), strict=False, time_unit="us")
+    if isinstance(read.dtype, pl.Datetime) and read.dtype.time_zone:
+        return read.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return read
+
+
+def epoch_units(values: pl.Series) -> pl.Series:
+    """Say in which unit each number would be an instant after 1970 of our days (1980 to 2100): s, ms, us, ns, or null.
+
+    >>> epoch_units(pl.Series([1740988800, 1740988800403, 5])).to_list()
+    ['s', 'ms', None]
+    """
+    number = pl.lit(numbers(values))
+    looks = pl.coalesce(
+        *(pl.when((number / unit).is_between(*EPOCH_LIKE_S)).then(pl.lit(name)) for name, unit in UNITS_PER_S.items()),
+        pl.lit(None, dtype=TEXT),
+    )
+    return pl.select(looks).to_series()
 
 
 def counts(values: pl.Series) -> pl.Series:

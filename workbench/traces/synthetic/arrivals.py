@@ -7,6 +7,7 @@ of a block are drawn without sorting: the sums of exponential steps, scaled to t
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -98,6 +99,11 @@ def courses(
     workload: Workload, *, seed: int, start: datetime, span_s: float, requests: float | None
 ) -> tuple[Course, ...]:
     """Return the course of every stream over a span, scaled so that ``requests`` are expected where that is given."""
+    # the same for all streams, as a burst is of everything
+    bursts = tuple(
+        dataclasses.replace(burst, seed=seed_for(seed, "burst", str(number))) if burst.is_random else burst
+        for number, burst in enumerate(workload.bursts)
+    )
     laid = [
         Course(
             stream=stream,
@@ -105,7 +111,7 @@ def courses(
             start_after_anchor_s=seconds_between(workload.anchor, start),
             span_s=span_s,
             growth_per_week=workload.growth_per_week,
-            bursts=workload.bursts,
+            bursts=bursts,
             spikes_s=_spike_starts(stream, seed, span_s),
         )
         for stream in workload.streams
