@@ -60,7 +60,7 @@ def test_a_quality_report_is_shown_worst_first_with_advice(capsys: pytest.Captur
     console.show_quality(report)
     shown = capsys.readouterr().out
     assert "12,300 of 12,345 rows kept, 45 rejected" in shown
-    assert "Findings: 1 spoilt, 0 warning, 2 note" in shown
+    assert "Findings: 1 spoilt, 0 to look at, 2 to know" in shown
     assert shown.index("suspected row cap") < shown.index("12,345 rows read")
     assert "[and] none has more" in shown
     assert "> export it again without a limit" in shown
@@ -77,3 +77,35 @@ def test_a_new_stage_completes_the_one_before(capsys: pytest.CaptureFixture[str]
         tell("Planning", 0.5)
     shown = capsys.readouterr().err
     assert shown.index("Reading") < shown.index("Planning")
+
+
+def test_tables_honour_columns_and_heads_wrap_between_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    frame = pl.DataFrame(
+        {
+            "source": ["a_long_name_of_a_file_that_has_to_fold.csv"] * 2,
+            "requests_per_second": [1234567, 2],
+            "window_start": ["x", "y"],
+        }
+    )
+    console.print_frame(frame, "A table")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    shown = "\n".join(lines)
+    for word in ("requests", "second", "window", "1,234,567"):
+        assert word in shown
+    assert "requests_per" not in shown
+
+
+def test_the_same_finding_of_several_files_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    same = [finding("offsets", name, None, "time stamps are in UTC") for name in ("one.csv", "two.csv")]
+    report = QualityReport(
+        trace="x", source="one.csv, two.csv", format="azure_llm", rows_read=2, rows_kept=2, rows_rejected=0,
+        first_at=datetime(2026, 3, 2), last_at=datetime(2026, 3, 3), findings=as_frame(same),
+    )  # fmt: skip
+    console.show_quality(report)
+    shown = capsys.readouterr().out
+    assert shown.count("time stamps are in UTC") == 1
+    assert "one.csv, two.csv" in shown

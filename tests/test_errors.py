@@ -35,6 +35,7 @@ def test_mistakes_in_values_are_value_errors_too() -> None:
         ("horizn", ["seed", "horizon"], "did you mean 'horizon'? known: horizon, seed"),
         ("h100", ["h100_80gb", "a100_80gb"], "did you mean 'h100_80gb'? known: a100_80gb, h100_80gb"),
         ("zzz", ["seed", "horizon"], "known: horizon, seed"),
+        ("day", ["today", "daytime", "days"], "did you mean 'days' or 'daytime'? known: days, daytime, today"),
         ("anything", [], "known: none"),
     ],
 )

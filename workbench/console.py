@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench import scoring
-from workbench.features import Characterisation, in_words
+from workbench.features import Characterisation, readable, sentences
+from workbench.features.telling import says_more
 from workbench.results import QualityReport, Study
 from workbench.units import SECONDS_PER_HOUR, span_in_words
 
@@ -23,11 +26,16 @@ LONGEST_TABLE = 12
 Tell = Callable[[str, float], None]
 # the worst first; colour only repeats what the word says
 LEVEL_STYLES = {"spoilt": "bold red", "warning": "yellow", "note": ""}
+LEVEL_WORDS = {"spoilt": "spoilt", "warning": "to look at", "note": "to know"}
+FINDING_WIDTH = 38
+# what a column is never narrower than, and how far a long word or number may widen that
+LEAST_WIDTH, MOST_LEAST_WIDTH = 6, 16
 
 
 def screen() -> Console:
-    """Return the terminal, or 140 columns where the output goes elsewhere."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    """Return the terminal, or 140 columns where the output goes elsewhere and COLUMNS does not say how many."""
+    is_known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(highlight=False, width=None if is_known else 140)
 
 
 @contextmanager
@@ -69,41 +77,81 @@ def show_quality(report: QualityReport) -> None:
         f"Trace [bold]{report.trace}[/bold] ({report.format}) {state}: {report.rows_kept:,} of {report.rows_read:,} "
         f"rows kept, {report.rows_rejected:,} rejected; {report.first_at} to {report.last_at} UTC"
     )
-    counts = [f"{report.count(level):,} {level}" for level in LEVEL_STYLES]
+    counts = [f"{report.count(level):,} {word}" for level, word in LEVEL_WORDS.items()]
     table = Table(title="Findings: " + ", ".join(counts), title_justify="left", header_style="bold")
-    for name in ("level", "finding", "where", "count", "what was seen, what to do"):
-        table.add_column(name, justify="right" if name == "count" else "left", overflow="fold")
-    for row in report.findings.iter_rows(named=True):
-        style = LEVEL_STYLES[row["level"]]
-        seen = Text(row["detail"]) + Text(f"\n> {row['advice']}" if row["advice"] else "", style="italic")
-        words = (Text(row["level"], style=style), Text(row["finding"]), Text(row["where"]), _cell(row["count"]), seen)
-        table.add_row(*words)
+    table.add_column("level")
+    # a name of a file is long and the evidence longer: where stands below what, to leave the width to the evidence
+    table.add_column("finding and where", overflow="fold", max_width=FINDING_WIDTH)
+    table.add_column("what was seen, what to do", overflow="fold")
+    findings = _once(report.findings)
+    ends = findings.get_column("level").ne(findings.get_column("level").shift(-1))
+    for row, is_last in zip(findings.iter_rows(named=True), ends, strict=True):
+        where = Text(f"\n{row['where']}" if row["where"] != "trace" else "", style="dim")
+        advice = Text(f"\n> {row['advice']}" if row["advice"] else "", style="italic")
+        level = Text(row["level"], style=LEVEL_STYLES[row["level"]])
+        table.add_row(level, Text(row["finding"]) + where, Text(row["detail"]) + advice, end_section=is_last is True)
     console.print(table)
     if report.differences is not None:
         same = "The stored rows were looked at again: all is as the ingest found it."
         console.print("\n".join(f"Differs: {text}" for text in report.differences) or same, markup=False)
 
 
+def _once(findings: pl.DataFrame) -> pl.DataFrame:
+    """Return findings with the same words as one, with every place they concern."""
+    same = ["finding", "level", "detail", "advice"]
+    return findings.group_by(same, maintain_order=True).agg(pl.col("where").unique(maintain_order=True).str.join(", "))
+
+
 def show_load(load: Characterisation) -> None:
     """Print what is said of a load, sentence by sentence, and the tables short enough for a terminal."""
     console = screen()
-    said = in_words(load)
-    for name in load.tables:
-        if name in said:
-            console.print(said[name])
-    for reason in dict.fromkeys(load.skipped.values()):
-        names = [name.replace("_", " ") for name, why in load.skipped.items() if why == reason]
-        console.print(f"Left out: {', '.join(names)}. {reason}")
+    for sentence in sentences(load, *load.tables, *load.skipped):
+        console.print(sentence, markup=False)
     for name, frame in load.tables.items():
-        if frame.height <= LONGEST_TABLE:
-            print_frame(frame, f"\n{name.replace('_', ' ').capitalize()}")
+        if 0 < frame.height <= LONGEST_TABLE and says_more(name, frame):
+            title = f"\n{name.replace('_', ' ').capitalize()}"
+            for part in _beside(readable(frame), width=console.width):
+                print_frame(part, title, whole_words=True)
+                title = ""
 
 
-def print_frame(frame: pl.DataFrame, title: str) -> None:
-    """Print a frame as a table with thousands separators."""
+def _beside(frame: pl.DataFrame, *, width: int) -> list[pl.DataFrame]:
+    """Cut a table by its columns into tables that fit, each with the same keys, so that no word is cut."""
+    needs = {name: 3 + _least_width(frame, name) for name in frame.columns}
+    numbers = [name for name, dtype in frame.schema.items() if dtype.is_numeric()]
+    keys = frame.columns[: frame.columns.index(numbers[0])] if numbers else []
+    parts: list[list[str]] = [[]]
+    for name in frame.columns[len(keys) :]:
+        if parts[-1] and 1 + sum(needs[other] for other in [*keys, *parts[-1], name]) > width:
+            parts.append([])
+        parts[-1].append(name)
+    return [frame.select(*keys, *part) for part in parts]
+
+
+def _least_width(frame: pl.DataFrame, name: str) -> int:
+    """Return the width that a column needs for its cells and the longest word of its head."""
+    return max(map(len, [*name.split(), *map(_cell, frame.get_column(name))]))
+
+
+def _least_words(frame: pl.DataFrame, name: str) -> int:
+    """Return the width below which a column would cut a word of its head, or a number; only text is folded."""
+    cells = map(_cell, frame.get_column(name)) if frame.schema[name].is_numeric() else ()
+    return max([LEAST_WIDTH, *(min(len(word), MOST_LEAST_WIDTH) for word in (*name.replace("_", " ").split(), *cells))])
+
+
+def print_frame(frame: pl.DataFrame, title: str, *, whole_words: bool = False) -> None:
+    """Print a frame as a table with thousands separators; ``whole_words`` never cuts a word."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for name, dtype in frame.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold", min_width=6)
+        is_number = dtype.is_numeric()
+        table.add_column(
+            # a terminal narrows all columns alike and would cut the words of a head that a line break keeps whole
+            "\n".join(textwrap.wrap(name, _least_width(frame, name))) if whole_words else name.replace("_", " "),
+            justify="right" if is_number else "left",
+            overflow="fold",
+            min_width=_least_words(frame, name),
+            no_wrap=whole_words and not is_number,
+        )
     for row in frame.iter_rows():
         table.add_row(*(_cell(value) for value in row))
     screen().print(table)

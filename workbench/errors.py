@@ -56,13 +56,17 @@ class ReportError(WorkbenchError):
 def nearest(word: str, known: Iterable[str]) -> str:
     """Say which known word was probably meant, as the tail of an error message.
 
+    Words that begin with it come before words that merely look like it.
+
     >>> nearest("horizn", ["horizon", "seed"])
     "did you mean 'horizon'? known: horizon, seed"
     """
     words = sorted(known)
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    longer = [other for other in words if word and other.startswith(word)]
+    close = longer[:2] or difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     listing = "known: " + (", ".join(words) if words else "none")
-    return f"did you mean '{close[0]}'? {listing}" if close else listing
+    meant = " or ".join(f"'{other}'" for other in close)
+    return f"did you mean {meant}? {listing}" if close else listing
 
 
 def together(findings: Iterable[str]) -> str:

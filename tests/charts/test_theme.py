@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import polars as pl
 import pytest
 
 from tests.charts.chart_cases import source_of
@@ -58,3 +59,12 @@ def test_importing_charts_does_not_import_plotly() -> None:
     program = "import sys, workbench.charts; print(any(name.startswith('plotly') for name in sys.modules))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_a_chart_of_unknown_values_says_so() -> None:
+    made = theme.or_said(theme.figure(title="t", source="s", x="x", y="y"), pl.Series([None, None], dtype=pl.Float64))
+    assert theme.NOTHING_KNOWN in [note.text for note in made.layout.annotations]
+    bare = theme.or_said(theme.figure(title="t", source="s", x="x", y="y"), pl.Series([], dtype=pl.Float64))
+    assert theme.NOTHING in [note.text for note in bare.layout.annotations]
+    known = theme.or_said(theme.figure(title="t", source="s", x="x", y="y"), pl.Series([1.0]))
+    assert [note.name for note in known.layout.annotations] == ["source"]

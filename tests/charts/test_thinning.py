@@ -45,3 +45,8 @@ def test_missing_windows_become_a_gap() -> None:
     assert filled["y"].to_list() == [1.0, 2.0, None, 3.0, 4.0]
     assert filled["window_start"][2] == at(30)
     assert thinning.with_gaps(frame.head(2)).equals(frame.head(2))
+
+
+def test_a_line_without_rows_has_no_holes() -> None:
+    empty = pl.DataFrame(schema={"window_start": pl.Datetime("us"), "y": pl.Float64})
+    assert thinning.with_gaps(empty).equals(empty)

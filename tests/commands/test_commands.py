@@ -71,7 +71,7 @@ def test_study_run_from_options_alone(
     [
         (["ingest", "nowhere.csv", "--name", "x"], "no such file"),
         (["ingest", "{samples}/unknown.csv", "--name", "x"], "unknown.csv"),
-        (["ingest", "{samples}/azure_code.csv", "--name", "x"], "must be given as options"),
+        (["ingest", "{samples}/azure_code.csv", "--name", "x"], "needs model, region or region_split"),
         (["ingest", "{samples}", "--name", "x"], "samples"),
         (["traces", "check", "nothing"], "nothing"),
         (["study", "run"], "nothing to run"),

@@ -17,7 +17,7 @@ def test_a_trace_is_told_and_its_page_written(
     assert call(*words, monkeypatch=monkeypatch) == 0
     said = capsys.readouterr().out
     assert "On average" in said
-    assert "Left out: weekly profile. It takes a week of load" in said
+    assert "Not shown: the shape of a week. It takes a week of load" in " ".join(said.split())
     assert "Rates by model" in said
     assert str(page.name) in said
     assert page.stat().st_size > 1_000_000

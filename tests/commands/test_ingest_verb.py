@@ -13,6 +13,7 @@ from tests.commands.command_cases import call
 from workbench.traces import open_store
 
 WHOSE = ["--model", "llama31_8b", "--region", "us_east", "--tier", "interactive_fast"]
+MAPPING = "{samples}/../../data/mappings/gateway_log.toml"
 DRAWN = ["--format", "servegen_requests", "--sample", "50%"]
 
 
@@ -24,7 +25,7 @@ def samples(repo_root: Path) -> Path:
 @pytest.mark.parametrize(
     ("file", "options", "words"),
     [
-        ("gateway_log.jsonl", ["--mapping", "{samples}/gateway_log.toml"], "requests by a mapping of columns"),
+        ("gateway_log.jsonl", ["--mapping", MAPPING], "requests by a mapping of columns"),
         ("mooncake.jsonl", [*WHOSE, "--start", "2025-01-06", "--prefix-cache-tokens", "2_000"], "Mooncake requests"),
         ("servegen", [*WHOSE, "--start", "2025-01-06"], "ServeGen clients as a demand series"),
         ("servegen", [*WHOSE, "--start", "2025-01-06", *DRAWN], "ServeGen clients as drawn requests"),

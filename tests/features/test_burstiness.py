@@ -18,6 +18,7 @@ from tests.traces.trace_cases import after_s
 from workbench.errors import TableError, TraceError
 from workbench.features import asking, burstiness
 from workbench.traces import Store, TraceOptions, ingest, open_store
+from workbench.traces.catalogue import GAPS, TraceHeader
 
 HOURS = 6
 
@@ -142,7 +143,32 @@ def test_a_span_is_asked_alone(tmp_path: Path) -> None:
     with stored(tmp_path, {"x": arrivals(range(0, 7200, 2))}) as store:
         half = burstiness.counts_by_scale(store, "x", scales_s=(60,), since=after_s(0), until=after_s(3600))
         assert half["requests"].sum() == 1800
-        assert asking.span_us(store, "x", since=after_s(10), until=None)[0] % 60_000_000 == 10_000_000
+        assert asking.request_span_us(store, "x", since=after_s(10), until=None)[0] % 60_000_000 == 10_000_000
+
+
+def test_hours_that_touch_a_gap_are_no_part_of_the_spread(tmp_path: Path) -> None:
+    """A clock that stops for 20 minutes of its second hour: known hours stay a clock, and the peak one of one."""
+    times = [float(at) for at in range(0, 4 * 3600 + 1, 10) if not 4000 <= at < 5200]
+    header = TraceHeader(name="x", kind="requests", format="f", source="s", fingerprint="x", window_s=None)
+    hole = (None, "m", after_s(4000), after_s(5200), "hole")
+    with open_store(tmp_path / "t.duckdb") as store:
+        with store.writing(header) as writing:
+            writing.add(arrivals(times))
+            writing.mark_gaps(pl.DataFrame([hole], schema=GAPS.schema, orient="row"))
+        counts = burstiness.counts_by_scale(store, "x", scales_s=(10, 60, 600))
+    assert sorted(set(counts["block"])) == [0, 2, 3]
+    assert max(by_scale(burstiness.dispersion(counts), "dispersion").values()) == pytest.approx(0.0, abs=1e-9)
+    assert set(by_scale(burstiness.peak_to_mean(counts), "peak_to_mean_ratio").values()) == {1.0}
+
+
+def test_one_request_is_no_burst_and_no_error(tmp_path: Path) -> None:
+    with stored(tmp_path, {"x": arrivals([0])}) as store:
+        assert burstiness.counts_by_scale(store, "x").is_empty()
+
+
+def test_windows_longer_than_every_scale_leave_nothing() -> None:
+    demand = load({"r m t": [1.0, 2.0, 3.0]}, step_s=7200)
+    assert burstiness.counts_of_demand(demand, scales_s=(3600,)).is_empty()
 
 
 def test_a_series_and_an_unknown_key_are_refused(tmp_path: Path) -> None:

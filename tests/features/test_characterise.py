@@ -25,6 +25,7 @@ ALL = {
     "diurnal_profile",
     "diurnal_profile_by_region",
     "gap_cv",
+    "known",
     "length_distribution",
     "length_drift",
     "length_moments",
@@ -90,6 +91,24 @@ def test_one_unknown_minute_does_not_hide_the_hour(tmp_path: Path) -> None:
     (row,) = found.tables["rates"].to_dicts()
     assert (row["rps_mean"], row["known_fraction"]) == (1.0, pytest.approx(59 / 60))
     assert found.tables["diurnal_profile"].height > 0
+
+
+def test_rates_do_not_take_a_cut_window_for_a_quiet_one(tmp_path: Path) -> None:
+    """One request per second from 50 s before an even minute for an hour: one per second, whatever the edges cut."""
+    with stored(tmp_path, {"x": arrivals(range(10, 3650))}) as store:
+        found = described(store, "x")
+    assert found.window_s == 60
+    assert found.tables["rates"]["rps_mean"].to_list() == [1.0]
+    assert found.tables["rates"]["peak_to_mean_ratio"].to_list() == [1.0]
+    assert found.tables["daily_totals"]["requests"].to_list() == [None]
+
+
+@pytest.mark.parametrize("window_s", [5400.0, 7200.0, 86_400.0])
+def test_long_windows_answer_what_they_can(small_store: Path, window_s: float) -> None:
+    with open_store(small_store / "traces.duckdb", read_only=True) as store:
+        found = described(store, "small", tiers=TIERS, window_s=window_s)
+    assert found.skipped["diurnal_profile"].startswith("It takes windows of an hour or less")
+    assert found.has("rates", "dispersion", "peak_to_mean")
 
 
 def test_a_demand_alone_is_described_too() -> None:

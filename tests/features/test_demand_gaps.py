@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.traces.trace_cases import after_s, frame_of
+from tests.traces.trace_cases import START, after_s, frame_of
 from workbench import features
 from workbench.tables import DEMAND
+from workbench.traces import TraceOptions, ingest, parse_region_split
 from workbench.traces.catalogue import GAPS, TraceHeader
 from workbench.traces.store import Store, open_store
 
@@ -34,7 +35,7 @@ def write(
     """Write the trace ``x`` with gaps as (model, since, until) in seconds after START."""
     kind = "requests" if window_s is None else "series"
     header = TraceHeader(name="x", kind=kind, format="f", source="s", fingerprint="x", window_s=window_s)  # type: ignore[arg-type]
-    listed = [(model, after_s(since), after_s(until), "hole") for model, since, until in gaps]
+    listed = [(None, model, after_s(since), after_s(until), "hole") for model, since, until in gaps]
     with store.writing(header, replace=True) as writing:
         writing.add(frame)
         writing.mark_gaps(pl.DataFrame(listed, schema=GAPS.schema, orient="row"))
@@ -73,6 +74,27 @@ def test_a_hole_of_a_series_is_unknown_though_the_source_says_zero(store: Store)
 def _filled(store: Store) -> Store:
     write(store, EVERY_MINUTE)
     return store
+
+
+def test_a_hole_is_unknown_in_each_made_region_at_its_own_time_only(store: Store, tmp_path: Path) -> None:
+    """Ten hours at 600 a window of ten minutes with half an hour missing at 05:00; west lies two hours later."""
+    windows = pl.datetime_range(START, after_s(36_000), "10m", closed="left", eager=True).cast(pl.Datetime("us"))
+    rate = pl.when(windows.is_between(after_s(18_000), after_s(19_800), closed="left")).then(0.0).otherwise(600.0)
+    frame = pl.select(window_start=windows, requests=rate, input_tokens=rate * 10, output_tokens=rate)
+    labelled = frame.with_columns(model=pl.lit("llama31_8b"), tier=pl.lit("interactive_fast"))
+    labelled.write_parquet(tmp_path / "d.parquet")
+    ingest(
+        tmp_path / "d.parquet",
+        store=store,
+        name="x",
+        options=TraceOptions(region_split=parse_region_split("us_east=0.5:0,us_west=0.5:2")),
+    )
+    unknown = features.demand(store, "x", window_s=600).filter(pl.col("requests").is_null())
+    times = {
+        region: [start.strftime("%H:%M") for start in part["window_start"]]
+        for (region,), part in unknown.partition_by("region", as_dict=True).items()
+    }
+    assert times == {"us_east": ["05:00", "05:10", "05:20"], "us_west": ["07:00", "07:10", "07:20"]}
 
 
 @settings(deadline=None, max_examples=15)

@@ -50,3 +50,12 @@ def test_lags_live_with_holes_and_say_nothing_of_a_constant() -> None:
     assert lags["north"]["lag_h"] is None
     short = regions.regional_lags(load({"east m t": wave(20), "west m t": wave(20)}, start=MONDAY))
     assert short["lag_h"].null_count() == 2
+
+
+def test_short_windows_are_shifted_by_steps_of_five_minutes() -> None:
+    """Windows of 10 s over half a day: the copy runs 40 minutes behind, and lags are tried in steps of 5 minutes."""
+    wave = [2.0 + math.sin(2 * math.pi * i / 4320) for i in range(4320)]
+    demand = load({"east m t": wave, "west m t": [*wave[-240:], *wave[:-240]]}, step_s=10)
+    found = {row["region"]: row for row in regions.regional_lags(demand).to_dicts()}
+    other = found["west" if found["east"]["reference"] == "east" else "east"]
+    assert abs(other["lag_h"]) == pytest.approx(40 / 60)

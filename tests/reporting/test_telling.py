@@ -48,6 +48,12 @@ def test_the_extrapolation_is_said_in_headline_and_caveats(small_study: Study) -
     assert set(small_study.notes) <= set(said)
 
 
+def test_a_cost_stated_for_another_month_than_the_load_says_so(small_study: Study) -> None:
+    own, other = f"{small_study.as_of:%Y-%m}", "2031-02"
+    assert not any("only the number of hours" in sentence for sentence in telling.caveats(small_study, own))
+    assert any("stated for February 2031" in sentence for sentence in telling.caveats(small_study, other))
+
+
 @pytest.mark.parametrize(("ratio", "told"), [(2.0, "overstated"), (0.5, "understated"), (1.0, "within 5%")])
 def test_a_busy_or_quiet_span_is_told(small_study: Study, ratio: float, told: str) -> None:
     tokens = pl.when(pl.col("window_start") >= small_study.as_of).then(ratio).otherwise(1.0)

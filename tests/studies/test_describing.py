@@ -9,7 +9,7 @@ import polars as pl
 
 from workbench.results import Study
 from workbench.studies import describing, preparing
-from workbench.traces import open_store
+from workbench.traces import ingest, open_store
 
 
 def notes(study: Study, small_store: Path, **changes: object) -> str:
@@ -43,7 +43,21 @@ def test_gaps_of_the_span_are_said_as_a_share(small_study: Study, small_store: P
     demand = small_study.demand.with_columns(
         requests=pl.when(late & (pl.col("model") == "llama2_70b")).then(None).otherwise(pl.col("requests"))
     )
-    assert "25.0% of the simulated span" in notes(small_study, small_store, demand=demand)
+    said = notes(small_study, small_store, demand=demand)
+    assert "25.0% of the simulated span" in said
+    assert "llama2_70b" in said
+    assert "bloom_176b" not in said.partition("of the simulated span")[2].partition("rests on it")[0]
+
+
+def test_refused_rows_and_warnings_of_the_trace_are_said_in_the_study(small_study: Study, tmp_path: Path) -> None:
+    rows = [f"2026-03-02T00:{minute:02d}:00Z,us_east,llama31_8b,interactive_fast,100,10" for minute in range(58)]
+    rows += ["yesterday,us_east,llama31_8b,interactive_fast,100,10"] * 2
+    header = "arrived_at,region,model,tier,input_tokens,output_tokens"
+    (tmp_path / "rows.csv").write_text("\n".join([header, *rows, ""]))
+    with open_store(tmp_path / "traces.duckdb") as store:
+        ingest(tmp_path / "rows.csv", store=store, name="rows")
+        said = describing.notes_of_trace(store, dataclasses.replace(small_study.scenario, trace="rows"))
+    assert "2 of 60 rows were refused (3.3%)" in said[0]
 
 
 def test_the_manifest_names_trace_versions_and_seed(small_study: Study) -> None:

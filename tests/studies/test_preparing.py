@@ -65,6 +65,19 @@ def test_the_last_day_of_a_long_trace_is_held_back(store: Store) -> None:
     assert span.notes == ()
 
 
+def test_the_last_day_is_one_that_all_models_of_a_series_know(store: Store) -> None:
+    early = series(datetime(2026, 3, 2), 3 * 144, 600.0).with_columns(model=pl.lit("llama2_70b"))
+    both = pl.concat([series(datetime(2026, 3, 2), 5 * 144, 600.0), early])
+    ingest_frame(both, store=store, name="apart", source="test")
+    span = preparing.span_of(scenario("apart"), store)
+    assert (span.as_of, span.until) == (datetime(2026, 3, 4), datetime(2026, 3, 5))
+    assert "llama2_70b is known until 2026-03-05 00:00:00 only, 48 h before the end" in span.notes[0]
+    chosen = preparing.span_of(scenario("apart", models=["llama31_8b"]), store)
+    assert (chosen.as_of, chosen.notes) == (datetime(2026, 3, 6), ())
+    asked = preparing.span_of(scenario("apart", span={"as_of": "2026-03-06"}), store)
+    assert asked.as_of == datetime(2026, 3, 6)
+
+
 def test_as_many_hours_are_held_back_as_the_scenario_simulates(store: Store) -> None:
     span = preparing.span_of(scenario("days", span={"simulate_hours": 48}), store)
     assert (span.as_of, span.hours) == (datetime(2026, 3, 5), 48.0)

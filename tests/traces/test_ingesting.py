@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from tests.traces.trace_cases import SAMPLES, frame_of
+from workbench import catalog
 from workbench.errors import TableError, TraceError
 from workbench.traces import (
     Source,
@@ -198,6 +200,8 @@ def test_a_model_to_keep_that_is_not_there_is_named(store: Store) -> None:
 def test_names_and_frames_are_checked(store: Store) -> None:
     with pytest.raises(TraceError, match="no name for a trace"):
         ingest(BOTH, store=store, name="a b", options=AZURE)
+    with pytest.raises(TraceError, match=r"'\.\./a' is no name for a trace"):
+        ingest_frame(frame_of([(0, "m", 1, 1)]), store=store, name="../a", source="nothing")
     with pytest.raises(TraceError, match="no file was named"):
         ingest([], store=store, name="a")
     with pytest.raises(TableError, match="DEMAND: missing column"):
@@ -258,3 +262,11 @@ def test_the_sageserve_week_and_servegen_pass_through_the_same_command(store: St
         store.sum_by_window("servegen", window_s=600).group_by("model").agg(pl.col("requests").sum()).sort("model")
     )
     assert fortnight["requests"].to_list() == [236_892_826, 2_165_253_970 - 53_118]
+
+
+def test_keys_of_the_catalog_given_are_known(store: Store) -> None:
+    packaged = catalog.load()
+    known = dataclasses.replace(packaged, models={**packaged.models, "mine": packaged.models["llama31_8b"]})
+    options = TraceOptions(model="mine", region="us_east", tier="interactive_fast")
+    assert len(found(ingest(BOTH, store=store, name="a", options=options), "unknown label")) == 1
+    assert found(ingest(BOTH, store=store, name="b", options=options, catalog=known), "unknown label") == []

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.traces.trace_cases import SAMPLES
 from workbench.errors import TraceError
 from workbench.traces.mapping import EPOCH, ColumnMapping, load_mapping
 from workbench.traces.options import TraceOptions
 
-SHIPPED = sorted((Path(__file__).resolve().parents[2] / "data" / "mappings").glob("*.toml"))
+MAPPINGS = Path(__file__).resolve().parents[2] / "data" / "mappings"
+SHIPPED = sorted(MAPPINGS.glob("*.toml"))
 
 
 def refused(tmp_path: Path, text: str) -> str:
@@ -25,7 +25,7 @@ def refused(tmp_path: Path, text: str) -> str:
 
 
 def test_a_mapping_says_what_every_column_is() -> None:
-    mapping = load_mapping(SAMPLES / "gateway_log.toml")
+    mapping = load_mapping(MAPPINGS / "gateway_log.toml")
     assert mapping == ColumnMapping(
         kind="requests",
         time_column="created",
@@ -96,7 +96,11 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         ('kind = "requests"', r"\[time\] is missing"),
         ('kind = "requests"\ncolumns = 5', "columns must be a section"),
         ('kind = "requests"\nlabels = {model = 5}', "labels.model must be a section"),
-        ('kind = "series"\n[time]\ncolumn="t"\nunit="day"', "time.unit must be iso, s, ms, us or ns, found 'day'"),
+        ('kind = "series"\n[time]\ncolumn="t"\nunit="day"', r"time.unit must be iso, s, .* 'format:' .*, found 'day'"),
+        ('kind = "series"\n[time]\ncolumn="t"\nunit="format:%d/%m"', "a format without day, month or year"),
+        ('kind = "series"\n[time]\ncolumn="t"\nunit="format:%d/%m/%Y %H"', "hours and no minutes"),
+        ('kind = "series"\n[time]\ncolumn="t"\nunit="format:%Q"', "a format that cannot be read"),
+        ('kind = "series"\n[time]\ncolumn="t"\nunit="format:%d/%m/%Y"\nsince="epoch"', "time.since is for numbers"),
         ('kind = "series"\n[time]\ncolumn="t"\nunit="iso"\nsince="epoch"', "time.since is for numbers"),
         ('kind = "series"\n[time]\ncolumn="t"\nunit="s"\nsince=2025-01-06T00:00:00Z', "time.since must say"),
         ('kind = "series"\n[time]\ncolumn="t"\nunit="iso"\n[columns]\nmodel="m"', "no load in"),
@@ -115,12 +119,12 @@ def test_a_mapping_that_is_not_there_says_so(tmp_path: Path) -> None:
 
 
 def test_the_content_not_the_path_of_a_mapping_tells_traces_apart(tmp_path: Path) -> None:
-    text = (SAMPLES / "gateway_log.toml").read_text()
+    text = (MAPPINGS / "gateway_log.toml").read_text()
     (tmp_path / "same.toml").write_text("# moved\n" + text)
     (tmp_path / "other.toml").write_text(text.replace("us_east", "us_west"))
     one, same, other = (
         TraceOptions(mapping=load_mapping(path)).canonical()
-        for path in (SAMPLES / "gateway_log.toml", tmp_path / "same.toml", tmp_path / "other.toml")
+        for path in (MAPPINGS / "gateway_log.toml", tmp_path / "same.toml", tmp_path / "other.toml")
     )
     assert one == same
     assert one != other

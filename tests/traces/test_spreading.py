@@ -157,3 +157,40 @@ def test_unspreading_gives_the_source_back_where_all_regions_are(values: list[in
     sums = back.group_by("window_start").agg(pl.col("requests").sum()).sort("window_start")
     assert sums["requests"].to_list() == pytest.approx([float(value) for value in values[3 : len(values) - 3]])
     assert unspread(source, {}) is source
+
+
+def test_a_tier_that_one_split_made_is_not_split_again() -> None:
+    """Of 2,000 requests half are fast and half slow; all slow ones become batch, those that were fast stay slow."""
+    split = parse_tier_split("fast=slow:1,slow=batch:1")
+    frame = frame_of([(float(i), "m", 1, 1) for i in range(2000)])
+    frame = frame.with_columns(tier=pl.Series(["fast", "slow"] * 1000))
+    spread = spread_requests(frame, TraceOptions(tier_split=split), np.random.default_rng(1))
+    assert spread["tier"].to_list() == ["slow", "batch"] * 1000
+    both = pl.concat([hours([10], tier="fast"), hours([7], tier="slow")])
+    series = spread_series(both, TraceOptions(tier_split=split), window_s=3600)
+    assert dict(series.select("tier", "requests").rows()) == {"slow": 10.0, "batch": 7.0}
+
+
+def test_the_split_of_one_label_holds_against_that_of_every_label() -> None:
+    split = {"slow": (Share(key="batch", share=1.0),), "*": (Share(key="quick", share=1.0),)}
+    frame = frame_of([(0, "m", 1, 1), (1, "m", 1, 1)]).with_columns(tier=pl.Series(["fast", "slow"]))
+    spread = spread_requests(frame, TraceOptions(tier_split=split), np.random.default_rng(1))
+    assert spread["tier"].to_list() == ["quick", "batch"]
+    both = pl.concat([hours([10], tier="fast"), hours([7], tier="slow")])
+    series = spread_series(both, TraceOptions(tier_split=split), window_s=3600)
+    assert dict(series.select("tier", "requests").rows()) == {"quick": 10.0, "batch": 7.0}
+
+
+def test_a_label_with_a_dot_is_no_file_and_an_exact_name_keeps_its_key() -> None:
+    frame = frame_of([(0, "v1", 1, 1), (1, "v1.5-large", 1, 1)])
+    options = TraceOptions(model={"v1": "small", "v1.5-large": "large", "v1.csv": "file"})
+    assert mapped(frame, options)["model"].to_list() == ["small", "large"]
+    with pytest.raises(TraceError, match="no key for v1"):
+        mapped(frame, TraceOptions(model={"v1.5-large": "large"}))
+
+
+def test_a_star_in_a_mapping_is_every_label_that_it_does_not_name() -> None:
+    frame = frame_of([(0, "a", 1, 1), (1, "b", 1, 1), (2, "c", 1, 1)])
+    by_star = mapped(frame, TraceOptions(model={"a": "x", "*": "y"}, tier={"*": "slow"}))
+    assert by_star["model"].to_list() == ["x", "y", "y"]
+    assert by_star["tier"].unique().to_list() == ["slow"]

@@ -49,7 +49,7 @@ def gap_cv(
     fig.update_layout(barmode="group", hovermode="closest")
     fig.update_yaxes(range=[0, 1.15 * max(1.1, _largest(gaps, "gap_cv"))])
     fig.add_hline(y=1.0, line=BORDER)
-    return fig if gaps.height else theme.say_empty(fig)
+    return theme.or_said(fig, gaps.get_column("gap_cv"))
 
 
 def dispersion(

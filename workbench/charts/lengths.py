@@ -145,4 +145,4 @@ def cache_hits(
             line={"color": shades[str(model)], "width": 1.6},
         )
     fig.update_yaxes(range=[0, 100])
-    return fig if hits.height else theme.say_empty(fig)
+    return theme.or_said(fig, hits.get_column("cached_fraction"))

@@ -38,13 +38,15 @@ def rates_over_time(
 ) -> go.Figure:
     """Draw the rate of a DEMAND over time, one line per model, region or tier.
 
-    ``measure`` is rps, input_tps or output_tps. A window in which one of a group's series is unknown is a gap. A long
-    line is thinned to what a screen can show (:mod:`workbench.charts.thinning`).
+    ``measure`` is rps, input_tps or output_tps. A window in which one of a group's series is unknown is a gap, and a
+    series of which the measure is never known is left out. A long line is thinned to what a screen
+    can show (:mod:`workbench.charts.thinning`).
     """
     column, axis = RATES[measure]
     window_s = window_s_of(demand)
     rate = pl.when(pl.col(column).is_null().any()).then(None).otherwise(pl.col(column).sum() / window_s)
-    sums = demand.group_by("window_start", by).agg(rate.alias("rate")).sort(by, "window_start")
+    told = demand.filter(pl.col(column).is_not_null().any().over("region", "model", "tier"))
+    sums = told.group_by("window_start", by).agg(rate.alias("rate")).sort(by, "window_start")
     fig = theme.figure(title=title or f"{axis.capitalize()} by {by}", source=source, x=theme.TIME_AXIS, y=axis)
     shades = theme.colours(sums.get_column(by))
     for (key,), part in sums.group_by(by, maintain_order=True):
@@ -56,7 +58,7 @@ def rates_over_time(
             mode="lines",
             line={"color": shades[str(key)], "width": 1.4},
         )
-    return fig
+    return theme.or_said(fig, sums.get_column("rate"))
 
 
 def diurnal(
@@ -75,7 +77,7 @@ def diurnal(
                 line={"color": colour, "width": 2, "dash": "dash" if day_type == "weekend" else "solid"},
             )
     fig.update_xaxes(dtick=3, range=[-0.3, 23.3])
-    return fig
+    return theme.or_said(fig, profile.get_column("relative_to_mean_ratio"))
 
 
 def weekly(
@@ -94,7 +96,7 @@ def weekly(
             line={"color": colour, "width": 1.6},
         )
     fig.update_xaxes(tickvals=[day * 24 + 12 for day in range(7)], ticktext=list(DAYS), range=[0, 168])
-    return fig
+    return theme.or_said(fig, profile.get_column("relative_to_mean_ratio"))
 
 
 def split_bars(
@@ -131,7 +133,7 @@ def split_bars(
             orientation="h",
             marker_color=colour,
             # a part too narrow for its number is told by the axis and by hovering over it
-            text=["" if share < NARROW else f"{share:.0f} %" for share in shares],
+            text=["" if share is None or share < NARROW else f"{share:.0f} %" for share in shares],
             textposition="inside",
             textangle=0,
             insidetextanchor="middle",
@@ -139,7 +141,7 @@ def split_bars(
     fig.update_layout(barmode="stack", hovermode="closest")
     fig.update_xaxes(range=[0, 100], tickformat=",")
     fig.update_yaxes(autorange="reversed")
-    return fig
+    return theme.or_said(fig, split.get_column(f"{measure}_fraction"))
 
 
 def periodicity(
@@ -171,7 +173,7 @@ def periodicity(
         )
     fig.update_layout(barmode="group", hovermode="closest")
     fig.update_yaxes(range=[0, 1.1], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1])
-    return fig
+    return theme.or_said(fig, scores.get_column("periodicity_fraction"))
 
 
 def _every(places: range, name: str) -> pl.DataFrame:

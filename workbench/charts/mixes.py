@@ -35,7 +35,7 @@ def deferrable_over_time(share: pl.DataFrame, *, source: str, title: str | None 
             hovertemplate="%{y:.1f} %",
         )
     fig.update_yaxes(range=[0, 100])
-    return fig if share.height else theme.say_empty(fig)
+    return theme.or_said(fig, share.get_column("requests_deferrable_fraction"))
 
 
 def regional_imbalance(
@@ -60,7 +60,7 @@ def regional_imbalance(
         showlegend=False,
     )
     fig.update_layout(hovermode="closest", margin={"t": PLAIN_TOP_PX})
-    return fig if imbalance.height else theme.say_empty(fig)
+    return theme.or_said(fig, imbalance.get_column("busiest_to_quietest_ratio"))
 
 
 def _ends(row: Mapping[str, object], labels: Mapping[str, str] | None) -> str:

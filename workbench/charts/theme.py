@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    import polars as pl
 
 BLACK, GREY = "#000000", "#7F7F7F"
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
@@ -40,6 +41,7 @@ INK, FAINT, RULE = "#222222", "#5F6368", "#E3E6EA"
 BOTTOM_PX, TOP_PX = 92, 84
 TIME_AXIS = "time (UTC)"
 NOTHING = "nothing to show"
+NOTHING_KNOWN = "nothing known"
 
 
 def colours(keys: Iterable[str]) -> dict[str, str]:
@@ -113,6 +115,13 @@ def say_empty(made: go.Figure, text: str = NOTHING) -> go.Figure:
     made.update_xaxes(showticklabels=False, showgrid=False)
     made.update_yaxes(showticklabels=False, showgrid=False)
     return made
+
+
+def or_said(made: go.Figure, values: pl.Series) -> go.Figure:
+    """Return a figure, with a sentence in its middle where it has no row to draw, or no value that is known."""
+    if values.is_empty():
+        return say_empty(made)
+    return made if values.drop_nulls().len() else say_empty(made, NOTHING_KNOWN)
 
 
 def note(made: go.Figure, text: str) -> None:

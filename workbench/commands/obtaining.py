@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.commands.places import DATA, DataDir
+from workbench.commands.places import DATA, DataDir, StorePath, store_at
+from workbench.commands.settings import setting
 from workbench.errors import TraceError
 
 if TYPE_CHECKING:
@@ -81,7 +81,11 @@ def generate(
     start: Annotated[str | None, typer.Option(help="First instant (UTC).")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed; equal seeds make equal traces.")] = None,
     burst: Annotated[
-        list[str] | None, typer.Option(help="RATIOxMINUTESmin/HOURSh, such as 3x20min/6h; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="RATIOxMINUTESmin/HOURSh: 3x20min/6h at the same hours of each day, 3x20min/~6h once in every six "
+            "hours at random; @2h begins 2 h after the start. May be repeated."
+        ),
     ] = None,
     growth: Annotated[str | None, typer.Option(help="Growth, such as 5%/week or 20%/month.")] = None,
     set_: Annotated[
@@ -90,6 +94,7 @@ def generate(
     ] = None,
     save: Annotated[Path | None, typer.Option(help="Save the workload (.json), which holds no request.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a trace of that name.")] = False,
+    store: StorePath = None,
     data_dir: DataDir = DATA,
 ) -> None:
     """Make a trace from published facts, or one that resembles a trace of the store, of any size."""
@@ -97,19 +102,19 @@ def generate(
     from workbench.traces import open_store, synthetic
 
     values: dict[str, Any] = {} if recipe is None else synthetic.read_recipe(recipe)
-    values |= dict(_setting(text) for text in set_ or [])
+    values |= dict(setting(text, example="tiers.non_interactive=0.5") for text in set_ or [])
     named = {"days": days, "start": start, "seed": seed, "growth": growth, "bursts": burst or None}
     named["requests"] = None if requests is None else _whole(requests)
     values |= {key: value for key, value in named.items() if value is not None}
     wanted = synthetic.recipe_of(values, source="generate" if recipe is None else recipe.name)
-    with console.progress() as tell, open_store(data_dir / "traces.duckdb") as store:
-        origin = _workload(store, like)
+    with console.progress() as tell, open_store(store_at(store, data_dir=data_dir)) as opened:
+        origin = _workload(opened, like)
         workload = wanted.of(origin)
         if save is not None:
             synthetic.save(workload, save)
         report = synthetic.store_generated(
             workload,
-            store=store,
+            store=opened,
             name=name,
             seed=wanted.seed,
             start=wanted.start,
@@ -119,7 +124,7 @@ def generate(
             progress=lambda share, _: tell("Generating requests", share),
         )
         is_copy = like is not None and not like.endswith(".json") and wanted == synthetic.Recipe(seed=wanted.seed)
-        compared = synthetic.agreement(store, like, name, workload=workload) if is_copy and like else None
+        compared = synthetic.agreement(opened, like, name, workload=workload) if is_copy and like else None
     console.show_quality(report)
     if compared is not None:
         console.print_frame(
@@ -140,13 +145,3 @@ def _whole(text: str) -> float:
         return float(text)
     except ValueError:
         raise TraceError(f"--requests takes a number such as 10_000_000 or 1e7, got {text!r}.") from None
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    key, sign, value = text.partition("=")
-    if not sign or not key:
-        raise TraceError(f"--set takes KEY=VALUE such as tiers.non_interactive=0.5, got {text!r}.")
-    try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, value

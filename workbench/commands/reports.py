@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.commands.places import DATA, REPORTS, DataDir, ReportsDir, now
+from workbench.commands.places import DATA, REPORTS, DataDir, ReportsDir, StorePath, now, store_at
 
 
 def quickstart(
@@ -14,22 +14,23 @@ def quickstart(
     reports_dir: ReportsDir = REPORTS,
     requests: Annotated[int, typer.Option(help="Requests in the synthetic week.")] = 1_000_000,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic week.")] = 7,
+    store: StorePath = None,
 ) -> None:
     """Run the whole job on a synthetic week: store, forecast, plan, simulate, score, report."""
     from workbench import catalog, console, reporting, scenarios, studies
     from workbench.traces import ingest_frame, open_store, synthetic
 
     name = f"quickstart_week_{requests}_{seed}"
-    with console.progress() as tell, open_store(data_dir / "traces.duckdb") as store:
+    with console.progress() as tell, open_store(store_at(store, data_dir=data_dir)) as opened:
         tell("Making a week", 0.0)
-        if not store.has(name):
+        if not opened.has(name):
             week = synthetic.week(seed=seed, requests=requests, start=scenarios.QUICKSTART_START)
             tell("Storing it", 0.0)
-            ingest_frame(week, store=store, name=name, source=f"synthetic week, seed {seed}", format="synthetic")
+            ingest_frame(week, store=opened, name=name, source=f"synthetic week, seed {seed}", format="synthetic")
         content = scenarios.quickstart(trace=name, requests=requests)
         scenario = scenarios.parse(content, source="quickstart")
         study = studies.run(
-            scenario, store, catalog=catalog.load(), root=data_dir / "studies", now=now(), progress=tell
+            scenario, opened, catalog=catalog.load(), root=data_dir / "studies", now=now(), progress=tell
         )
         tell("Writing the report", 0.0)
         report = reporting.monthly_cost(study, reports_dir=reports_dir, now=now())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from workbench.commands.places import DATA, REPORTS, DataDir, ReportsDir, StorePath, now, store_at
+from workbench.commands.settings import setting
 from workbench.errors import ScenarioError
 
 study_app = typer.Typer(help="Run, list, show and compare studies.", no_args_is_help=True)
@@ -30,7 +31,7 @@ def study_run(
     from workbench import catalog, console, reporting, scenarios, studies
     from workbench.traces import open_store
 
-    overrides = dict(_setting(text) for text in set_ or [])
+    overrides = dict(setting(text, example="demand.scale=4") for text in set_ or [])
     if trace is not None:
         overrides["trace"] = trace
     if scenario is not None:
@@ -48,18 +49,6 @@ def study_run(
     console.show_study(study)
     if report:
         console.screen().print(f"Report: {files.html}")
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    import tomllib
-
-    key, sign, value = text.partition("=")
-    if not sign or not key:
-        raise ScenarioError(f"--set takes KEY=VALUE such as demand.scale=4, got {text!r}.")
-    try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, value
 
 
 @study_app.command("list", epilog="Example: workbench study list")

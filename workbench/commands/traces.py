@@ -12,6 +12,14 @@ from workbench.commands.places import DATA, DataDir, StorePath, now, store_at
 if TYPE_CHECKING:
     from workbench.traces import TraceOptions
 
+MODEL_HELP = (
+    "Model key, or LABEL=KEY pairs; * is every other label. LABEL is the source's model, or the file's name up to the "
+    "first dot where the file has no such column."
+)
+
+# a longer list of files is cut to the first of them
+LONG_NAME = 40
+
 traces_app = typer.Typer(help="What is in the trace store.", no_args_is_help=True)
 
 
@@ -25,9 +33,9 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(help="One file or more; together they become one trace.")],
     name: Annotated[str, typer.Option(help="Name of the trace in the store.")],
     format: Annotated[str, typer.Option(help="Format of the files; auto recognises it by the columns.")] = "auto",
-    model: Annotated[str | None, typer.Option(help="Model key, or LABEL=KEY pairs.")] = None,
-    region: Annotated[str | None, typer.Option(help="Region key, or LABEL=KEY pairs.")] = None,
-    tier: Annotated[str | None, typer.Option(help="Tier key, or LABEL=KEY pairs.")] = None,
+    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
+    region: Annotated[str | None, typer.Option(help="Region key, or LABEL=KEY pairs; * is every other label.")] = None,
+    tier: Annotated[str | None, typer.Option(help="Tier key, or LABEL=KEY pairs; * is every other label.")] = None,
     keep: Annotated[str | None, typer.Option(help="Models of the source to keep, with commas.")] = None,
     region_split: Annotated[
         str | None, typer.Option(help="REGION=SHARE:HOURS,... spreads a source without regions, hours later.")
@@ -48,11 +56,15 @@ def ingest(
         str | None,
         typer.Option(help="Size of the prefix cache replayed over Mooncake's blocks; without bounds if left out."),
     ] = None,
+    catalog: Annotated[
+        Path | None, typer.Option(help="Folder of an extra catalog whose models, regions and tiers are known too.")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a trace of that name.")] = False,
     store: StorePath = None,
     data_dir: DataDir = DATA,
 ) -> None:
     """Read files into the trace store and print the quality report."""
+    from workbench import catalog as catalogs
     from workbench import console
     from workbench.traces import detect, open_store
     from workbench.traces import ingest as ingest_files
@@ -71,6 +83,7 @@ def ingest(
         sample=sample,
         prefix_cache_tokens=prefix_cache_tokens,
     )
+    known = catalogs.load(catalog) if catalog else None
     for path in paths:
         taken = detect(path, format=format, options=options)
         console.screen().print(f"{path.name}: {taken.words}", highlight=False, markup=False, soft_wrap=True)
@@ -83,6 +96,7 @@ def ingest(
             options=options,
             replace=replace,
             progress=lambda file, share, rows: tell(f"Reading {file}"[:36], share),
+            catalog=known,
         )
     console.show_quality(report)
 
@@ -113,11 +127,18 @@ def _trace_options(**text: str | None) -> TraceOptions:
 @traces_app.command("list", epilog="Example: workbench traces list")
 def traces_list(store: StorePath = None, data_dir: DataDir = DATA) -> None:
     """List the traces of the store."""
+    import polars as pl
+
     from workbench import console
     from workbench.traces import open_store
 
     with open_store(store_at(store, data_dir=data_dir), read_only=True) as opened:
         listed = opened.traces().drop("fingerprint", "rows_read", "version", strict=False)
+        files = pl.col("source").str.split(", ")
+        rest = pl.format(" and {} more", files.list.len() - 1)
+        first = files.list.first() + pl.when(files.list.len() > 1).then(rest).otherwise(pl.lit(""))
+        is_long = pl.col("source").str.len_chars() > LONG_NAME
+        listed = listed.with_columns(source=pl.when(is_long).then(first).otherwise("source"))
         console.print_frame(
             listed.rename({"rows_kept": "rows of the source", "rows": "rows stored"}, strict=False), "Traces"
         )

@@ -27,10 +27,10 @@ from workbench.features.lengths import (
 from workbench.features.mixes import deferrable_over_time, deferrable_share, regional_split, tier_split
 from workbench.features.periodicity import periodicity_score
 from workbench.features.profiles import diurnal_profile, weekly_profile
-from workbench.features.rates import daily_totals, rates_by, rates_over_time, window_for
+from workbench.features.rates import daily_totals, known_by_series, rates_by, rates_over_time, window_for
 from workbench.features.regions import regional_imbalance, regional_lags
 from workbench.features.senders import concentration, top_senders
-from workbench.features.telling import in_words
+from workbench.features.telling import in_words, readable, sentences
 
 __all__ = [
     "Characterisation",
@@ -49,6 +49,7 @@ __all__ = [
     "gap_cv",
     "gaps_by_hour",
     "in_words",
+    "known_by_series",
     "length_distribution",
     "length_drift",
     "length_histogram",
@@ -58,9 +59,11 @@ __all__ = [
     "periodicity_score",
     "rates_by",
     "rates_over_time",
+    "readable",
     "regional_imbalance",
     "regional_lags",
     "regional_split",
+    "sentences",
     "shape",
     "tier_split",
     "token_mixes",

@@ -29,8 +29,7 @@ def ask(
 
     Raises TraceError for a trace that is not there, and for a series of sums, which has no single requests.
     """
-    if store.describe(trace).header.kind != "requests":
-        raise TraceError(f"trace '{trace}' is a series of sums and has no single requests; use its demand instead.")
+    refuse_sums(store, trace)
     span = {"since": since or ALWAYS[0], "until": until or ALWAYS[1]}
     return store.look(trace, query, span | parameters)
 
@@ -44,9 +43,19 @@ def grouped(by: Sequence[str]) -> tuple[str, ...]:
     return tuple(by)
 
 
-def span_us(store: Reading, trace: str, *, since: datetime | None, until: datetime | None) -> tuple[int, int]:
-    """Return the microseconds since 1970 at which a trace begins and ends inside [since, until)."""
+def request_span_us(store: Reading, trace: str, *, since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    """Return the microseconds since 1970 at which a request trace begins and ends inside [since, until).
+
+    Raises TraceError for a series of sums.
+    """
+    refuse_sums(store, trace)
     info = store.describe(trace)
     first, last = max(since or info.first_at, info.first_at), min(until or info.last_at, info.last_at)
     epoch = datetime(1970, 1, 1)
     return (first - epoch) // timedelta(microseconds=1), (last - epoch) // timedelta(microseconds=1)
+
+
+def refuse_sums(store: Reading, trace: str) -> None:
+    """Raise TraceError for a trace that is not there, and for a series of sums, which has no single requests."""
+    if store.describe(trace).header.kind != "requests":
+        raise TraceError(f"trace '{trace}' is a series of sums and has no single requests; use its demand instead.")

@@ -10,21 +10,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
 import polars as pl
 
-from workbench.features.asking import BY, ask, grouped, span_us
+from workbench.features.asking import BY, ask, grouped, request_span_us
 from workbench.features.profiles import day_type
 from workbench.features.rates import known_sums
 from workbench.tables import window_s_of
+from workbench.traces.binning import Bins, binned, groups_of
 from workbench.traces.gaps import stretches, touched
 from workbench.traces.store import Reading, load_queries
 from workbench.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
-#: Seconds of the bins that arrivals are counted in: each divides an hour and is a multiple of an earlier one.
+#: Seconds of the bins that arrivals are counted in: each divides an hour and is a multiple of the first.
 SCALES_S = (0.25, 1.0, 3.0, 10.0, 60.0, 600.0)
 GAPS_NEEDED = 30
 BINS_NEEDED = 3
 COUNT_COLUMNS = ("scale_s", "block", "bins", "requests", "requests_peak", "residual_square_sum")
+BLOCK_SUMS = dict.fromkeys(
+    ("group", "scale_us", "block", "requests", "requests_peak", "square_sum", "moment"), pl.Int64
+)
 
 
 def gaps_by_hour(
@@ -48,14 +53,14 @@ def gaps_by_hour(
 def _outside_gaps(
     rows: pl.DataFrame, store: Reading, trace: str, at_us: pl.Expr, *, origin_us: int = 0, later_us: int = 0
 ) -> pl.DataFrame:
-    """Leave out the hours, counted from ``origin_us`` and starting at ``at_us``, that touch a gap of their model."""
+    """Leave out the hours, counted from ``origin_us`` and starting at ``at_us``, that touch a gap of theirs."""
     gaps = store.gaps(trace)
     if gaps.is_empty():
         return rows
-    spans = stretches(gaps, store.series(trace).get_column("model").unique())
+    spans = stretches(gaps, store.series(trace))
     moved = spans.with_columns(pl.col("since_us") - origin_us, pl.col("until_us") - origin_us + later_us)
     hours = touched(moved, load_queries.HOUR_US).with_columns(hour_us=pl.col("window_start").dt.timestamp("us"))
-    keys = ["model", "hour_us"] if "model" in rows.columns else ["hour_us"]
+    keys = [*(key for key in ("region", "model") if key in rows.columns), "hour_us"]
     return rows.with_columns(hour_us=at_us).join(hours, on=keys, how="anti").drop("hour_us")
 
 
@@ -96,31 +101,75 @@ def counts_by_scale(
 ) -> pl.DataFrame:
     """Return arrivals counted in bins of several lengths, one row per group, scale and block of an hour.
 
-    Blocks are hours from the first arrival of the span; a bin that the end cuts is left out. ``bins``, ``requests``,
-    ``requests_peak`` (the fullest bin) and ``residual_square_sum`` (squared distances from the straight line through
-    the counts of the block). :func:`dispersion` and :func:`peak_to_mean` read it. Raises TraceError for a series.
+    Blocks are hours from the first arrival of the span; a bin that the end cuts is left out, and so is a block that
+    touches a gap of its group. ``bins``, ``requests``, ``requests_peak`` (the fullest bin) and ``residual_square_sum``
+    (squared distances from the straight line through the counts of the block). :func:`dispersion` and
+    :func:`peak_to_mean` read it. Raises TraceError for a series, and for scales that do not divide an hour or of which
+    the shortest does not divide the others.
     """
     keys = grouped(by)
-    origin_us, end_us = span_us(store, trace, since=since, until=until)
-    scales_us = sorted(round(scale_s * 1e6) for scale_s in scales_s)
-    blocks = (end_us - origin_us) // load_queries.HOUR_US + 1
-    places = {"origin_us": origin_us, "end_us": end_us, "blocks": blocks}
-    sums = ask(store, trace, load_queries.counts(keys, scales_us), since=since, until=until, **places)
-    per_block = [
-        min(load_queries.HOUR_US, end_us - origin_us - block * load_queries.HOUR_US) for block in range(blocks)
-    ]
-    cells = pl.DataFrame({"block": range(blocks), "block_us": per_block}, schema_overrides={"block": pl.Int64})
-    scales = pl.DataFrame({"scale_s": [scale_us / 1e6 for scale_us in scales_us], "scale_us": scales_us})
-    grid = sums.select(keys).unique().join(scales, how="cross").join(cells, how="cross")
-    whole = grid.with_columns(bins=pl.col("block_us") // pl.col("scale_us")).filter(pl.col("bins") > 0)
-    counted = whole.join(sums.cast({"block": pl.Int64}), on=[*keys, "scale_s", "block"], how="left")
-    known = counted.with_columns(pl.col("requests", "requests_peak", "square_sum", "moment").fill_null(0.0))
+    origin_us, end_us = request_span_us(store, trace, since=since, until=until)
+    scales_us = sorted({round(scale_s * 1e6) for scale_s in scales_s})
+    sums = _sums_by_block(store, trace, keys, scales_us, origin_us=origin_us, end_us=end_us)
+    grid = _blocks_of_span(sums.select(keys).unique(), scales_us, origin_us=origin_us, end_us=end_us)
+    at_us = pl.col("block") * load_queries.HOUR_US
+    seen = _outside_gaps(grid, store, trace, at_us, origin_us=origin_us)
+    counted = seen.join(sums, on=[*keys, "scale_us", "block"], how="left").with_columns(
+        pl.col("requests", "requests_peak", "square_sum", "moment").fill_null(0).cast(pl.Float64)
+    )
     bins = pl.col("bins").cast(pl.Float64)
     places_sum, places_square = bins * (bins - 1) / 2, bins * (bins - 1) * (2 * bins - 1) / 6
     residual = _residual(bins, pl.col("requests"), pl.col("square_sum"), pl.col("moment"), places_sum, places_square)
-    return (
-        known.with_columns(residual_square_sum=residual).select(*keys, *COUNT_COLUMNS).sort(*keys, "scale_s", "block")
+    told = counted.with_columns(residual_square_sum=residual, scale_s=pl.col("scale_us") / 1e6)
+    return told.select(*keys, *COUNT_COLUMNS).sort(*keys, "scale_s", "block")
+
+
+def _sums_by_block(
+    store: Reading, trace: str, keys: Sequence[str], scales_us: Sequence[int], *, origin_us: int, end_us: int
+) -> pl.DataFrame:
+    """Sum arrivals, their squares and moments over the whole bins of each block of an hour that has any."""
+    names = groups_of(store, trace, keys).with_row_index("group").cast({"group": pl.Int64})
+    since, until = (pl.Series([origin_us, end_us]).cast(pl.Datetime("us"))).to_list()
+    stretches_of_bins = binned(
+        store, trace, by=keys, scales_us=scales_us, origin_us=origin_us, since=since, until=until
     )
+    parts = [
+        _block_sums(bins, scale_us, whole=(end_us - origin_us) // scale_us)
+        for stretch in stretches_of_bins
+        for scale_us, bins in stretch.items()
+    ]
+    return names.join(pl.concat([pl.DataFrame(schema=BLOCK_SUMS), *parts]), on="group").drop("group")
+
+
+def _block_sums(bins: Bins, scale_us: int, *, whole: int) -> pl.DataFrame:
+    per_block = load_queries.HOUR_US // scale_us
+    kept = bins.place < whole
+    group, place, n = bins.group[kept], bins.place[kept], bins.n[kept]
+    block = place // per_block
+    starts = np.flatnonzero((np.diff(block, prepend=-1) != 0) | (np.diff(group, prepend=-1) != 0))
+    if not starts.size:
+        return pl.DataFrame(schema=BLOCK_SUMS)
+    return pl.DataFrame(
+        {
+            "group": group[starts],
+            "scale_us": np.full(starts.size, scale_us),
+            "block": block[starts],
+            "requests": np.add.reduceat(n, starts),
+            "requests_peak": np.maximum.reduceat(n, starts),
+            "square_sum": np.add.reduceat(n * n, starts),
+            "moment": np.add.reduceat(n * (place % per_block), starts),
+        },
+        schema=BLOCK_SUMS,
+    )
+
+
+def _blocks_of_span(groups: pl.DataFrame, scales_us: Sequence[int], *, origin_us: int, end_us: int) -> pl.DataFrame:
+    """Return every block of every group and scale with its number of whole ``bins``, also where nothing arrives."""
+    blocks = pl.int_range((end_us - origin_us) // load_queries.HOUR_US + 1, eager=True)
+    length_us = (pl.lit(end_us - origin_us) - pl.col("block") * load_queries.HOUR_US).clip(0, load_queries.HOUR_US)
+    scales = pl.DataFrame({"scale_us": scales_us})
+    grid = groups.join(scales, how="cross").join(pl.DataFrame({"block": blocks}), how="cross")
+    return grid.with_columns(bins=length_us // pl.col("scale_us")).filter(pl.col("bins") > 0)
 
 
 def counts_of_demand(
@@ -137,7 +186,7 @@ def counts_of_demand(
     usable = [scale_s for scale_s in dict.fromkeys(wanted) if scale_s % window_s == 0 and scale_s <= SECONDS_PER_DAY]
     sums = known_sums(demand, *by)
     parts = [_blocks(sums, by, scale_s, round(scale_s / window_s)) for scale_s in usable]
-    return pl.concat(parts).sort(*by, "scale_s", "block")
+    return pl.concat(parts or [_blocks(sums.clear(), by, window_s, 1)]).sort(*by, "scale_s", "block")
 
 
 def _blocks(sums: pl.DataFrame, by: Sequence[str], scale_s: float, parts: int) -> pl.DataFrame:

@@ -34,12 +34,12 @@ from workbench.features.lengths import (
 from workbench.features.mixes import deferrable_over_time, deferrable_share, regional_split, tier_split
 from workbench.features.periodicity import periodicity_score
 from workbench.features.profiles import diurnal_profile, weekly_profile
-from workbench.features.rates import daily_totals, rates_by, window_for
+from workbench.features.rates import daily_totals, known_by_series, rates_by, whole_windows, window_for
 from workbench.features.regions import regional_imbalance, regional_lags
 from workbench.features.senders import concentration, top_senders
 from workbench.tables import window_s_of
 from workbench.traces.store import Reading
-from workbench.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE, seconds_between
+from workbench.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE, seconds_between, span_in_words
 
 #: What only single requests can answer.
 OF_REQUESTS = (
@@ -60,7 +60,7 @@ Reasons = dict[str, str]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Characterisation:
-    """A load described: its DEMAND, ``tables`` by name, and why each table of ``skipped`` is not there."""
+    """A load described: its DEMAND in whole windows, ``tables`` by name, and why those of ``skipped`` are not there."""
 
     trace: str
     demand: pl.DataFrame
@@ -91,7 +91,8 @@ def characterise(
     Only aggregates leave the store. ``window_s`` is the window of rates and of everything over time; None takes an
     hour, or less for a short trace (:func:`~workbench.features.rates.window_for`). ``tiers`` are the facts that say
     which load may wait. A series answers what sums can answer. Each table is described at the function that makes it;
-    burstiness is by model and tier, lengths over time by model. Raises TraceError where the trace is not there or has
+    burstiness is by model and tier, lengths over time by model. Rates and shapes leave out a first and last window that
+    the span of a request trace cuts. Raises TraceError where the trace is not there or has
     nothing in the span.
     """
     info = store.describe(trace)
@@ -112,10 +113,12 @@ def characterise(
             tables=described.tables,
             skipped={**described.skipped, **dict.fromkeys(OF_REQUESTS, why)},
         )
-    described = characterise_demand(load, fine=None, tiers=tiers, trace=trace)
+    whole = whole_windows(load, since=first, until=last)
+    described = characterise_demand(load, fine=whole, tiers=tiers, trace=trace)
     tables, skipped = _of_requests(store, trace, load, span_s, since, until)
+    tables["daily_totals"] = daily_totals(load)
     return Characterisation(
-        trace=trace, demand=load, tables={**described.tables, **tables}, skipped={**described.skipped, **skipped}
+        trace=trace, demand=whole, tables={**described.tables, **tables}, skipped={**described.skipped, **skipped}
     )
 
 
@@ -129,12 +132,14 @@ def characterise_demand(
     """Describe a DEMAND: what sums per window can tell, as :func:`characterise` does for a series.
 
     ``fine`` is the same load in shorter windows, without it the demand's own are used: rates, shapes and shares are
-    taken from its windows, as one unknown minute would make a whole hour unknown.
+    taken from its windows, as one unknown minute would make a whole hour unknown. What is known of one measure or
+    series is told whatever is unknown of another.
     """
     close = demand if fine is None else fine
     counts = counts_of_demand(close)
     tables = {
         "rates": rates_by(close),
+        "known": known_by_series(close),
         "rates_by_model": rates_by(close, "model"),
         "rates_by_region": rates_by(close, "region"),
         "rates_by_tier": rates_by(close, "tier"),
@@ -164,6 +169,8 @@ def _in_time(demand: pl.DataFrame) -> tuple[Tables, Reasons]:
         "weekly_profile": (6.5, "a week", lambda: weekly_profile(demand, "tier")),
         "periodicity": (1.5, "two days", lambda: periodicity_score(demand, "model", "tier")),
     }
+    if window_s > SECONDS_PER_HOUR:
+        return {}, dict.fromkeys(made, f"It takes windows of an hour or less, and these are {span_in_words(window_s)}.")
     tables = {name: make() for name, (days, _, make) in made.items() if span_s >= days * SECONDS_PER_DAY}
     skipped = {
         name: f"It takes {length} of load, and this span has {span_s / SECONDS_PER_HOUR:,.1f} hours."

@@ -35,9 +35,9 @@ def demand(
     Windows start at whole multiples of ``window_s`` since 1970; the grid covers what [since, until) and the trace have
     in common, and a window at its edge holds only what lies inside. A window of a request trace without requests is
     zero; a window of a series that is absent, unknown in part or cut by the edge is null, and so is every window that
-    touches a gap of the trace (``Reading.gaps``), as a part of it is not known; a quiet night is no gap. ``scale``
-    multiplies everything, for traces that are samples. Raises TraceError where the trace is not there, has nothing in
-    the span, or is a series of other windows.
+    touches a gap of its region and model (``Reading.gaps``), as a part of it is not known; a quiet night is no gap.
+    ``scale`` multiplies everything, for traces that are samples. Raises TraceError where the trace is not there, has
+    nothing in the span, or is a series of other windows.
     """
     info = store.describe(trace)
     first = max(since or info.first_at, info.first_at)
@@ -57,12 +57,11 @@ def demand(
 
 
 def _without_gaps(demand: pl.DataFrame, gaps: pl.DataFrame, window_s: float) -> pl.DataFrame:
-    """Make every window unknown that touches a gap of its model."""
+    """Make every window unknown that touches a gap of its region and model."""
     if gaps.is_empty():
         return demand
-    models = demand.get_column("model").unique()
-    unknown = touched(stretches(gaps, models), round(window_s * 1e6)).with_columns(is_unknown=pl.lit(True))
-    marked = demand.join(unknown, on=["model", "window_start"], how="left", maintain_order="left")
+    unknown = touched(stretches(gaps, demand), round(window_s * 1e6)).with_columns(is_unknown=pl.lit(True))
+    marked = demand.join(unknown, on=["region", "model", "window_start"], how="left", maintain_order="left")
     return marked.with_columns(pl.when(pl.col("is_unknown").is_null()).then(pl.col(MEASURES)))
 
 

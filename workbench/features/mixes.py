@@ -1,6 +1,7 @@
 """Whose load it is: shares of regions and tiers, and how much of it may wait.
 
-Shares are taken over the windows in which all that share them are known. Whether a tier may wait is a fact of the tier
+Shares are those of the mean rates of the series, each over its own known windows, so that what is unknown for a while
+does not seem to send less. Whether a tier may wait is a fact of the tier
 (``deferrable`` in the catalog), never read off its name.
 """
 
@@ -12,8 +13,8 @@ import polars as pl
 
 from workbench.domain import Tier
 from workbench.errors import CatalogError, nearest
-from workbench.features.demand import MEASURES
-from workbench.features.rates import known_rows
+from workbench.features.demand import MEASURES, SERIES
+from workbench.features.rates import means_of_series, summed
 
 
 def regional_split(demand: pl.DataFrame, *by: str) -> pl.DataFrame:
@@ -27,7 +28,7 @@ def tier_split(demand: pl.DataFrame, *by: str) -> pl.DataFrame:
 
 
 def _split(demand: pl.DataFrame, of: str, by: tuple[str, ...]) -> pl.DataFrame:
-    sums = known_rows(demand, *by).group_by(*by, of).agg(pl.col(MEASURES).sum())
+    sums = means_of_series(demand).group_by(*by, of).agg(summed(name) for name in MEASURES)
     shares = (
         _share(pl.col(name), pl.col(name).sum().over(by) if by else pl.col(name).sum(), name) for name in MEASURES
     )
@@ -40,15 +41,15 @@ def _share(part: pl.Expr, whole: pl.Expr, name: str) -> pl.Expr:
 
 def deferrable_over_time(demand: pl.DataFrame, *, window_s: float, tiers: Mapping[str, Tier]) -> pl.DataFrame:
     """Return :func:`deferrable_share` per window of ``window_s``, over the shorter ones in it that are known."""
-    known = known_rows(demand).with_columns(pl.col("window_start").dt.truncate(f"{round(window_s * 1e6)}us"))
-    return deferrable_share(known, "window_start", tiers=tiers)
+    longer = pl.col("window_start").dt.truncate(f"{round(window_s * 1e6)}us")
+    return deferrable_share(demand.with_columns(longer), "window_start", tiers=tiers)
 
 
 def deferrable_share(demand: pl.DataFrame, *by: str, tiers: Mapping[str, Tier]) -> pl.DataFrame:
     """Return how much of the load may wait, one row per value of ``by`` (``"model"``, ``"window_start"`` ...).
 
     ``requests_deferrable_fraction``, ``input_tokens_deferrable_fraction`` and ``output_tokens_deferrable_fraction`` of
-    the known windows, and ``interactive_to_deferrable_ratio``, the IW:NIW ratio by requests (SageServe saw 3 to 1 and
+    the mean rates, and ``interactive_to_deferrable_ratio``, the IW:NIW ratio by requests (SageServe saw 3 to 1 and
     6.3 to 1, sageserve.md section 3.1); null where nothing may wait or nothing arrived. ``tiers`` are the facts by
     key; raises CatalogError where the demand has a tier that they do not describe.
     """
@@ -59,10 +60,18 @@ def deferrable_share(demand: pl.DataFrame, *by: str, tiers: Mapping[str, Tier]) 
             f"{nearest(unknown[0], tiers)}. Map the label at the ingest, or add a row to tiers.toml of an extra folder."
         )
     may_wait = pl.col("tier").is_in([key for key, tier in tiers.items() if tier.deferrable])
-    sums = [pl.col(name).sum() for name in MEASURES]
+    means = means_of_series(demand, *(name for name in by if name not in SERIES))
+    told = [pl.col(name).is_not_null().any().over(SERIES) for name in MEASURES]
+    marked = means.with_columns(is_told.alias(f"{name}_told") for name, is_told in zip(MEASURES, told, strict=True))
+    sums = [_sum_of_told(name) for name in MEASURES]
     later = [pl.col(name).filter(may_wait).sum().alias(f"{name}_later") for name in MEASURES]
-    known = known_rows(demand, *by)
-    total = known.group_by(by).agg(*sums, *later).sort(by) if by else known.select(*sums, *later)
+    total = marked.group_by(by).agg(*sums, *later).sort(by) if by else marked.select(*sums, *later)
     shares = [_share(pl.col(f"{name}_later"), pl.col(name), f"{name}_deferrable") for name in MEASURES]
     now, wait = pl.col("requests") - pl.col("requests_later"), pl.col("requests_later")
     return total.select(*by, *shares, interactive_to_deferrable_ratio=pl.when(wait > 0).then(now / wait))
+
+
+def _sum_of_told(name: str) -> pl.Expr:
+    """Return the sum over the series that are ever known of it; null where one of them is not, or there is none."""
+    told = pl.col(name).filter(pl.col(f"{name}_told"))
+    return pl.when((told.len() > 0) & (told.null_count() == 0)).then(told.sum()).alias(name)

@@ -32,7 +32,7 @@ def periodicity_score(demand: pl.DataFrame, *by: str, measure: str = "requests")
     -1 to 1; null with fewer than 24 pairs. ``hours`` counts the hours that are known. Windows of an hour or less.
     """
     keys = list(by or SERIES)
-    hourly = known_sums(demand, *keys).group_by(*keys, pl.col("window_start").dt.truncate("1h"))
+    hourly = known_sums(demand, *keys, measure=measure).group_by(*keys, pl.col("window_start").dt.truncate("1h"))
     means = hourly.agg(value=pl.col(measure).mean()).sort(*keys, "window_start")
     return _explained(means, keys).join(_autocorrelation(means, keys), on=keys, how="left").sort(keys)
 

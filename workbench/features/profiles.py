@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from workbench.features.rates import known_sums
+from workbench.features.demand import SERIES
+from workbench.features.rates import ever_known
 from workbench.tables import window_s_of
 
 SATURDAY = 6
@@ -37,9 +38,20 @@ def weekly_profile(demand: pl.DataFrame, *by: str) -> pl.DataFrame:
 
 
 def _profile(demand: pl.DataFrame, by: tuple[str, ...], cells: Mapping[str, pl.Expr]) -> pl.DataFrame:
-    sums = known_sums(demand, *by).with_columns(**cells, rps=pl.col("requests") / window_s_of(demand))
-    mean = pl.col("rps").mean().over(by) if by else pl.col("rps").mean()
-    relative = pl.when(mean > 0).then(pl.col("rps") / mean)
+    """Average every series per cell over its own known windows, sum the series, and compare with the mean of the cells.
+
+    Cells weigh as many windows as the span has of them, known or not, so that a mean does not lean to the hours that
+    are known. A cell in which one series is never known is null.
+    """
+    window_s = window_s_of(demand)
+    placed = ever_known(demand, "requests").with_columns(**cells)
+    weights = demand.select("window_start").unique().select(**cells).group_by(*cells).len("windows")
+    means = placed.group_by(*SERIES, *cells).agg((pl.col("requests").mean() / window_s).alias("rps"))
     keys = [*by, *cells]
-    profile = sums.with_columns(relative=relative).group_by(keys)
-    return profile.agg(rps_mean=pl.col("rps").mean(), relative_to_mean_ratio=pl.col("relative").mean()).sort(keys)
+    rate = pl.when(pl.col("rps").null_count() == 0).then(pl.col("rps").sum())
+    profile = means.group_by(keys).agg(rps_mean=rate).join(weights, on=list(cells))
+    known = pl.col("windows").filter(pl.col("rps_mean").is_not_null())
+    mean = (pl.col("rps_mean") * pl.col("windows")).sum() / known.sum()
+    mean = mean.over(by) if by else mean
+    relative = pl.when(mean > 0).then(pl.col("rps_mean") / mean)
+    return profile.with_columns(relative_to_mean_ratio=relative).drop("windows").sort(keys)

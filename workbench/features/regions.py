@@ -16,6 +16,7 @@ from workbench.units import SECONDS_PER_HOUR
 
 LAG_MAX_H = 12.0
 PAIRS_NEEDED = 24
+STEP_S = 300.0
 Series = npt.NDArray[np.float64]
 
 
@@ -27,7 +28,7 @@ def regional_imbalance(demand: pl.DataFrame, *by: str, measure: str = "requests"
     quietest has nothing), the share of the busiest and how it moves in time: ``busiest_p05_fraction`` and
     ``busiest_p95_fraction`` over windows with any load.
     """
-    sums = known_rows(demand, *by).group_by("window_start", *by, "region").agg(pl.col(measure).sum())
+    sums = known_rows(demand, *by, measure=measure).group_by("window_start", *by, "region").agg(pl.col(measure).sum())
     totals = sums.group_by(*by, "region").agg(pl.col(measure).sum().alias("total")).sort(*by, "total", "region")
     grouped = totals.group_by(by, maintain_order=True) if by else totals.with_columns(one=1).group_by("one")
     ends = grouped.agg(
@@ -65,25 +66,34 @@ def regional_lags(demand: pl.DataFrame, *, measure: str = "requests") -> pl.Data
     """Return how many hours each region runs behind the busiest one, by cross-correlation.
 
     One row per region: ``reference`` (the busiest), ``lag_h`` (positive: it peaks later) that gives the highest
-    correlation within 12 h either way in steps of the demand's windows, ``correlation`` there and ``correlation_now``
-    without a lag. Null where fewer than 24 windows are known in both or a load is constant. The nearest lag wins where
-    two are equal.
+    correlation within 12 h either way in steps of the demand's windows (of about five minutes where these are shorter
+    and two hours are known), ``correlation`` there and ``correlation_now`` without a lag. Null where fewer than 24
+    steps are known in both or a load is constant. The nearest lag wins where two are equal.
     """
-    sums = known_sums(demand, "region")
+    step_s, sums = _in_steps(known_sums(demand, "region", measure=measure), window_s_of(demand), measure)
     wide = (
         sums.pivot(on="region", index="window_start", values=measure)
         .sort("window_start")
-        .upsample("window_start", every=f"{round(window_s_of(demand) * 1e6)}us")
+        .upsample("window_start", every=f"{round(step_s * 1e6)}us")
     )
     totals = sums.group_by("region").agg(pl.col(measure).sum()).sort(measure, "region")
     reference = str(totals["region"][-1])
     base = wide.get_column(reference).to_numpy()
     rows = [
-        (region, reference, *_best_lag(base, wide.get_column(region).to_numpy(), window_s_of(demand)))
+        (region, reference, *_best_lag(base, wide.get_column(region).to_numpy(), step_s))
         for region in sorted(totals["region"])
     ]
     names = {"region": pl.String, "reference": pl.String, "lag_h": pl.Float64}
     return pl.DataFrame(rows, schema=names | {"correlation": pl.Float64, "correlation_now": pl.Float64}, orient="row")
+
+
+def _in_steps(sums: pl.DataFrame, window_s: float, measure: str) -> tuple[float, pl.DataFrame]:
+    """Average short windows over longer steps: lags of seconds decide nothing, and a week has too many of them."""
+    step_s = max(1.0, STEP_S // window_s) * window_s
+    if step_s == window_s or sums.get_column("window_start").n_unique() * window_s < PAIRS_NEEDED * step_s:
+        return window_s, sums
+    steps = pl.col("window_start").dt.truncate(f"{round(step_s * 1e6)}us")
+    return step_s, sums.group_by("region", steps).agg(pl.col(measure).mean())
 
 
 def _best_lag(base: Series, other: Series, window_s: float) -> tuple[float | None, float | None, float | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,19 @@ import polars as pl
 from workbench import charts
 from workbench.charts import embedding
 from workbench.errors import ReportError
-from workbench.features import Characterisation, in_words
-from workbench.reporting.rendering import Html, table
+from workbench.features import Characterisation, readable, sentences
+from workbench.features.telling.subjects import not_shown, says_more
+from workbench.reporting.rendering import Html, paragraphs, table
+from workbench.units import span_in_words
 
 # from a frame to a figure; plotly itself has its only door in charts
 Draw = Callable[..., Any]
 LONGEST_TABLE = 24
-
+#: Level of a finding -> what it asks of a reader, the worst first.
+LEVELS: Mapping[str, str] = {"spoilt": "spoilt", "warning": "to look at", "note": "to know"}
 #: Question -> the tables that answer it, each with its chart; None shows the table itself.
 SECTIONS: Mapping[str, tuple[tuple[str, Draw | None], ...]] = {
-    "How much arrives?": (("rates", None), ("daily_totals", None), ("rates_by_model", None)),
+    "How much arrives?": (("rates", None), ("known", None), ("daily_totals", None), ("rates_by_model", None)),
     "Whom for?": (
         ("rates_by_tier", None),
         ("tier_split", charts.split_bars),
@@ -50,6 +54,7 @@ SECTIONS: Mapping[str, tuple[tuple[str, Draw | None], ...]] = {
     ),
     "How long are the requests?": (
         ("length_distribution", charts.length_distribution),
+        ("length_distribution", partial(charts.length_distribution, measure="output_tokens")),
         ("length_moments", None),
         ("output_by_prompt", charts.output_by_prompt),
         ("length_drift", charts.length_drift),
@@ -72,9 +77,9 @@ def load_page(load: Characterisation, *, findings: pl.DataFrame, source: str, ma
 
     from workbench.reporting import exporting
 
-    said = in_words(load)
-    cells = [_prose(f"# What the load of {load.trace} looks like"), _prose("## Can the data be trusted?")]
-    cells.append(_shown(table(findings)))
+    cells = [_prose(f"# What the load of {load.trace} looks like"), _shown(paragraphs(summary(load, findings, source)))]
+    cells += [_prose("## Can the data be trusted?"), _shown(findings_table(findings))]
+    told: set[str] = set()
     for question, parts in SECTIONS.items():
         cells.append(_prose(f"## {question}"))
         if question.startswith("How much"):
@@ -82,8 +87,13 @@ def load_page(load: Characterisation, *, findings: pl.DataFrame, source: str, ma
                 _shown(charts.rates_over_time(load.demand, source=source, measure=rate))
                 for rate in ("rps", "input_tps")
             ]
+        names = list(dict.fromkeys(name for name, _ in parts))
         for name, draw in parts:
-            cells += _part(load, name, draw, said.get(name, ""), source)
+            # a sentence is said once, before the first chart of its table
+            new = [said for said in sentences(load, name) if load.has(name) and said not in told]
+            told.update(new)
+            cells += [*map(_prose, new), *_part(load, name, draw, source)]
+        cells += [_prose(reason) for reason in not_shown(load.skipped, names)]
     made = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
     return exporting.page(made, made_at=made_at, made_from=source)
 
@@ -102,16 +112,58 @@ def write_load_page(
         ) from error
 
 
-def _part(load: Characterisation, name: str, draw: Draw | None, sentence: str, source: str) -> list[Any]:
-    told = [_prose(sentence)] if sentence else []
+def summary(load: Characterisation, findings: pl.DataFrame, source: str) -> list[str]:
+    """Return what a page of a trace begins with: what it was made from, its span, and how many findings of each level.
+
+    ``findings`` are those of the ingest.
+    """
+    counts = dict(findings.group_by("level").len().iter_rows()) if findings.height else {}
+    levels = ", ".join(f"{counts[level]} {word}" for level, word in LEVELS.items() if level in counts)
+    windows = load.demand.get_column("window_start")
+    span = span_in_words(windows.n_unique() * load.window_s)
+    return [
+        f"{source[:1].upper()}{source[1:]}. {span} in windows of {span_in_words(load.window_s)}; "
+        f"{load.demand.select('region', 'model', 'tier').n_unique():,} series of region, model and tier. "
+        f"Findings: {levels or 'none'}."
+    ]
+
+
+def _part(load: Characterisation, name: str, draw: Draw | None, source: str) -> list[Any]:
     if not load.has(name):
-        return told
+        return []
     frame = load.tables[name]
+    if not says_more(name, frame):
+        return []
     if draw is not None:
-        return [*told, _shown(draw(frame, source=source))]
-    # names with spaces can be broken where a table is wide
-    named = frame.head(LONGEST_TABLE).rename({column: column.replace("_", " ") for column in frame.columns})
-    return [*told, _shown(table(named))]
+        return [_shown(draw(frame, source=source))]
+    return [_shown(table(readable(frame.head(LONGEST_TABLE))))]
+
+
+def findings_told(findings: pl.DataFrame) -> pl.DataFrame:
+    """Return findings with what was found and what to do in one column, as six of them do not fit on a page."""
+    if findings.is_empty():
+        return pl.DataFrame({"what was found": ["Nothing."]})
+    detail, advice = pl.col("detail"), pl.col("advice").fill_null("")
+    said = (
+        pl.when(advice != "")
+        .then(pl.format("{}: {}. To do: {}", "where", detail, advice))
+        .otherwise(pl.format("{}: {}", "where", detail))
+    )
+    return findings.select("level", "finding", said.alias("where, what was found, and what to do"), "count")
+
+
+def findings_table(findings: pl.DataFrame) -> Html:
+    """Return :func:`findings_told` as a table that stays inside the page: addresses and paths of files break anywhere.
+
+    The evidence has the width, what only names it a little of it.
+    """
+    widths = "".join(f'<col style="width:{width}">' for width in ("5.5em", "10em", "auto", "6em"))
+    told = findings_told(findings)
+    made = table(told).text
+    if told.width == 1:
+        return Html(text=made)
+    style = 'style="table-layout:fixed;width:100%;overflow-wrap:anywhere"'
+    return Html(text=made.replace("<table>", f"<table {style}><colgroup>{widths}</colgroup>", 1))
 
 
 def _prose(text: str) -> Any:

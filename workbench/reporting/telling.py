@@ -69,8 +69,18 @@ def caveats(study: Study, month: str) -> list[str]:
         "Priced at the on-demand list price for every GPU held: no reservation, no discount, no credit for GPUs lent "
         "to the spot pool, no network, storage or staff.",
     ]
-    said += _left_over(study)
+    said += [_other_month(study, month), *_left_over(study)]
     return [*(text for text in said if text), *study.notes]
+
+
+def _other_month(study: Study, month: str) -> str:
+    simulated = f"{study.as_of:%Y-%m}"
+    if simulated == month:
+        return ""
+    return (
+        f"The load is of {monthly.month_name(simulated)}, the cost is stated for {monthly.month_name(month)}: only the "
+        "number of hours is that month's."
+    )
 
 
 def plan_in_words(study: Study) -> list[str]:

@@ -16,7 +16,17 @@ from workbench.results import CapacityPlan, Forecast, SimRun
 from workbench.studies import preparing
 from workbench.traces.store import Reading
 
-TOLD_FINDINGS = ("suspected row cap", "stops", "level shift", "suspected cut", "regions are made", "about the format")
+# of the findings that are no more than notes, those that say what the numbers were made of
+TOLD_NOTES = (
+    "offsets",
+    "regions are made",
+    "tiers are made",
+    "read as asked",
+    "level shift",
+    "suspected cut",
+    "about the format",
+)
+SERIES_NAMED = 6
 PINNED = ("duckdb", "highspy", "numba", "numpy", "polars", "prophet", "pulp")
 
 
@@ -51,22 +61,51 @@ def notes_of(
         notes.append(f"The plan is {plan.status}, not proven optimal; gap {plan.gap_fraction or 0:.2%}.")
     if plan.shortfall.height:
         notes.append(f"The plan cannot cover the requirement in {plan.shortfall.height:,} cells; see the shortfall.")
-    ahead = demand.filter(pl.col("window_start") >= span.as_of)
-    gaps = ahead.get_column("requests").null_count()
-    if gaps:
-        notes.append(
-            f"{gaps / ahead.height:.1%} of the simulated span, series by series, are gaps of the source; they are run "
-            "at the mean of the last known hour."
-        )
-    return notes
+    return [*notes, *_gaps_ahead(demand.filter(pl.col("window_start") >= span.as_of))]
+
+
+def _gaps_ahead(ahead: pl.DataFrame) -> list[str]:
+    """Say which series are unknown in the simulated span, and how much of it: results rest on what stands in there."""
+    unknown = (
+        ahead.group_by("model", "region", "tier")
+        .agg(pl.col("requests").is_null().mean().alias("share"))
+        .filter(pl.col("share") > 0)
+        .group_by("model", "share")
+        .agg(pl.len().alias("series"))
+        .sort("share", "model", descending=[True, False])
+    )
+    if unknown.is_empty():
+        return []
+    share = ahead.get_column("requests").null_count() / ahead.height
+    named = [
+        f"{model} ({series} series) {part:.0%}" for model, part, series in unknown.head(SERIES_NAMED).iter_rows()
+    ] + ([f"{unknown.height - SERIES_NAMED} more"] if unknown.height > SERIES_NAMED else [])
+    return [
+        f"{share:.1%} of the simulated span, series by series, are gaps of the source, run at the mean of the last "
+        f"known hour and not at what came: {', '.join(named)}. What is said of these models rests on it."
+    ]
 
 
 def notes_of_trace(store: Reading, scenario: Scenario) -> list[str]:
-    """Return what the ingest found that a reader of the study must know: series that stop, cuts, made-up regions."""
-    findings = store.findings(scenario.trace).filter(pl.col("finding").is_in(TOLD_FINDINGS))
-    return [
-        f"Trace, {what}, {where}: {detail}."
-        for what, where, detail in findings.select("finding", "where", "detail").unique(maintain_order=True).iter_rows()
+    """Return what the ingest found that a reader of the study must know, worst first.
+
+    Rows that were refused, everything it calls a warning or spoilt, and how the trace was read.
+    """
+    info = store.describe(scenario.trace)
+    refused = (
+        [
+            f"Trace, {info.rejected:,} of {info.rows_read:,} rows were refused ({info.rejected / info.rows_read:.1%}) "
+            "and are in no number here: demand is that much too low where they were requests."
+        ]
+        if info.rejected
+        else []
+    )
+    told = (pl.col("level") != "note") | pl.col("finding").is_in(TOLD_NOTES)
+    findings = store.findings(scenario.trace).filter(told & (pl.col("finding") != "refused rows"))
+    facts = findings.select("level", "finding", "where", "detail").unique(maintain_order=True).iter_rows()
+    return refused + [
+        f"Trace, {what}{'' if level == 'note' else f' ({level})'}, {where}: {detail}."
+        for level, what, where, detail in facts
     ]
 
 

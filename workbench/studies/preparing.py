@@ -45,18 +45,22 @@ class Span:
 def span_of(scenario: Scenario, store: Reading) -> Span:
     """Choose the span and windows of a study from the scenario and the trace's length.
 
-    A trace of two days or more keeps its last day for the simulation; a shorter one its last five sixths. Raises
-    ScenarioError where the scenario's instants lie outside the trace.
+    A trace of two days or more keeps its last day for the simulation; a shorter one its last five sixths. Where models
+    of a series end apart, the last day is that of the model that ends first, so that none is simulated without load.
+    Raises ScenarioError where the scenario's instants lie outside the trace.
     """
     info = store.describe(scenario.trace)
     native_s = info.header.window_s or 0.0
     window_s = scenario.demand_window_s or native_s or _request_window_s(scenario.demand_scale)
     end = after(info.last_at, native_s) if native_s else info.last_at
+    notes = []
+    if scenario.as_of is None and native_s:
+        end, told = _common_end(store, scenario, end, native_s)
+        notes += told
     length_s = seconds_between(info.first_at, end)
     is_short = length_s < SHORT_HISTORY_S
     choices = SHORT_FORECAST_WINDOWS_S if is_short else FORECAST_WINDOWS_S
     forecast_s = scenario.forecast_window_s or _first_multiple(window_s, choices)
-    notes = []
     if scenario.as_of is not None:
         as_of = scenario.as_of
     elif is_short:
@@ -88,6 +92,25 @@ def span_of(scenario: Scenario, store: Reading) -> Span:
         forecast_window_s=forecast_s,
         notes=tuple(notes),
     )
+
+
+def _common_end(store: Reading, scenario: Scenario, end: datetime, native_s: float) -> tuple[datetime, list[str]]:
+    """Return the end that the models of a series have in common, with two days or more before it, and what to say."""
+    last = store.last_known(scenario.trace)
+    if scenario.models:
+        last = last.filter(pl.col("model").is_in(scenario.models))
+    if last.is_empty():
+        return end, []
+    model, last_at = last.row(int(last.get_column("last_at").arg_min() or 0))
+    common = after(last_at, native_s)
+    first_at = store.describe(scenario.trace).first_at
+    if common >= end or seconds_between(first_at, common) < SHORT_HISTORY_S:
+        return end, []
+    early_h = f"{seconds_between(common, end) / SECONDS_PER_HOUR:g} h"
+    return common, [
+        f"The load of {model} is known until {common} only, {early_h} before the end of the trace: the simulated "
+        "span ends with it. Give as_of to choose another."
+    ]
 
 
 def _request_window_s(scale: float) -> float:

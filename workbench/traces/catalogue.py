@@ -12,6 +12,8 @@ from workbench.tables import COUNT, INSTANT, NUMBER, TEXT, Column, Table
 
 Kind = Literal["requests", "series"]
 LEVELS = ("spoilt", "warning", "note")
+# the format of a trace that the workbench generated
+MADE = "synthetic"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,11 @@ class TraceHeader:
     source: str
     fingerprint: str
     window_s: float | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Tell whether the trace was generated, so that everything about it is known."""
+        return self.format == MADE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +115,7 @@ GAPS = Table(
     name="GAPS",
     one_row_per="stretch of a trace in which nothing is known",
     columns={
+        "region": Column(dtype=TEXT, unit="key", meaning="region it concerns; null for all of them", nullable=True),
         "model": Column(dtype=TEXT, unit="key", meaning="model it concerns; null for all of them", nullable=True),
         "since": Column(dtype=INSTANT, unit="UTC", meaning="first instant that is not known"),
         "until": Column(dtype=INSTANT, unit="UTC", meaning="first instant that is known again"),

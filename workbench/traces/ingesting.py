@@ -9,15 +9,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from workbench.errors import TableError, TraceError, together
+from workbench.catalog import Catalog
+from workbench.errors import TraceError
 from workbench.results import QualityReport
-from workbench.tables import DEMAND, REQUESTS, window_s_of
+from workbench.tables import DEMAND, REQUESTS
 from workbench.traces import quality
 from workbench.traces.catalogue import TraceHeader
 from workbench.traces.fingerprint import fingerprint_of
@@ -31,20 +32,13 @@ from workbench.traces.quality import (
     look_at_written,
     source_findings,
 )
-from workbench.traces.readers.formats import Detected, detect, unanswered
-from workbench.traces.spreading import (
-    KEY,
-    common_span,
-    mapped,
-    shifts_of,
-    spread_requests,
-    spread_series,
-    summed,
-)
+from workbench.traces.readers.formats import detect
+from workbench.traces.sources import Found, Progress, refuse_incomplete, refuse_twice, rows_of, shares_of
+from workbench.traces.spreading import common_span, shifts_of, span_of, spread_requests, spread_series
 from workbench.traces.store import Reading, Store, Writing
+from workbench.traces.windows import one_window_s, refuse_overlap, window_s_in
 from workbench.units import seed_for
 
-Progress = Callable[[str, float, int], None]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -57,24 +51,22 @@ def ingest(
     options: TraceOptions | None = None,
     replace: bool = False,
     progress: Progress | None = None,
+    catalog: Catalog | None = None,
 ) -> QualityReport:
     """Read files into one named trace of the store and say what was found.
 
     Plain paths are read with ``format`` and ``options``; a :class:`Source` brings its own. Several files become one
     trace; those without a model column can be told apart by file name (``model={"code": "a", "conv": "b"}``).
-    ``progress`` is called with file name, fraction of the file and rows read. The same content under the same name is a
-    no-op (``was_there``). Raises TraceError where a file is missing, unknown, empty or has no usable row, where options
-    are missing (all of them at once), or where the name is taken by other content and ``replace`` is not set.
+    ``progress`` is called with file name, fraction of the file and rows read. Keys that ``catalog`` (None: the packaged
+    one) does not know are told. The same content under the same name is a no-op (``was_there``). Raises TraceError
+    where a file is missing, named twice, unknown, empty or has no usable row, where options are missing (all of them at
+    once), or where the name is taken by other content and ``replace`` is not set.
     """
-    listed = [sources] if isinstance(sources, (str, Path, Source)) else list(sources)
-    default = options or TraceOptions()
-    whole = [
-        item if isinstance(item, Source) else Source(path=Path(item), options=default, format=format) for item in listed
-    ]
-    if not NAME.fullmatch(name):
-        raise TraceError(f"'{name}' is no name for a trace; use letters, digits, dot, dash and underscore.")
+    _refuse_name(name)
+    whole = _listed(sources, format, options or TraceOptions())
+    refuse_twice(whole)
     found = [(source, detect(source.path, format=source.format, options=source.options)) for source in whole]
-    _refuse_incomplete(found)
+    refuse_incomplete(found)
     header = TraceHeader(
         name=name,
         kind=found[0][1].format.kind,
@@ -85,24 +77,41 @@ def ingest(
     if _is_there(store, header):
         return report(store, name, was_there=True)
     if header.kind == "requests":
-        _ingest_requests(store, header, found, replace, progress)
+        _ingest_requests(store, header, found, replace, progress, catalog)
     else:
-        _ingest_series(store, header, found, replace, progress)
+        _ingest_series(store, header, found, replace, progress, catalog)
     return report(store, name)
 
 
+def _listed(
+    sources: Path | str | Source | Sequence[Path | str | Source], format: str, options: TraceOptions
+) -> list[Source]:
+    listed = [sources] if isinstance(sources, (str, Path, Source)) else sources
+    return [
+        item if isinstance(item, Source) else Source(path=Path(item), options=options, format=format) for item in listed
+    ]
+
+
 def ingest_frame(
-    frame: pl.DataFrame, *, store: Store, name: str, source: str, format: str = "frame", replace: bool = False
+    frame: pl.DataFrame,
+    *,
+    store: Store,
+    name: str,
+    source: str,
+    format: str = "frame",
+    replace: bool = False,
+    catalog: Catalog | None = None,
 ) -> QualityReport:
     """Store a frame (``REQUESTS`` or ``DEMAND``), such as a synthetic week, as a trace; ``source`` says what it is.
 
     Raises TraceError as :func:`ingest` does, TableError where the frame is neither.
     """
+    _refuse_name(name)
     is_requests = "arrived_at" in frame.columns
     rows = REQUESTS.conform(frame) if is_requests else DEMAND.conform(frame)
     if rows.is_empty():
         raise TraceError(f"{source} has no rows; there is nothing to store as '{name}'.")
-    window_s = None if is_requests else _window_of(rows, source)
+    window_s = None if is_requests else window_s_in(rows, source)
     digest = hashlib.blake2b(rows.write_ipc(None, compression="uncompressed").getbuffer(), digest_size=16)
     header = TraceHeader(
         name=name,
@@ -118,7 +127,7 @@ def ingest_frame(
         writing.rows_read = writing.rows_kept = rows.height
         writing.add(rows)
         looked = quality.look_at_series(rows, window_s=window_s) if window_s else look_at_written(writing, ())
-        counted = [finding("rows", source, rows.height, f"{rows.height:,} rows"), *quality.labels(rows)]
+        counted = [finding("rows", source, rows.height, f"{rows.height:,} rows"), *quality.labels(rows, catalog)]
         conclude(writing, counted, looked)
     return report(store, name)
 
@@ -153,47 +162,35 @@ def _is_there(store: Store, header: TraceHeader) -> bool:
     return store.has(header.name) and store.describe(header.name).header.fingerprint == header.fingerprint
 
 
-def _refuse_incomplete(found: list[tuple[Source, Detected]]) -> None:
-    if not found:
-        raise TraceError("no file was named; name at least one file to ingest.")
-    kinds = {detected.format.kind for _, detected in found}
-    if len(kinds) > 1:
-        named = ", ".join(f"{source.path.name} ({detected.format.kind})" for source, detected in found)
+def _refuse_name(name: str) -> None:
+    if not NAME.fullmatch(name):
         raise TraceError(
-            f"single requests and series of sums cannot be one trace: {named}; ingest them under two names."
-        )
-    findings = [text for source, detected in found for text in unanswered(detected, source.options)]
-    if findings:
-        raise TraceError(
-            "what the source does not say must be given as options (on the command line --region, --region-split, "
-            "--input-tokens and so on): " + together(findings)
+            f"'{name}' is no name for a trace; use up to 100 letters, digits, dots, dashes and underscores; the "
+            "first must be a letter or digit."
         )
 
 
 def _ingest_requests(
     store: Store,
     header: TraceHeader,
-    found: list[tuple[Source, Detected]],
+    found: Found,
     replace: bool,
     progress: Progress | None,
+    catalog: Catalog | None,
 ) -> None:
     with store.writing(header, replace=replace) as writing:
         tallies = []
         for source, detected in found:
             random = np.random.default_rng(seed_for(source.options.seed, "spread", source.path.name))
             tally = SourceTally(source.path.name)
-            for batch in detected.format.read(source.path, source.options):
-                kept = mapped(batch.good, source.options)
-                tally.add(batch, kept)
+            for kept, rejected in rows_of(source, detected, tally=tally, progress=progress):
                 writing.add(spread_requests(kept, source.options, random))
-                writing.reject(batch.rejected)
-                _tell(progress, tally, batch.done_fraction)
-            _refuse_useless(tally, source.options)
+                writing.reject(rejected)
             tallies.append(tally)
         writing.rows_read = sum(tally.read for tally in tallies)
         writing.rows_kept = sum(tally.kept for tally in tallies)
-        labels = quality.labels(writing.look("SELECT region, model, tier FROM {labels}"))
-        counted = source_findings(found, tallies) + _cut(writing, tallies, _shares(found)) + labels
+        labels = quality.labels(writing.look("SELECT region, model, tier FROM {labels}"), catalog)
+        counted = source_findings(found, tallies) + _cut(writing, tallies, shares_of(found)) + labels
         conclude(writing, counted, look_at_written(writing, [source.options for source, _ in found]))
 
 
@@ -215,81 +212,51 @@ def _cut(writing: Writing, tallies: list[SourceTally], shares: tuple[Share, ...]
 def _ingest_series(
     store: Store,
     header: TraceHeader,
-    found: list[tuple[Source, Detected]],
+    found: Found,
     replace: bool,
     progress: Progress | None,
+    catalog: Catalog | None,
 ) -> None:
     # a series is read whole before the transaction: its windows are only known to be even when all are there
-    tallies, rejected, sources = [], [], []
+    tallies, rejected, frames = [], [], []
     for source, detected in found:
-        tally = SourceTally(source.path.name)
-        parts = []
-        for batch in detected.format.read(source.path, source.options):
-            parts.append(mapped(batch.good, source.options))
-            rejected.append(batch.rejected)
-            tally.add(batch, parts[-1])
-            _tell(progress, tally, batch.done_fraction)
-        _refuse_useless(tally, source.options)
-        tallies.append(tally)
-        sources.append((source, pl.concat(parts)))
-    lengths = {source.path.name: _window_of(frame, source.path.name) for source, frame in sources}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{file} {window_s:g} s" for file, window_s in lengths.items())
-        raise TraceError(f"the series of one trace must have one window length, found {listed}; ingest them apart.")
-    window_s = next(iter(lengths.values()))
-    spread = pl.concat([spread_series(frame, source.options, window_s=window_s) for source, frame in sources])
-    looked = [
-        quality.look_at_series(frame, window_s=window_s, shifts=shifts_of(source.options.region_split))
-        for source, frame in sources
-    ]
+        tallies.append(SourceTally(source.path.name))
+        parts = list(rows_of(source, detected, tally=tallies[-1], progress=progress))
+        frames.append(pl.concat([kept for kept, _ in parts]))
+        rejected += [refused for _, refused in parts]
+    names = [source.path.name for source, _ in found]
+    window_s = one_window_s(dict(zip(names, frames, strict=True)))
+    spread = _spread(found, frames, window_s)
+    refuse_overlap(spread, names)
+    looked = _look_at_sources(found, frames, window_s)
     with store.writing(dataclasses.replace(header, window_s=window_s), replace=replace) as writing:
         writing.rows_read = sum(tally.read for tally in tallies)
         writing.rows_kept = sum(tally.kept for tally in tallies)
-        writing.add(summed(spread))
+        writing.add(spread)
         writing.reject(pl.concat(rejected))
         _, first, last = writing.span()
-        shifted = len({part.shift_h for part in _shares(found)}) > 1
+        shifted = len({part.shift_h for part in shares_of(found)}) > 1
         cut = [cut_finding(None, "windows", first, last)] if shifted and first and last else []
-        conclude(writing, [*source_findings(found, tallies), *cut, *quality.labels(spread)], *looked)
+        conclude(writing, [*source_findings(found, tallies), *cut, *quality.labels(spread, catalog)], *looked)
 
 
-def _window_of(frame: pl.DataFrame, source: str) -> float:
-    """Return the window length of a series after checking that no window comes twice and all lie on one grid."""
-    try:
-        window_s = window_s_of(frame)
-    except TableError as error:
-        raise TraceError(f"{source}: {error}") from error
-    repeated = frame.filter(pl.struct(KEY).is_duplicated())
-    if repeated.height:
-        raise TraceError(
-            f"{source}: {repeated.height:,} windows come twice for one region, model and tier, first "
-            f"{repeated.row(0)[:4]}; they would be counted twice. Remove one of each, or give them different keys."
-        )
-    uneven = frame.filter(pl.col("window_start").dt.timestamp("us") % round(window_s * 1e6) != 0)
-    if uneven.height:
-        raise TraceError(
-            f"{source}: {uneven.height:,} windows do not start at a whole multiple of {window_s:g} s, first "
-            f"{uneven['window_start'][0]}; give a start on that grid, or windows of one length."
-        )
-    return window_s
+def _spread(found: Found, frames: list[pl.DataFrame], window_s: float) -> pl.DataFrame:
+    span = span_of(pl.concat(frames))
+    spread = [
+        spread_series(frame, source.options, window_s=window_s, span=span)
+        for (source, _), frame in zip(found, frames, strict=True)
+    ]
+    return pl.concat(spread).sort("region", "model", "tier", "window_start")
 
 
-def _refuse_useless(tally: SourceTally, options: TraceOptions) -> None:
-    if not tally.read:
-        raise TraceError(f"{tally.source} has a header but no rows; nothing was stored.")
-    if tally.refused == tally.read:
-        raise TraceError(f"{tally.source}: every one of {tally.read:,} rows was refused: {tally.refusals()}.")
-    if not tally.kept:
-        raise TraceError(
-            f"{tally.source}: none of the models to keep ({', '.join(options.keep)}) is in it; "
-            f"it has {', '.join(sorted(tally.models))}."
-        )
-
-
-def _shares(found: list[tuple[Source, Detected]]) -> tuple[Share, ...]:
-    return tuple(part for source, _ in found for part in source.options.region_split)
-
-
-def _tell(progress: Progress | None, tally: SourceTally, done_fraction: float) -> None:
-    if progress is not None:
-        progress(tally.source, done_fraction, tally.read)
+def _look_at_sources(found: Found, frames: list[pl.DataFrame], window_s: float) -> list[quality.Looked]:
+    """Look at the windows as the sources have them: as one, except where regions are made of them in different ways."""
+    alike: dict[tuple[Share, ...], list[pl.DataFrame]] = {}
+    for (source, _), frame in zip(found, frames, strict=True):
+        split = source.options.region_split
+        # files whose regions are still to be made have none of their own that could tell them apart
+        alike.setdefault(split, []).append(frame.with_columns(region=pl.lit("all")) if split else frame)
+    return [
+        quality.look_at_series(pl.concat(parts), window_s=window_s, shifts=shifts_of(split))
+        for split, parts in alike.items()
+    ]

@@ -4,10 +4,10 @@
 
     [time]
     column = "created"
-    unit = "ms"                    # iso, s, ms, us or ns
+    unit = "ms"                    # iso, s, ms, us, ns, or "format:%d/%m/%Y %H:%M" for text in another order
     since = "epoch"                # numbers only: "epoch", "start" (an option) or an instant
 
-    [columns]                      # ours = theirs
+    [columns]                      # ours = theirs; of JSON lines also "request.usage.prompt_tokens"
     input_tokens = "prompt_tokens"
     output_tokens = "completion_tokens"
     model = "deployment"
@@ -36,6 +36,9 @@ from workbench.traces.measures import FORMS, LOADS, MEASURES, forms_of
 
 UNITS_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 ISO = "iso"
+FORMAT = "format:"
+# an instant whose every part differs, to try a format on
+TRIED = datetime(2025, 7, 9, 13, 5, 58)
 LABELS = ("model", "region", "tier")
 SECTIONS = ("kind", "about", "time", "columns", "constants", "labels")
 TIME_KEYS = ("column", "unit", "since")
@@ -61,9 +64,14 @@ class ColumnMapping:
     about: str = ""
 
     @property
+    def form(self) -> str:
+        """How instants are written, in the signs of strptime; empty where the unit is another."""
+        return self.unit.removeprefix(FORMAT) if self.unit.startswith(FORMAT) else ""
+
+    @property
     def needs_start(self) -> bool:
         """Tell whether the time is a number after a start that the file does not say."""
-        return self.unit != ISO and self.since is None
+        return self.unit in UNITS_S and self.since is None
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -125,17 +133,33 @@ def _time_findings(content: Mapping[str, Any]) -> list[str]:
     if not isinstance(time.get("column"), str):
         findings.append("time.column must name the column of the time")
     unit, since = time.get("unit"), time.get("since")
-    if unit not in (ISO, *UNITS_S):
-        return [*findings, f"time.unit must be iso, s, ms, us or ns, found {unit!r}"]
-    if unit == ISO and since is not None:
-        findings.append("time.since is for numbers; instants as text (unit iso) need none")
+    is_written = unit == ISO or (isinstance(unit, str) and unit.startswith(FORMAT))
+    if not is_written and unit not in UNITS_S:
+        wanted = "time.unit must be iso, s, ms, us or ns, or 'format:' with the order of day, month and so on"
+        return [*findings, f"{wanted} (format:%d/%m/%Y %H:%M), found {unit!r}"]
+    if is_written:
+        findings += [] if unit == ISO else _format_findings(str(unit).removeprefix(FORMAT))
+        return findings + (["time.since is for numbers; instants as text need none"] if since is not None else [])
     is_instant = isinstance(since, datetime) and since.tzinfo is None
-    if unit != ISO and since not in ("epoch", "start") and not is_instant:
+    if since not in ("epoch", "start") and not is_instant:
         findings.append(
             "time.since must say what the numbers count from: 'epoch' (1970), 'start' (an option) or an instant in "
             f"UTC such as 2025-07-09T00:00:00, found {since!r}"
         )
     return findings
+
+
+def _format_findings(form: str) -> list[str]:
+    """Refuse a format that cannot be read or leaves the day open."""
+    try:
+        read = datetime.strptime(TRIED.strftime(form), form)
+    except ValueError as error:
+        return [f"time.unit has a format that cannot be read: {error}"]
+    if read.date() != TRIED.date():
+        return [f"time.unit has a format without day, month or year, found 'format:{form}'"]
+    if read.hour and not read.minute:
+        return [f"time.unit has a format with hours and no minutes (%M), found 'format:{form}'"]
+    return []
 
 
 def _target_findings(content: Mapping[str, Any]) -> list[str]:

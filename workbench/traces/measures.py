@@ -58,8 +58,8 @@ def sums(
 ) -> dict[str, pl.Series]:
     """Return the sums per window of all three measures from what a source states (``values`` by form).
 
-    ``lengths`` are tokens per request, row by row, for what the columns lack. A null stays unknown, but without
-    requests there are no tokens.
+    ``lengths`` are tokens per request, row by row, for what the columns lack or leave empty. Without a length a null
+    stays unknown, but without requests there are no tokens.
     """
     stated = {measure: _stated(measure, values, window_s) for measure in MEASURES}
     requests = stated["requests"]
@@ -72,6 +72,9 @@ def sums(
         if tokens is None:
             per_request = values[mean] if mean in values else lengths[measure]
             tokens = (requests * per_request).set((requests == 0).fill_null(value=False), 0.0)
+        elif measure in lengths:
+            # a column may be empty for one model only: what it does not state is made where a length is given
+            tokens = tokens.zip_with(tokens.is_not_null(), (requests * lengths[measure]).cast(tokens.dtype))
         known[measure] = tokens.cast(NUMBER)
     return known
 

@@ -33,7 +33,8 @@ class Share:
 class TraceOptions:
     """How a source is turned into our keys and units.
 
-    ``model``, ``region`` and ``tier`` are a constant for every row or a mapping from the source's label to our key; a
+    ``model``, ``region`` and ``tier`` are a constant for every row or a mapping from the source's label to our key
+    (``"*"``: every label that the mapping does not name); a
     source without such a column has the file's name up to the first dot as its label, so several files in one trace
     can become several models. ``keep`` names the source's models to take (none named: all). ``region_split`` spreads a
     source without regions; ``tier_split`` spreads a tier label over several tiers (``"*"``: every label). ``start`` is

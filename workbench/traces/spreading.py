@@ -20,11 +20,13 @@ from workbench.traces.measures import MEASURES
 from workbench.traces.options import EVERY_LABEL, Share, TraceOptions
 from workbench.units import SECONDS_PER_HOUR
 
+# endings by which a name in a mapping is known to be that of a file
+FILE_NAME = re.compile(r"\.(csv|tsv|txt|jsonl?|ndjson|parquet|pq)(\.(gz|zst))?$", re.IGNORECASE)
 KEY = ("window_start", "region", "model", "tier")
 
 
 def mapped(frame: pl.DataFrame, options: TraceOptions) -> pl.DataFrame:
-    """Keep the models asked for and replace the source's labels by our keys.
+    """Keep the models asked for and replace the source's labels by our keys; ``*`` is every label not named.
 
     Raises TraceError where a mapping has no key for a label that is in the source.
     """
@@ -43,8 +45,10 @@ def _mapped_column(
     if isinstance(labels, str):
         return frame.with_columns(pl.lit(labels).alias(column))
     present = frame.get_column(column).unique().sort().to_list()
-    # a mapping may name a file in full although its label is the name up to the first dot
-    keys = dict(labels) | {name.partition(".")[0]: key for name, key in labels.items()}
+    keys = keys_by_label(labels)
+    if EVERY_LABEL in keys:
+        rest = keys.pop(EVERY_LABEL)
+        keys = {label: keys.get(label, rest) for label in present if label in keys or label not in left_alone}
     missing = [label for label in present if label not in keys and label not in left_alone]
     if missing:
         raise TraceError(
@@ -54,13 +58,26 @@ def _mapped_column(
     return frame.with_columns(pl.col(column).replace(keys))
 
 
+def keys_by_label(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return a mapping with the files in it under their label as well, which is the name up to the first dot.
+
+    A label that stands in the mapping itself keeps its key.
+
+    >>> keys_by_label({"code.csv.gz": "a", "v1.5-large": "b", "v1": "c"})
+    {'code': 'a', 'code.csv.gz': 'a', 'v1.5-large': 'b', 'v1': 'c'}
+    """
+    files = {name.partition(".")[0]: key for name, key in labels.items() if FILE_NAME.search(name)}
+    return files | dict(labels)
+
+
 def spread_requests(frame: pl.DataFrame, options: TraceOptions, random: np.random.Generator) -> pl.DataFrame:
     """Give every request a tier and a region at random by the shares, and shift it by its region's hours."""
     spread = frame
-    for label, parts in options.tier_split.items():
-        chosen = pl.lit(_drawn(parts, frame.height, random))
-        mine = pl.lit(value=True) if label == EVERY_LABEL else pl.col("tier") == label
-        spread = spread.with_columns(tier=pl.when(mine).then(chosen).otherwise(pl.col("tier")))
+    # by the labels of the source: a tier that one split made is not split again by the next
+    for label, parts in _named_last(options.tier_split):
+        chosen = _drawn(parts, frame.height, random)
+        mine = pl.repeat(value=True, n=frame.height, eager=True) if label == EVERY_LABEL else frame["tier"] == label
+        spread = spread.with_columns(tier=chosen.zip_with(mine, spread["tier"]))
     if options.region_split:
         region = _drawn(options.region_split, frame.height, random)
         later = {part.key: timedelta(hours=part.shift_h) for part in options.region_split}
@@ -69,22 +86,42 @@ def spread_requests(frame: pl.DataFrame, options: TraceOptions, random: np.rando
     return spread
 
 
+def _named_last(split: Mapping[str, tuple[Share, ...]]) -> list[tuple[str, tuple[Share, ...]]]:
+    """Return the splits in one order, that of every label first, so that those of single labels hold against it."""
+    return sorted(split.items(), key=lambda item: (item[0] != EVERY_LABEL, item[0]))
+
+
 def _drawn(parts: tuple[Share, ...], rows: int, random: np.random.Generator) -> pl.Series:
     edges = np.cumsum([part.share for part in parts])[:-1]
     index = np.searchsorted(edges, random.random(rows), side="right")
     return pl.Series([part.key for part in parts], dtype=TEXT).gather(index)
 
 
-def spread_series(frame: pl.DataFrame, options: TraceOptions, *, window_s: float) -> pl.DataFrame:
+def spread_series(
+    frame: pl.DataFrame,
+    options: TraceOptions,
+    *,
+    window_s: float,
+    span: tuple[datetime, datetime] | None = None,
+) -> pl.DataFrame:
     """Spread windows over tiers and regions by share, shift them, cut to the common span and sum what falls together.
 
-    Gaps stay gaps. Raises TraceError where a shift is no whole number of windows
-    or longer than the trace.
+    ``span`` holds the first and last window of the whole trace, of which the frame may be one file (None: the frame is
+    all of it): only the ends of the trace are cut, not those of its files. Gaps stay gaps. Raises TraceError where a
+    shift is no whole number of windows or longer than the trace.
     """
     split = _tiers(frame, options)
     if options.region_split:
-        split = _regions(split, options.region_split, window_s)
+        split = _regions(split, options.region_split, window_s, span or span_of(frame))
     return summed(split)
+
+
+def span_of(frame: pl.DataFrame) -> tuple[datetime, datetime]:
+    """Return the first and the last window of a series that has rows."""
+    low, high = frame["window_start"].min(), frame["window_start"].max()
+    assert isinstance(low, datetime)
+    assert isinstance(high, datetime)
+    return low, high
 
 
 def summed(frame: pl.DataFrame) -> pl.DataFrame:
@@ -98,8 +135,9 @@ def summed(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _tiers(frame: pl.DataFrame, options: TraceOptions) -> pl.DataFrame:
-    whole = options.tier_split.get(EVERY_LABEL)
-    by_label = options.tier_split if whole is None else dict.fromkeys(frame["tier"].unique().to_list(), whole)
+    by_label = {label: parts for label, parts in options.tier_split.items() if label != EVERY_LABEL}
+    if EVERY_LABEL in options.tier_split:
+        by_label = dict.fromkeys(frame["tier"].unique().sort(), options.tier_split[EVERY_LABEL]) | by_label
     parts = [frame.filter(~pl.col("tier").is_in(list(by_label)))]
     for label, shares in by_label.items():
         mine = frame.filter(pl.col("tier") == label)
@@ -107,7 +145,9 @@ def _tiers(frame: pl.DataFrame, options: TraceOptions) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _regions(frame: pl.DataFrame, shares: tuple[Share, ...], window_s: float) -> pl.DataFrame:
+def _regions(
+    frame: pl.DataFrame, shares: tuple[Share, ...], window_s: float, span: tuple[datetime, datetime]
+) -> pl.DataFrame:
     uneven = [part.key for part in shares if (part.shift_h * SECONDS_PER_HOUR) % window_s]
     if uneven:
         raise TraceError(
@@ -120,10 +160,7 @@ def _regions(frame: pl.DataFrame, shares: tuple[Share, ...], window_s: float) ->
         )
         for part in shares
     ]
-    low, high = frame["window_start"].min(), frame["window_start"].max()
-    assert isinstance(low, datetime)
-    assert isinstance(high, datetime)
-    first, last = common_span(low, high, shares)
+    first, last = common_span(*span, shares)
     return pl.concat(copies).filter(pl.col("window_start").is_between(first, last))
 
 

@@ -1,6 +1,7 @@
 """Sentences are built from the tables: the modules workbench.features.telling.in_time, .whose and .of_requests.
 
-Also workbench.features.telling.whose, workbench.features.telling.of_requests and workbench.features.telling.wording.
+Also workbench.features.telling.heads, workbench.features.telling.subjects, workbench.features.telling.whose,
+workbench.features.telling.of_requests and workbench.features.telling.wording.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pytest
 
 from tests.features.feature_cases import load
 from workbench import catalog
-from workbench.features import characterise, characterise_demand, in_words
+from workbench.features import characterise, characterise_demand, in_words, sentences
 from workbench.features.telling import TELLERS, in_time, of_requests, whose, wording
 from workbench.traces import open_store
 
@@ -23,7 +24,8 @@ def test_every_table_of_a_week_is_told(small_store: Path) -> None:
         found = characterise(store, "small", tiers=catalog.load().tiers)
     said = in_words(found)
     assert set(said) == set(found.skipped) | (set(TELLERS) & set(found.tables))
-    assert said["cache_hits"] == found.skipped["cache_hits"]
+    assert said["cache_hits"] == f"Not shown: what a prefix cache held. {found.skipped['cache_hits']}"
+    assert said.pop("known") == ""  # all is known
     for sentence in said.values():
         assert sentence[0].isupper() or sentence.startswith(("us_", "rag", "5 apps"))
         assert sentence.endswith(".")
@@ -70,10 +72,10 @@ def test_drift_by_chance_is_no_drift() -> None:
     ("load_of", "name", "words"),
     [
         ({"r m t": [0.0, 0.0]}, "rates", "Nothing arrives"),
-        ({"r m t": [1.0, None]}, "rates", "Only 50% of the windows"),
+        ({"r m t": [1.0, None]}, "rates", "known at once in 50% of the windows"),
         ({"r m t": [1.0, 2.0]}, "rates_by_region", "All load is of one region, r."),
-        ({"r m t": [1.0, 2.0]}, "daily_totals", "No day of the span is known as a whole."),
-        ({"r m t": [1.0] * 24}, "daily_totals", "The only whole day"),
+        ({"r m t": [1.0, 2.0]}, "daily_totals", "Of no day of the span 90% is known"),
+        ({"r m t": [1.0] * 24}, "daily_totals", "The only day that is known"),
     ],
 )
 def test_odd_loads_are_told_without_odd_numbers(load_of: dict[str, list[float | None]], name: str, words: str) -> None:
@@ -86,6 +88,25 @@ def test_a_load_that_never_comes_has_no_score_and_no_swing() -> None:
     assert said["diurnal_profile"] == "There is no load to have a shape."
     assert said["peak_to_mean"] == "There is no load to have a peak."
     assert said["dispersion"] == "The span is too short to tell how far counts spread."
+
+
+def test_what_is_unknown_of_one_model_is_said_and_hides_nothing_of_another() -> None:
+    demand = load({"r a t": [1.0, 2.0, None], "r b t": [1.0, 1.0, 1.0]}).with_columns(
+        output_tokens=pl.when(pl.col("model") == "b").then("output_tokens")
+    )
+    found = characterise_demand(demand)
+    said = in_words(found)
+    assert said["known"].startswith("Never known: the output tokens of a, t; sums")
+    assert "Share of time known: a, t 67%; a mean leans" in said["known"]
+    assert said["rates_by_model"].startswith("The model with the most work is a: 60% of the input tokens")
+
+
+def test_what_is_missing_for_one_reason_is_named_once() -> None:
+    told = sentences(characterise_demand(load({"r m t": [1.0, 2.0]})), "diurnal_profile", "diurnal_profile_by_region")
+    assert told == [
+        "Not shown: the shape of a day; the shape of a day by region. It takes a day of load, and this span has 2.0 "
+        "hours."
+    ]
 
 
 def test_words_for_bins_and_keys() -> None:

@@ -9,10 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+STALL_S = 0.6
+
 
 @dataclass(kw_only=True)
 class Behaviour:
-    """What the server does; ``breaks`` are numbers of bytes after which an answer is broken off, one per request."""
+    """What the server does; ``breaks`` are numbers of bytes after which an answer is broken off, one per request.
+
+    ``stalls`` are numbers of bytes after which an answer falls silent.
+    """
 
     content: bytes
     etag: str | None = '"v1"'
@@ -23,6 +28,7 @@ class Behaviour:
     statuses: list[int] = field(default_factory=list)
     retry_after: str | None = None
     silence_s: list[float] = field(default_factory=list)
+    stalls: list[int] = field(default_factory=list)
     redirect: str | None = None
     wrong_range: bool = False
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -71,6 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
             if value:
                 self.send_header(name, value)
         self.end_headers()
+        if b.stalls:
+            self.wfile.write(part[: b.stalls.pop(0)])
+            time.sleep(STALL_S)
+            return
         broken = b.breaks.pop(0) if b.breaks else len(part)
         self.wfile.write(part[:broken])
         self.close_connection = True

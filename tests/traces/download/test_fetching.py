@@ -81,6 +81,22 @@ def test_a_server_without_ranges_sends_everything_again(part: Path) -> None:
     assert len(behaviour.asked) == 2
 
 
+def test_a_server_that_never_gets_to_the_end_is_given_up(part: Path) -> None:
+    """Without ranges every attempt begins anew: longer than the last one is not further than ever before."""
+    behaviour = Behaviour(content=CONTENT, has_ranges=False, breaks=[HALF, 1000, 2000, 1000, 2000, 1000, 2000])
+    with serving(behaviour) as address, pytest.raises(Unreachable, match="3 times in a row"):
+        fetch(f"{address}/a", part, will_be_proven=True, patience=Pauses().patience())
+
+
+def test_what_came_before_a_silence_is_kept(part: Path) -> None:
+    """A thousand bytes, less than a block, and then silence: the next attempt asks for the rest."""
+    behaviour = Behaviour(content=CONTENT, stalls=[1000])
+    with serving(behaviour) as address:
+        fetch(f"{address}/a", part, will_be_proven=True, patience=Pauses().patience(silence_s=0.15))
+    assert part.read_bytes() == CONTENT
+    assert ranges(behaviour) == [None, "bytes=1000-"]
+
+
 @pytest.mark.parametrize(("will_be_proven", "asked"), [(True, f"bytes={HALF}-"), (False, None)])
 def test_without_strong_validator_only_a_checksum_allows_to_continue(
     part: Path, will_be_proven: bool, asked: str | None

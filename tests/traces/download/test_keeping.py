@@ -122,6 +122,14 @@ def test_a_folder_that_is_a_file_is_said(tmp_path: Path, source: TraceSource) ->
         download(source, to=tmp_path / "taken", mirror="http://127.0.0.1:9")
 
 
+def test_a_folder_of_the_name_is_said(tmp_path: Path, source: TraceSource) -> None:
+    (tmp_path / source.file).mkdir()
+    unsized = dataclasses.replace(source, size_bytes=None)
+    with pytest.raises(TraceError, match="is there already and cannot be read"):
+        download(unsized, to=tmp_path, patience=IMPATIENT)
+    assert downloads_at(tmp_path, [unsized])["there"][0].startswith("other file")
+
+
 def test_a_mirror_must_be_safe(tmp_path: Path, source: TraceSource) -> None:
     with pytest.raises(TraceError, match="only https"):
         download(source, to=tmp_path, mirror="http://example.org")

@@ -43,7 +43,12 @@ def test_almost_nothing_counts_as_an_end() -> None:
     (stops,) = endings(look_of(daily([100, 100, 1, 1, 1, 1])))
     assert "almost nothing after 2025-07-11 00:00:00" in stops["detail"]
     assert endings(look_of(daily([100, 100, 1, 1, 1]))) == []
-    assert endings(look_of(daily([0, 0, 0]))) == []
+    (never,) = endings(look_of(daily([0, 0, 0])))
+    assert (never["level"], never["detail"]) == ("note", "no load in the whole trace: every known window is zero")
+
+
+def test_windows_longer_than_a_day_say_nothing_about_days() -> None:
+    assert shifts(look_of(series_of([100.0] * 5 + [900.0] * 5, window_s=7 * 86_400), window_s=7 * 86_400)) == []
 
 
 def test_a_doubling_that_lasts_is_a_shift() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import polars as pl
 
 from tests.traces.quality.quality_cases import MODEL, look_of, poisson, report_on, requests_at, rows_of, series_of
+from workbench import catalog
 from workbench.traces.quality.labels import LISTED, dominant_tenants, labels
 
 
@@ -45,3 +48,12 @@ def test_even_senders_one_sender_and_none_are_not() -> None:
     for tenant in (many, pl.lit("only"), pl.lit(None, dtype=pl.String)):
         assert rows_of(report_on(requests_at(at, tenant=tenant)), "dominant tenant") == []
     assert dominant_tenants(look_of(series_of([1.0, 2.0]))) == []
+
+
+def test_keys_of_the_catalog_that_is_given_are_known() -> None:
+    frame = series_of([1.0, 2.0], model="llama31-8b")
+    packaged = catalog.load()
+    known = dataclasses.replace(packaged, models={**packaged.models, "llama31-8b": packaged.models["llama31_8b"]})
+    assert [row["finding"] for row in labels(frame, known)] == ["labels"]
+    (unknown,) = labels(series_of([1.0, 2.0], model="other"), known)[1:]
+    assert unknown["detail"].startswith("the catalog has no model 'other'")

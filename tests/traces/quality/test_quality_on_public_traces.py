@@ -58,7 +58,7 @@ def test_azure_2023_date_silence_and_cuts(store: Store, shared_data: Path) -> No
     assert {row["detail"].split()[6] for row in rows_of(report, "suspected cut")} == {"7,437,", "1,000,"}
     silent = rows_of(report, "silent stretch")
     assert silent[0]["where"] == "llama31_8b"
-    assert "no arrival for 217 s" in silent[0]["detail"]
+    assert "no arrival 12 times, the longest for 217 s from 2023-11-16 19:04:39" in silent[0]["detail"]
     assert {row["where"] for row in silent} <= {"llama31_8b", "trace"}
     for what in ("hole", "suspected row cap", "repeated rows", "out of order", "row count differs from its source"):
         assert rows_of(report, what) == []

@@ -108,3 +108,11 @@ def test_another_series_of_the_source_is_the_witness() -> None:
     frame = pl.concat([series_of([1000.0] * 60 + [2.0] * 200), series_of([900.0] * 260, model=OTHER)])
     (found,) = choppy_series(look_of(frame))
     assert "1 other series of the source do not do this" in found["detail"]
+
+
+def test_a_series_of_zeros_and_one_of_days_are_looked_at_without_a_fault() -> None:
+    """Windows of a day cannot tell of a limit per hour."""
+    assert equal_counts(look_of(series_of([0.0] * 20))) == []
+    daily = [1000.0 if i % 2 else 900.0 + i for i in range(40)]
+    (cap,) = equal_counts(look_of(series_of(daily, window_s=86_400), window_s=86_400))
+    assert cap["detail"] == "20 of 40 days have exactly 1,000 rows and none has more"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.traces.quality.quality_cases import look_of, poisson, report_on, requests_at, rows_of, series_of
 from tests.traces.trace_cases import START
-from workbench.traces.quality.stamps import ClockTally, offsets, resolution, span
+from workbench.traces.quality.stamps import ClockTally, offsets, resolution, span, strays
 
 
 def clock(seconds: list[float], *, batches: int = 1) -> list[dict[str, object]]:
@@ -42,8 +42,16 @@ def test_offsets_are_told_and_several_are_a_warning() -> None:
     assert [row["finding"] for row in offsets("f", {"+00:00": 3, "Z": 2, "": 1})] == ["offsets"]
     (mixed,) = offsets("f", {"+01:00": 3, "": 2})
     assert (mixed["finding"], mixed["count"]) == ("offsets are mixed", 2)
-    assert mixed["detail"] == "the stamps carry several offsets: none (2 rows), +01:00 (3 rows)"
-    assert offsets("f", {"": 9}) == offsets("f", {}) == []
+    assert mixed["detail"] == (
+        "the stamps carry several offsets: none (2 rows), +01:00 (3 rows); those without one are taken as UTC"
+    )
+    assert offsets("f", {}) == []
+    said = {
+        "time stamps carry no offset and are taken as UTC": {"": 9},
+        "stamps carry +08:00 and were converted to UTC": {"+08:00": 9},
+        "time stamps are in UTC": {"Z": 4, "+00:00": 5},
+    }
+    assert all([row["detail"] for row in offsets("f", seen)] == [text] for text, seen in said.items())
 
 
 def test_whole_seconds_are_noted() -> None:
@@ -60,3 +68,17 @@ def test_the_span_of_a_series_is_in_its_windows() -> None:
     assert (told["count"], told["where"]) == (3, "trace")
     assert "30 min, 2025-07-09 00:00:00 to 2025-07-09 00:20:00 UTC" in told["detail"]
     assert resolution(look_of(series_of([1.0, 2.0]))) == []
+
+
+@pytest.mark.parametrize(("far_days", "side"), [(-18_000, "after"), (9_000, "before")])
+def test_a_stamp_decades_away_from_all_others_is_astray(far_days: int, side: str) -> None:
+    at = np.append(poisson(0.1, days=1), far_days * 86_400.0)
+    (stray,) = rows_of(report_on(requests_at(np.sort(at))), "stray time stamps")
+    assert (stray["count"], stray["level"]) == (1, "warning")
+    assert f"{side} them" in stray["detail"]
+
+
+def test_two_days_of_two_months_are_not_astray() -> None:
+    at = poisson(0.05, days=1)
+    assert strays(look_of(series_of([5.0, 6.0]))) == strays(look_of(series_of([0.0, 6.0]))) == []
+    assert rows_of(report_on(requests_at(np.append(at, at + 40 * 86_400.0))), "stray time stamps") == []

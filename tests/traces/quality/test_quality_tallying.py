@@ -62,7 +62,7 @@ def test_rows_that_were_left_out_are_counted_apart() -> None:
     tally.add(Batch(good=frame, rejected=REJECTED.empty()), frame.head(1))
     (rows,) = [row for row in tally.findings() if row["finding"] == "rows"]
     assert rows["detail"] == "2 rows read, 1 kept, 0 refused, 1 of other models"
-    assert tally.models == {"m", "n"}
+    assert tally.labels["model"] == {"m", "n"}
 
 
 def test_offsets_of_all_batches_are_added_up() -> None:
@@ -72,3 +72,14 @@ def test_offsets_of_all_batches_are_added_up() -> None:
         tally.add(Batch(good=frame, rejected=REJECTED.empty(), offsets=seen), frame)
     (mixed,) = [row for row in tally.findings() if row["finding"] == "offsets are mixed"]
     assert "+01:00 (3 rows), +02:00 (6 rows)" in mixed["detail"]
+
+
+def test_very_many_reasons_are_cut_short() -> None:
+    frame = frame_of([(0, "m", 1, 1)])
+    rows = [("f", line, f"{line} fields", "x") for line in range(1, 31)]
+    refused = REJECTED.conform(pl.DataFrame(rows, schema=REJECTED.schema, orient="row"))
+    tally = SourceTally("f")
+    tally.add(Batch(good=frame, rejected=refused), frame)
+    told = [row for row in tally.findings() if row["finding"] == "refused rows"]
+    assert sum(row["count"] for row in told) == 30
+    assert told[-1]["detail"] == "20 more rows for 20 other reasons"

@@ -14,7 +14,7 @@ def test_unknown_and_absent_windows_are_stretches() -> None:
     (gap,) = unknown_windows(look_of(frame))
     assert (gap["where"], gap["count"]) == (f"{MODEL} {TIER}", 4)
     assert "4 windows (57.1%) unknown in 2 stretches, 1 rows absent" in gap["detail"]
-    assert "the longest: 2025-07-09 00:10:00 (20 min); 2025-07-09 00:40:00 (20 min)" in gap["detail"]
+    assert "the longest: 2025-07-09 00:10 (20 min); 2025-07-09 00:40 (20 min)" in gap["detail"]
 
 
 def test_a_region_that_lacks_rows_is_counted_though_another_has_them() -> None:

@@ -178,5 +178,40 @@ def test_a_quote_that_is_never_closed_loses_no_line_in_silence(
     path = tmp_path / "q.csv"
     after = "2025-07-09 00:00:01,2,2\n" * rows_after
     path.write_text('arrived_at,input_tokens,output_tokens\n2025-07-09 00:00:00,"1,1\n' + after)
-    with pytest.raises(TraceError, match=r"q\.csv: a quotation mark is not closed on its line"):
-        list(read(path, TraceOptions()))
+    batches = list(read(path, TraceOptions()))
+    assert sum(batch.good.height for batch in batches) == rows_after
+    assert [row for batch in batches for row in batch.rejected.select("line", "reason").rows()] == [
+        (2, "a quotation mark is not closed on its line")
+    ]
+
+
+def test_malformed_rows_leave_as_they_are_read_not_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of nothing but malformed rows must not be held whole, and every line is told once."""
+    monkeypatch.setattr(csv_rows, "CSV_BLOCK_BYTES", 400)
+    monkeypatch.setattr(csv_rows, "ROWS_PER_BATCH", 50)
+    path = tmp_path / "bad.csv"
+    good, bad = "2023-11-16 18:15:46,10,20\n", "2023-11-16 18:15:46,10,20,1\n"
+    head = "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+    path.write_text(head + bad * 700 + good + bad * 300 + good)
+    first, *others = list(raw_batches(path, ("TIMESTAMP",)))
+    assert max(raw.malformed.height for raw in others) < 100
+    assert [line for raw in (first, *others) for line in raw.malformed["line"]] == [*range(2, 702), *range(703, 1003)]
+    assert [line for raw in (first, *others) for line in raw.frame["line"]] == [702, 1003]
+    monkeypatch.setattr(csv_rows, "MALFORMED_AT_MOST", 600)
+    with pytest.raises(
+        TraceError,
+        match=r"bad\.csv: each of the first 600 rows has another number .*such as 4 fields where",
+    ):
+        list(raw_batches(path, ("TIMESTAMP",)))
+    path.write_text(head + good + bad * 700)
+    assert sum(raw.malformed.height for raw in raw_batches(path, ("TIMESTAMP",))) == 700
+
+
+def test_spaces_around_values_and_stamps_without_seconds_are_read() -> None:
+    assert counts(pl.Series([" 12", "13 ", " 14.0 ", "x"])).to_list() == [12, 13, 14, None]
+    assert numbers(pl.Series([" 1.5", "2 ", "nan", ""])).to_list() == [1.5, 2.0, None, None]
+    short = ["2025-07-09 06:05", "2025-07-09T06:05Z", "2025-07-09 06:05+02:00", "2025-07-09 06:05:07", "2025-07-09"]
+    six = datetime(2025, 7, 9, 6, 5)
+    read = [six, six, six.replace(hour=4), six.replace(second=7), None]
+    assert instants(pl.Series(short)).to_list() == read
+    assert instants(pl.Series(short[::-1])).to_list() == read[::-1]

@@ -24,7 +24,7 @@ from workbench.traces.readers import (
     spans,
 )
 from workbench.traces.readers.batches import Format
-from workbench.traces.readers.formats import FORMATS, detect, unanswered
+from workbench.traces.readers.formats import FORMATS, detect, unanswered, unheeded
 
 EXPECTED = {
     "azure_code.csv": (azure_llm.FORMAT, ("model", "region", "tier")),
@@ -181,8 +181,23 @@ def test_a_format_of_json_lines_is_not_looked_for_in_a_table(tmp_path: Path) -> 
 def test_an_option_that_a_format_makes_no_use_of_is_not_ignored() -> None:
     labels = {"model": "m", "region": "r", "tier": "t", "start": datetime(2025, 1, 6)}
     options = TraceOptions(sample=0.5, prefix_cache_tokens=1000, **labels)  # type: ignore[arg-type]
-    assert unanswered(detect(SAMPLES / "azure_code.csv"), options) == [
+    assert unheeded(detect(SAMPLES / "azure_code.csv"), options) == [
         "azure_code.csv (azure_llm) makes no use of prefix_cache_tokens; leave it out",
         "azure_code.csv (azure_llm) makes no use of sample; leave it out",
     ]
-    assert unanswered(detect(SAMPLES / "mooncake.jsonl"), TraceOptions(prefix_cache_tokens=1000, **labels)) == []  # type: ignore[arg-type]
+    assert unheeded(detect(SAMPLES / "mooncake.jsonl"), TraceOptions(prefix_cache_tokens=1000, **labels)) == []  # type: ignore[arg-type]
+    assert unanswered(detect(SAMPLES / "azure_code.csv"), options) == []
+    (told,) = unheeded(detect(SAMPLES / "servegen"), TraceOptions(sample=0.5, **labels))  # type: ignore[arg-type]
+    assert "read it as servegen_requests, which does (on the command line --format servegen_requests)" in told
+
+
+def test_an_unknown_file_is_told_the_nearest_format_and_what_it_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("timestamp,contexttokens,tokens_out\n")
+    with pytest.raises(TraceError, match=r"The nearest is azure_llm \(.*\): it lacks TIMESTAMP, ContextTokens, Gen"):
+        detect(path)
+    path.write_text("arrived_at,input_tokens,model\n")
+    with pytest.raises(TraceError, match=r"The nearest is requests \(.*\): it lacks output_tokens\. Found arrived_at"):
+        detect(path)
+    with pytest.raises(TraceError, match="None has one of them"):
+        detect(SAMPLES / "unknown.csv")

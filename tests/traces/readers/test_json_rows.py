@@ -93,3 +93,18 @@ def test_any_json_at_all_is_a_row_or_a_refusal(tmp_path_factory: pytest.TempPath
     raws = list(json_batches(path, {"a": pl.String(), "h": pl.List(pl.Int64())}))
     lines = [line for raw in raws for line in [*raw.frame["line"], *raw.malformed["line"]]]
     assert sorted(lines) == list(range(1, len(values) + 1))
+
+
+def test_a_file_of_mistyped_lines_is_not_parsed_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jsonl"
+    wrong = ['["a"]', "[1.5]", "[true]", "[[1]]", '"x"', "5", "{}", f"[{2**63}]"]
+    path.write_text("".join(f'{{"h": {value}}}\n' for value in [*wrong * 50, "[1, null]", "null", "[]"]))
+    calls = []
+    parse = pl.read_ndjson
+    monkeypatch.setattr(pl, "read_ndjson", lambda *args, **named: calls.append(1) or parse(*args, **named))
+    (raw,) = json_batches(path, {"h": pl.List(pl.Int64())})
+    assert raw.frame["h"].to_list() == [[1, None], None, []]
+    assert raw.malformed["line"].to_list() == list(range(1, 401))
+    assert len(calls) == 2

@@ -32,7 +32,7 @@ def read_by(mapping: ColumnMapping, path: Path, **options: object) -> tuple[pl.D
 
 
 def test_a_log_of_a_gateway_becomes_requests() -> None:
-    good, refused = read_by(load_mapping(SAMPLES / "gateway_log.toml"), SAMPLES / "gateway_log.jsonl")
+    good, refused = read_by(load_mapping(MAPPINGS / "gateway_log.toml"), SAMPLES / "gateway_log.jsonl")
     columns = ("arrived_at", "region", "model", "tier", "tenant", "input_tokens", "output_tokens")
     assert good.select(columns).rows() == [
         (datetime(2025, 7, 9, 0, 0, 0, 123_000), "us_east", "llama2_70b", "interactive_fast", "search", 120, 30),
@@ -45,7 +45,7 @@ def test_a_log_of_a_gateway_becomes_requests() -> None:
 
 
 def test_a_column_that_is_not_there_is_one_error_with_those_that_are(tmp_path: Path) -> None:
-    options = TraceOptions(mapping=load_mapping(SAMPLES / "gateway_log.toml"))
+    options = TraceOptions(mapping=load_mapping(MAPPINGS / "gateway_log.toml"))
     path = tmp_path / "log.csv"
     path.write_text("created_at,deployment,usage_in,tokens_out,team\n")
     with pytest.raises(TraceError) as caught:
@@ -134,3 +134,57 @@ def test_the_deepseek_day_has_requests_by_their_length() -> None:
     assert good["output_tokens"].sum() == pytest.approx(168e9, rel=1e-3)
     assert (good["requests"] * 1000).sum() == pytest.approx(608e9, rel=1e-3)
     assert good["model"].unique().to_list() == ["deepseek_v3r1"]
+
+
+def test_dotted_paths_days_first_and_the_wrong_unit(tmp_path: Path) -> None:
+    path = tmp_path / "nested.jsonl"
+    path.write_text(
+        '{"at": "09/07/2025 13:05", "request": {"usage": {"in": 12, "out": 3}}}\n'
+        '{"at": "2025-07-09 13:05", "request": {"usage": {"in": 12, "out": 3}}}\n'
+        '{"at": 1740988800403, "request": {"usage": {"in": 12, "out": 3}}}\n'
+    )
+    mapping = ColumnMapping(
+        kind="requests", time_column="at", unit="format:%d/%m/%Y %H:%M",
+        columns={"input_tokens": "request.usage.in", "output_tokens": "request.usage.out"},
+        constants={"model": "m", "region": "r", "tier": "t"},
+    )  # fmt: skip
+    good, refused = read_by(mapping, path)
+    assert good.select("arrived_at", "input_tokens", "output_tokens").rows() == [(datetime(2025, 7, 9, 13, 5), 12, 3)]
+    assert refused.sort("line").select("line", "reason").rows() == [
+        (2, "arrival time is missing or no instant"),
+        (
+            3,
+            "the time looks like milliseconds since 1970; the mapping says text (format:%d/%m/%Y %H:%M): "
+            'set unit = "ms" and since = "epoch"',
+        ),
+    ]
+    wrong = ColumnMapping(kind="requests", time_column="at", columns={"input_tokens": "request.use.in"})
+    with pytest.raises(TraceError, match=r"'request\.use\.in' \(did you mean 'request\.usage\.in'"):
+        detect(path, options=TraceOptions(mapping=wrong))
+
+
+@pytest.mark.parametrize(
+    ("unit", "since", "stated", "words"),
+    [
+        ("iso", None, 1740988800403, "milliseconds since 1970; the mapping says text (iso)"),
+        ("s", datetime(1970, 1, 1), 1740988800403, "milliseconds since 1970; the mapping says seconds since 1970"),
+        ("ms", datetime(1970, 1, 1), 1740988800, "seconds since 1970; the mapping says milliseconds since 1970"),
+        ("s", None, 1740988800, "seconds since 1970; the mapping says seconds since the start given"),
+        ("ms", None, 1740988800, ""),
+        ("ms", datetime(1970, 1, 1), 1740988800403, ""),
+    ],
+)
+def test_numbers_read_in_the_wrong_unit_are_refused_by_its_name(
+    tmp_path: Path, unit: str, since: datetime | None, stated: int, words: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"when,in,out\n{stated},1,1\n")
+    mapping = ColumnMapping(
+        kind="requests", time_column="when", unit=unit, since=since,
+        columns={"input_tokens": "in", "output_tokens": "out"},
+        constants={"model": "m", "region": "r", "tier": "t"},
+    )  # fmt: skip
+    start = {"start": datetime(2025, 1, 6)} if mapping.needs_start else {}
+    good, refused = read_by(mapping, path, **start)
+    assert (good.height, refused.height) == ((1, 0) if not words else (0, 1))
+    assert all(words in reason for reason in refused["reason"])

@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 
 from tests.traces.trace_cases import SAMPLES
-from workbench.traces.options import TraceOptions
+from workbench.traces import ingest, open_store
+from workbench.traces.options import Share, TraceOptions
 from workbench.traces.readers import spans
 from workbench.traces.readers.formats import detect
 from workbench.traces.readers.span_fields import ATTRIBUTES, spans_of
@@ -121,3 +122,13 @@ def test_a_line_of_another_shape_is_refused(tmp_path: Path, line: str) -> None:
     path.write_text(line + "\n")
     good, refused = parted(path)
     assert (good.height, refused.height) == (0, 1)
+
+
+def test_spans_without_a_region_are_spread_where_regions_are_made(tmp_path: Path) -> None:
+    split = TraceOptions(
+        model="m", tier="t", region_split=(Share(key="us_east", share=0.5), Share(key="us_west", share=0.5))
+    )
+    with open_store(tmp_path / "t.duckdb") as store:
+        report = ingest(SAMPLES / "spans_sdk.jsonl", store=store, name="x", options=split)
+        assert (report.rows_read, report.rows_kept) == (2, 1)
+        assert set(store.series("x")["region"]) <= {"us_east", "us_west"}

@@ -22,7 +22,14 @@ THREE_DAYS = frame_of(
     app=pl.when(pl.col("model") == "a").then(pl.lit("chat")),
 )
 HOLE = pl.DataFrame(
-    {"model": [None], "since": [after_s(5000)], "until": [after_s(6000)], "reason": ["silent"]}, schema=GAPS.schema
+    {
+        "region": ["us_east"],
+        "model": [None],
+        "since": [after_s(5000)],
+        "until": [after_s(6000)],
+        "reason": ["silent"],
+    },
+    schema=GAPS.schema,
 )
 SAID = pl.DataFrame(
     {"finding": ["rows"], "level": ["note"], "where": ["trace"], "count": [432], "detail": ["all"], "advice": [""]},

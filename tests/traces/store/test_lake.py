@@ -27,7 +27,7 @@ from workbench import features
 from workbench.errors import StoreError, TableError, TraceError
 from workbench.tables import REQUESTS
 from workbench.traces.store import Lake, Store, export_trace, import_trace, open_lake, open_store
-from workbench.traces.store.lake_layout import ROWS, SIDECAR, LakeFile, folder_of, keys_of
+from workbench.traces.store.lake_layout import BESIDE, ROWS, SIDECAR, LakeFile, folder_of, keys_of
 
 
 @pytest.fixture
@@ -180,6 +180,17 @@ def test_a_lake_that_is_not_whole_is_noticed(store: Store, tmp_path: Path) -> No
     sidecar.write_text("{")
     with pytest.raises(StoreError, match="cannot be read"):
         open_lake(tmp_path / "lake")
+
+
+def test_gaps_that_an_older_workbench_exported_hold_for_every_region(store: Store, tmp_path: Path) -> None:
+    folder = export_trace(store, "days", tmp_path / "lake")
+    gaps, sidecar = folder / BESIDE["gaps"], folder / SIDECAR
+    pl.read_parquet(gaps).drop("region").write_parquet(gaps)
+    said = json.loads(sidecar.read_text())
+    said["size_bytes"][BESIDE["gaps"]] = gaps.stat().st_size
+    sidecar.write_text(json.dumps(said))
+    with open_lake(tmp_path / "lake") as lake:
+        assert lake.gaps("days").select("region", "since", "until").rows() == [(None, after_s(5000), after_s(6000))]
 
 
 def test_a_lake_of_another_program_is_read_by_its_columns(tmp_path: Path) -> None:

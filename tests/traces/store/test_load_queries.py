@@ -25,10 +25,10 @@ def asked(folder: Path, frame: pl.DataFrame) -> list[pl.DataFrame]:
     by = ("model", "tier")
     with open_store(folder / "t.duckdb") as store:
         ingest_frame(frame, store=store, name="x", source="rows", replace=True)
-        places = {"origin_us": ORIGIN_US, "end_us": ORIGIN_US + 7_200_000_000, "blocks": 2}
+        places = {"origin_us": ORIGIN_US, "bin_us": 1_000_000, "bins": 7200}
         return [
             store.look("x", load_queries.gaps(by), SPAN),
-            store.look("x", load_queries.counts(by, (1_000_000, 10_000_000)), SPAN | places),
+            store.look("x", load_queries.cells(by), SPAN | places).sort("cell"),
             store.look("x", load_queries.length_bins(by), SPAN | {"window_us": 3_600_000_000}),
             store.look("x", load_queries.length_moments(by), SPAN),
             store.look("x", load_queries.output_by_prompt(by), SPAN),
@@ -49,13 +49,7 @@ def test_the_order_of_rows_changes_nothing(
         assert first.equals(second)
 
 
-def test_counts_of_every_scale_hold_every_request(tmp_path: Path) -> None:
-    """Ten requests in second 3599 and one in 3600: two blocks at each scale, the place of a bin counts from its own."""
-    frame = frame_of([*[(3599.5, "a", 1, 1)] * 10, (3600, "a", 1, 1)])
-    counts = asked(tmp_path, frame)[1].sort("scale_s", "block")
-    assert counts.select("scale_s", "block", "requests", "square_sum", "moment", "requests_peak").rows() == [
-        (1.0, 0, 10.0, 100.0, 35_990.0, 10.0),
-        (1.0, 1, 1.0, 1.0, 0.0, 1.0),
-        (10.0, 0, 10.0, 100.0, 3590.0, 10.0),
-        (10.0, 1, 1.0, 1.0, 0.0, 1.0),
-    ]
+def test_a_cell_is_a_bin_of_a_group_in_the_order_of_the_groups(tmp_path: Path) -> None:
+    """Bins of a second, 7,200 to a group: a at 3599.5 s, b at 3600 s."""
+    frame = frame_of([(3600, "b", 1, 1), (3599.5, "a", 1, 1), (3599.6, "a", 1, 1)])
+    assert asked(tmp_path, frame)[1]["cell"].to_list() == [3599, 3599, 7200 + 3600]

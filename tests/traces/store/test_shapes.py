@@ -56,7 +56,7 @@ def test_dispersion_at_each_scale_is_that_of_its_bins(tmp_path: Path) -> None:
 def test_the_bins_of_a_gap_do_not_count(tmp_path: Path) -> None:
     """An arrival in each of the seconds 0-9 and 20-29; with those between them unknown, every bin holds one."""
     rows = [(float(second), "a", 1, 1) for second in (*range(10), *range(20, 30))]
-    values = {"model": ["a"], "since": [after_s(10)], "until": [after_s(20)], "reason": ["silent"]}
+    values = {"region": [None], "model": ["a"], "since": [after_s(10)], "until": [after_s(20)], "reason": ["silent"]}
     gap = pl.DataFrame(values, schema=GAPS.schema)
     for gaps, expected in ((None, 1 - 20 / 30), (gap, 0.0)):
         with store_with(tmp_path / str(expected), rows, gaps) as store:

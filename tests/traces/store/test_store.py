@@ -31,7 +31,7 @@ from tests.traces.trace_cases import START, after_s, frame_of
 from workbench.errors import StoreError, TraceError
 from workbench.tables import DEMAND, REQUESTS, SHAPE
 from workbench.traces import ingest_frame
-from workbench.traces.catalogue import REJECTED, TraceHeader
+from workbench.traces.catalogue import GAPS, REJECTED, TraceHeader
 from workbench.traces.store import Store, open_store
 from workbench.traces.store.mishaps import explanation
 from workbench.traces.store.queries import STORE_VERSION
@@ -423,6 +423,29 @@ def test_a_store_of_the_first_layout_is_brought_to_this_one(tmp_path: Path) -> N
         ingest_frame(FEW, store=store, name="new", source="four rows")
         store.remove("few")
         assert store.traces()["name"].to_list() == ["new", "sums"]
+
+
+SECOND_GAPS = """
+CREATE OR REPLACE TABLE gaps AS SELECT id, model, since, until, reason FROM gaps;
+UPDATE store_version SET version = 2;
+"""
+
+
+def test_gaps_of_the_second_layout_hold_for_every_region(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    file = tmp_path / "t.duckdb"
+    gaps = pl.DataFrame([(None, "a", after_s(5), after_s(60), "hole")], schema=GAPS.schema, orient="row")
+    with open_store(file) as store, store.writing(header("few")) as writing:
+        writing.add(FEW)
+        writing.mark_gaps(gaps)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(SECOND_GAPS)
+    with pytest.raises(StoreError, match=r"has layout version 2.*workbench traces upgrade"):
+        open_store(file, read_only=True)
+    open_store(file).close()
+    with open_store(file, read_only=True) as store:
+        assert store.gaps("few").equals(gaps)
+        assert store.requests("few").equals(REQUESTS.conform(FEW))
 
 
 TAKING_TURNS = """

@@ -168,3 +168,14 @@ def test_what_cannot_be_made_is_refused_at_once() -> None:
             generate(plain(), seed=1, **words)
     with pytest.raises(TraceError, match="rate of zero"):
         generate(plain(rps=0.0), seed=1)
+
+
+@pytest.mark.parametrize("noise", [(), (Noise(dwell_s=10.0, cv=0.1),)])
+def test_bursts_of_part_of_a_minute_have_their_ratio_and_their_length(noise: tuple[Noise, ...]) -> None:
+    """Five times the rate for 24 s of every hour, from 36 s on."""
+    burst = Burst(ratio=5.0, minutes=0.4, every_h=1.0, first_h=0.01)
+    made = pl.concat(generate(dataclasses.replace(plain(rps=20.0, noise=noise), bursts=(burst,)), seed=5, days=1.0))
+    second = (made["arrived_at"] - START).dt.total_microseconds().to_numpy() / 1e6 % 3600
+    inside = (second >= 36) & (second < 60)
+    ratio = (inside.sum() / 24) / ((~inside).sum() / (3600 - 24))
+    assert ratio == pytest.approx(5.0, rel=0.06)

@@ -14,6 +14,7 @@ from workbench.traces.synthetic import Burst, Recipe, parse_burst, parse_growth,
 def test_bursts_in_words() -> None:
     assert parse_burst("3x20min/6h") == Burst(ratio=3.0, minutes=20.0, every_h=6.0)
     assert parse_burst(" 1.5x5min/0.5h@2h ") == Burst(ratio=1.5, minutes=5.0, every_h=0.5, first_h=2.0)
+    assert parse_burst("3x20min/~6h@2h") == Burst(ratio=3.0, minutes=20.0, every_h=6.0, first_h=2.0, is_random=True)
     for text in ("3x20/6h", "3 times", "x20min/6h", "3..1x20min/6h"):
         with pytest.raises(TraceError, match="burst: found"):
             parse_burst(text)

@@ -35,6 +35,25 @@ def test_new_shares_leave_the_proportions_of_the_others(workload: Workload) -> N
     assert other.shares("region")["us_east"] == 0.0
 
 
+def test_shares_of_models_and_regions_hold_together(workload: Workload) -> None:
+    """Bloom lies mostly in the east, so that new regions alone would move the models."""
+    other = varied(workload, models={"bloom_176b": 0.6}, regions={"us_west": 0.6}, tiers={"non_interactive": 0.5})
+    assert other.shares("model")["bloom_176b"] == pytest.approx(0.6, abs=1e-6)
+    assert other.shares("region")["us_west"] == pytest.approx(0.6, abs=1e-6)
+    assert other.shares("tier")["non_interactive"] == pytest.approx(0.5, abs=1e-6)
+    assert other.rps == pytest.approx(workload.rps)
+
+
+def test_shares_that_cannot_hold_together_are_refused(workload: Workload) -> None:
+    """A model that is only in the west cannot have half of a load that is all in the east."""
+    apart = dataclasses.replace(
+        workload,
+        streams=tuple(s for s in workload.streams if (s.model == "bloom_176b") == (s.region == "us_west")),
+    )
+    with pytest.raises(TraceError, match="cannot hold together"):
+        varied(apart, models={"bloom_176b": 0.5}, regions={"us_west": 0.1})
+
+
 @settings(deadline=None, max_examples=25)
 @given(east=st.floats(0.0, 0.7), west=st.floats(0.0, 0.3), rps=st.floats(0.01, 1e4), noise=st.floats(0.0, 3.0))
 def test_a_variation_has_the_rate_and_shares_asked_for(east: float, west: float, rps: float, noise: float) -> None:

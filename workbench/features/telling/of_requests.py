@@ -55,6 +55,11 @@ def peaks(frame: pl.DataFrame) -> str:
     keys = [name for name in ("region", "model", "tier") if name in frame.columns]
     own = frame.filter(*(pl.col(key) == top[key] for key in keys)).sort("scale_s")
     low, high = own.row(0, named=True), own.row(-1, named=True)
+    if own.height == 1:
+        return (
+            f"For the busiest series, {named(top, *keys)}, the fullest {bin_length(low['scale_s'])} hold "
+            f"{low['peak_to_mean_ratio']:,.1f} times the mean rate."
+        )
     return (
         f"For the busiest series, {named(top, *keys)}, the fullest {bin_length(low['scale_s'])} hold "
         f"{low['peak_to_mean_ratio']:,.1f} times the mean rate, the fullest {bin_length(high['scale_s'])} "

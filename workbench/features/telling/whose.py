@@ -56,7 +56,7 @@ def waiting_in_time(frame: pl.DataFrame) -> str:
         return "There is no load of which a part could wait."
     low, high = ends
     if not high["requests_deferrable_fraction"]:
-        return "At no time may any of it wait."
+        return ""  # the share of each model has said so
     return (
         f"The part that may wait moves between {low['requests_deferrable_fraction']:.0%} of the requests "
         f"({low['window_start']:%a %d %b %H:%M} UTC) and {high['requests_deferrable_fraction']:.0%} "

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from workbench.units import span_in_words
+from workbench.units import SECONDS_PER_HOUR, span_in_words
 
 Row = dict[str, Any]
 
@@ -25,4 +25,6 @@ def named(row: Mapping[str, Any], *keys: str) -> str:
 
 def bin_length(scale_s: float) -> str:
     """Return the length of a bin as people say it."""
+    if scale_s == SECONDS_PER_HOUR:
+        return "1 h"
     return f"{scale_s:g} s" if scale_s < 120 else span_in_words(scale_s)

@@ -69,7 +69,7 @@ def fetch(
     """
     refuse_unsafe(url)
     waits = patience or Patience()
-    failures, before = 0, _size(part)
+    failures, furthest = 0, _size(part)
     while True:
         try:
             if _attempt(url, part, will_be_proven, waits, progress):
@@ -85,8 +85,9 @@ def fetch(
             reason, wait_s = str(getattr(error, "reason", None) or error or type(error).__name__), 0.0
             if isinstance(getattr(error, "reason", None), socket.gaierror):
                 raise Unreachable(f"the name of the server is not known here ({reason})") from error
-        failures = 1 if _size(part) > before else failures + 1
-        before = _size(part)
+        # a server that sends everything anew gets nowhere, although the part grows from nothing each time
+        failures = 1 if _size(part) > furthest else failures + 1
+        furthest = max(furthest, _size(part))
         if failures >= waits.tries:
             raise Unreachable(f"{reason}, {failures} times in a row without progress")
         waits.pause(min(max(waits.pause_after(failures), wait_s), waits.longest_pause_s))
@@ -132,7 +133,8 @@ def _receive(response: Any, part: Path, have: int, progress: Progress | None) ->
     with part.open("r+b" if have else "wb") as file:
         file.seek(have)
         try:
-            while block := response.read(BLOCK_BYTES):
+            # what has come is written at once: a whole block may never come over a slow connection that often breaks
+            while block := response.read1(BLOCK_BYTES):
                 file.write(block)
                 have += len(block)
                 if progress is not None:

@@ -114,6 +114,10 @@ def _found(path: Path, source: TraceSource) -> Downloaded:
         return Downloaded(source=source, path=path, proof=prove(path, source), was_there=True)
     except TraceError as error:
         raise TraceError(f"{path} is there already, but {error} Move it away and download again.") from error
+    except OSError as error:
+        raise TraceError(
+            f"{path} is there already and cannot be read ({error.strerror}). Move it away and download again."
+        ) from error
 
 
 def _state(path: Path, source: TraceSource) -> str:
@@ -121,7 +125,7 @@ def _state(path: Path, source: TraceSource) -> str:
     if path.exists():
         try:
             prove(path, source)
-        except TraceError as error:
+        except (TraceError, OSError) as error:
             return f"other file: {error}"
         return "yes"
     if not part.exists():

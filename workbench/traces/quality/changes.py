@@ -19,6 +19,7 @@ STOPPED_BELOW_FRACTION = 0.02
 SHIFT_RATIO = 4 / 3
 SHIFT_DAYS = 3
 DAY_KNOWN_FRACTION = 0.75
+DAY_S = 86_400.0
 
 
 def endings(look: Look) -> list[Finding]:
@@ -32,6 +33,10 @@ def endings(look: Look) -> list[Finding]:
         level = np.nan_to_num(blocks(padded, per_hour))
         alive = np.flatnonzero(level >= STOPPED_BELOW_FRACTION * level.max()) if level.max() > 0 else np.array([])
         if not alive.size:
+            # a series of which nothing is known is told as a gap
+            if (levels == 0).any():
+                detail = "no load in the whole trace: every known window is zero"
+                found.append(finding("stops", " ".join(key), 1, detail, level="note"))
             continue
         first, last = load.first + int(alive[0]) * hour, load.first + (int(alive[-1]) + 1) * hour
         after, before = load.last - last, first - load.first
@@ -49,12 +54,14 @@ def endings(look: Look) -> list[Finding]:
 def shifts(look: Look) -> list[Finding]:
     """Find models whose working days after some midnight all lie beyond those before it, the median by a third.
 
-    Holes are left out: a day with one would look low.
+    Holes are left out: a day with one would look low. Windows longer than a day say nothing about days.
     """
     load = look.load
+    if load.window_s > DAY_S:
+        return []
     midnight = load.first.replace(hour=0, minute=0, second=0, microsecond=0)
     skipped = round((load.first - midnight).total_seconds() / load.window_s)
-    per_day = round(86_400 / load.window_s)
+    per_day = round(DAY_S / load.window_s)
     found = []
     unknown = holes(look)
     for key, levels in load.by("model").items():

@@ -30,6 +30,12 @@ KINDS: dict[str, Kind] = {
         level="spoilt",
         advice="export it again without a limit, or leave it out: what lies beyond the limit is missing, not quiet",
     ),
+    "never known": Kind(
+        level="spoilt", advice="give lengths per request for it when ingesting again, or keep the other models"
+    ),
+    "spans differ": Kind(
+        level="warning", advice="let a study run where all are there, or ingest them under two names and study each"
+    ),
     "offsets are mixed": Kind(
         level="warning", advice="check that the clock was right on both sides; all were converted to UTC"
     ),
@@ -41,6 +47,13 @@ KINDS: dict[str, Kind] = {
     ),
     "date disagrees with its source": Kind(
         level="warning", advice="trust neither weekday nor season before the publisher has said which is right"
+    ),
+    "stray time stamps": Kind(
+        level="warning",
+        advice="repair or remove them at the source: windows are laid over all the time between, as zeros",
+    ),
+    "option without effect": Kind(
+        level="warning", advice="look for a slip of the pen; replace the trace if it was one"
     ),
     "row count differs from its source": Kind(
         level="warning", advice="fetch the file again, or say that it is only a part of the published one"
@@ -66,7 +79,8 @@ KINDS: dict[str, Kind] = {
     "repeated rows": Kind(level="warning", advice="all are kept; remove them at the source if it exported rows twice"),
     "refused rows": Kind(level="warning", advice="see them with workbench traces check; repair them at the source"),
     "unknown label": Kind(
-        level="warning", advice="map it when ingesting (LABEL=KEY), or add a row to the catalog before a study"
+        level="warning",
+        advice="map it when ingesting (LABEL=KEY), or name the catalog that has it here (--catalog) and in a study",
     ),
     "out of order": Kind(level="note", advice="nothing to do: answers do not depend on the order of rows"),
     "silent stretch": Kind(level="note"),
@@ -82,12 +96,15 @@ KINDS: dict[str, Kind] = {
     "cut to the common span": Kind(level="note"),
     "regions are made": Kind(level="note"),
     "tiers are made": Kind(level="note"),
+    "read as asked": Kind(level="note"),
     "about the format": Kind(level="note"),
 }
 
 
-def finding(what: str, where: str, count: int | None, detail: str, *, level: Level | None = None) -> Finding:
-    """Make one row of ``FINDINGS``; level and advice are those of its kind unless a level is given.
+def finding(
+    what: str, where: str, count: int | None, detail: str, *, level: Level | None = None, advice: str | None = None
+) -> Finding:
+    """Make one row of ``FINDINGS``; level and advice are those of its kind unless they are given.
 
     Raises KeyError for a kind that does not stand in ``KINDS``.
     """
@@ -99,7 +116,7 @@ def finding(what: str, where: str, count: int | None, detail: str, *, level: Lev
         "where": where,
         "count": count,
         "detail": detail,
-        "advice": kind.advice,
+        "advice": kind.advice if advice is None else advice,
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from workbench import catalog
+from workbench.catalog import Catalog
 from workbench.errors import nearest
 from workbench.traces.quality.findings import Finding, finding
 from workbench.traces.quality.levels import Look
@@ -16,22 +17,34 @@ from workbench.traces.store import quality_queries
 
 LISTED = 20
 DOMINANT_FRACTION = 0.5
-MISSING = "the packaged catalog has no"
 
 
-def labels(frame: pl.DataFrame) -> list[Finding]:
-    """Say which models, regions and tiers a trace has after mapping and spreading, and which the catalog lacks."""
-    known = catalog.load()
+def labels(frame: pl.DataFrame, known: Catalog | None = None) -> list[Finding]:
+    """Say which models, regions and tiers a trace has after mapping and spreading, and which the catalog lacks.
+
+    ``frame`` has the columns region, model and tier; ``known`` is the catalog of the studies to come (None: packaged).
+    """
+    which = "the packaged catalog" if known is None else "the catalog"
+    known = known or catalog.load()
     rows = {"model": known.models, "region": known.regions, "tier": known.tiers}
     present = {column: frame.get_column(column).unique().sort().to_list() for column in rows}
     detail = "; ".join(f"{column}s {_listed(keys)}" for column, keys in present.items())
     unknown = [
-        finding("unknown label", f"{column} {key}", None, f"{MISSING} {column} '{key}': {nearest(key, rows[column])}")
+        finding(
+            "unknown label", f"{column} {key}", None, f"{which} has no {column} '{key}': {nearest(key, rows[column])}"
+        )
         for column, keys in present.items()
         for key in keys
         if key not in rows[column]
     ]
-    more = [finding("unknown label", "trace", len(unknown) - LISTED, "further keys that the catalog does not know")]
+    more = [
+        finding(
+            "unknown label",
+            "trace",
+            len(unknown) - LISTED,
+            f"{len(unknown) - LISTED:,} further keys that {which} does not know",
+        )
+    ]
     return [finding("labels", "trace", None, detail), *unknown[:LISTED], *(more if len(unknown) > LISTED else [])]
 
 

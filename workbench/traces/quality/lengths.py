@@ -30,7 +30,7 @@ def cuts(look: Look) -> list[Finding]:
         if row["at_top"] >= CUT_ROWS and density_ratio >= CUT_DENSITY_RATIO and not is_constant:
             detail = (
                 f"{row['at_top']:,} of {row['rows']:,} rows lie at {row['longest']:,}, {density_ratio:.0f} times as "
-                "dense as just below: longer ones were probably cut there"
+                "dense as just below"
             )
             found.append(finding("suspected cut", f"{row['model']} {row['measure']}", row["at_top"], detail))
     return found

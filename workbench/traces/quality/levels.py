@@ -86,12 +86,14 @@ class Look:
     """What a check may look at: the load, for requests a way to ask the store, and what was made by the workbench.
 
     ``shifts`` holds by how much each made region was shifted: the load and every answer are in the source's own time.
+    Of a trace that was made whole (``is_made``) everything is known, so that no silence of it can be a hole.
     """
 
     load: Load
     ask: Ask | None = None
     shifts: Mapping[str, timedelta] = field(default_factory=dict)
     made_tiers: bool = False
+    is_made: bool = False
 
 
 def load_of_series(frame: pl.DataFrame, *, window_s: float) -> Load:

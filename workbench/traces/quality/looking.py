@@ -12,6 +12,7 @@ import polars as pl
 from workbench.tables import NUMBER
 from workbench.traces.measures import MEASURES
 from workbench.traces.quality.changes import endings, shifts
+from workbench.traces.quality.coverage import different_spans, never_known
 from workbench.traces.quality.findings import Finding
 from workbench.traces.quality.labels import dominant_tenants
 from workbench.traces.quality.lengths import cuts, empty_sums, odd_lengths
@@ -19,7 +20,7 @@ from workbench.traces.quality.levels import Load, Look, load_of_series, window_f
 from workbench.traces.quality.repeats import repeats
 from workbench.traces.quality.rowcaps import choppy_series, equal_counts
 from workbench.traces.quality.silences import clock_findings, gaps_of, hole_findings, silent_findings
-from workbench.traces.quality.stamps import resolution, span
+from workbench.traces.quality.stamps import resolution, span, strays
 from workbench.traces.quality.unknown_windows import unknown_windows
 from workbench.traces.store import quality_queries
 
@@ -32,10 +33,13 @@ REMEMBERED_ROWS = 10_000
 CHECKS: tuple[Check, ...] = (
     span,
     resolution,
+    strays,
     clock_findings,
     equal_counts,
     choppy_series,
     hole_findings,
+    different_spans,
+    never_known,
     unknown_windows,
     silent_findings,
     endings,
@@ -57,12 +61,18 @@ class Looked:
 
 
 def look_at_requests(
-    ask_rows: AskRows, *, span_s: float, shifts: Mapping[str, timedelta] | None = None, made_tiers: bool = False
+    ask_rows: AskRows,
+    *,
+    span_s: float,
+    shifts: Mapping[str, timedelta] | None = None,
+    made_tiers: bool = False,
+    is_made: bool = False,
 ) -> Looked:
     """Look at the requests of one trace in the store, without bringing them into memory.
 
     ``span_s`` is the time between the first and the last of them; ``shifts`` says by how much each region that the
-    workbench made was shifted, as the rows are looked at in the time of their source.
+    workbench made was shifted, as the rows are looked at in the time of their source. ``is_made`` says that the whole
+    trace was generated: nothing of it is missing, so it has no holes.
     """
     made = dict(shifts or {})
     answers: dict[str, pl.DataFrame] = {}
@@ -80,7 +90,7 @@ def look_at_requests(
     window_s = window_for(span_s)
     counts = ask(quality_queries.per_window(made, window_s=window_s))
     load = Load(frame=counts, window_s=window_s, measure="requests", is_complete=True)
-    return _looked(Look(load=load, ask=ask, shifts=made, made_tiers=made_tiers))
+    return _looked(Look(load=load, ask=ask, shifts=made, made_tiers=made_tiers, is_made=is_made))
 
 
 def look_at_series(frame: pl.DataFrame, *, window_s: float, shifts: Mapping[str, timedelta] | None = None) -> Looked:

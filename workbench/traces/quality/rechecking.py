@@ -19,6 +19,8 @@ ALWAYS_COMPARED = (
     "suspected row cap",
     "hole",
     "gap",
+    "never known",
+    "stray time stamps",
     "stops",
     "starts late",
     "suspected cut",
@@ -28,7 +30,14 @@ ALWAYS_COMPARED = (
     "repeated rows",
 )
 # what needs whole days or rows as they came; made regions lose hours at both ends
-COMPARED_WHOLE = ("level shift", "dominant tenant", "coarse time stamps", "clock set forward", "silent stretch")
+COMPARED_WHOLE = (
+    "spans differ",
+    "level shift",
+    "dominant tenant",
+    "coarse time stamps",
+    "clock set forward",
+    "silent stretch",
+)
 
 
 def look_again(store: Reading, name: str) -> tuple[str, ...]:
@@ -54,7 +63,8 @@ def _counts(store: Reading, info: TraceInfo) -> list[str]:
         "rejected rows": (info.rejected, store.rejected(info.header.name).height),
     }
     return [
-        f"the catalogue says {what} {_value(wanted)}, the store holds {_value(found)}: ingest the trace again"
+        f"the catalogue says {what} {_value(wanted)}, the store holds {_value(found)}: remove the trace and ingest it "
+        "again"
         for what, (wanted, found) in said.items()
         if wanted != found
     ]
@@ -73,6 +83,7 @@ def _look(store: Reading, info: TraceInfo, before: pl.DataFrame) -> list[Finding
             span_s=(info.last_at - info.first_at).total_seconds(),
             shifts=shifts,
             made_tiers=bool(_said(before, "tiers are made")),
+            is_made=info.header.is_made,
         ).findings
     assert info.header.window_s is not None
     rows = store.look(name, "SELECT * FROM {t} ORDER BY ALL")

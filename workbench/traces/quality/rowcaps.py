@@ -21,6 +21,8 @@ ROWS_AT_LEAST = 1000
 EQUAL_AT_LEAST = 3
 EQUAL_FRACTION = 0.2
 ROUND_DIGITS = 2
+# the stretches that an export may have a limit for: name, Polars duration, seconds
+UNITS = (("day", "1d", 86_400.0), ("hour", "1h", 3_600.0))
 
 BUSY_QUANTILE = 0.9
 BUSY_FRACTION = 0.2
@@ -49,13 +51,14 @@ def equal_counts(look: Look) -> list[Finding]:
         return []
     found = []
     for keys in (("region", "model", "tier"), ("model",), ()):
-        for unit, every in (("day", "1d"), ("hour", "1h")):
-            found += _equal(load, keys, unit, every)
+        for unit, every, length_s in UNITS:
+            if load.window_s <= length_s:
+                found += _equal(load, keys, unit=unit, every=every, is_finer=load.window_s < length_s)
     # a limit per series is also one per model where it has one series only: say it once
     return list({row["detail"]: row for row in reversed(found)}.values())[::-1]
 
 
-def _equal(load: Load, keys: tuple[str, ...], unit: str, every: str) -> list[Finding]:
+def _equal(load: Load, keys: tuple[str, ...], *, unit: str, every: str, is_finer: bool) -> list[Finding]:
     counts = (
         load.frame.filter(pl.col("requests") > 0)
         .group_by(*keys, pl.col("window_start").dt.truncate(every).alias("at"))
@@ -67,13 +70,13 @@ def _equal(load: Load, keys: tuple[str, ...], unit: str, every: str) -> list[Fin
         pl.col("top").first(), pl.len().alias("all"), at_top.sum().alias("equal"), pl.col("ends").filter(at_top)
     )
     found = []
-    for row in groups.sort(pl.exclude("ends")).to_dicts():
+    for row in groups.drop_nulls("top").sort(pl.exclude("ends")).to_dicts():
         if _is_limit(row["top"], row["equal"], row["all"]) and not _is_metronome(load, keys, row):
             where = " ".join(row[key] for key in keys) or "trace"
-            detail = (
-                f"{row['equal']:,} of {row['all']:,} {unit}s have exactly {row['top']:,.0f} rows and none has more; "
-                f"the last row of such {'an' if unit == 'hour' else 'a'} {unit} comes {_ends(row['ends'], every)}"
-            )
+            detail = f"{row['equal']:,} of {row['all']:,} {unit}s have exactly {row['top']:,.0f} rows and none has more"
+            if is_finer:
+                article = "an" if unit == "hour" else "a"
+                detail += f"; the last row of such {article} {unit} comes {_ends(row['ends'], every)}"
             found.append(finding("suspected row cap", where, int(row["equal"]), detail))
     return found
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from workbench.traces.catalogue import GAPS
 from workbench.traces.quality.findings import Finding, finding
 from workbench.traces.quality.levels import Levels, Look, runs
 from workbench.traces.quality.rowcaps import choppy_models
@@ -55,6 +56,8 @@ class Hole:
 
 def holes(look: Look) -> list[Hole]:
     """Return the holes of a trace, by model and time; of overlapping ones the one found by single arrivals."""
+    if look.is_made:
+        return []
     choppy = choppy_models(look)
     exact = [hole for hole in _between_arrivals(look) if hole.model not in choppy]
     coarse = [
@@ -80,24 +83,28 @@ def hole_findings(look: Look) -> list[Finding]:
         )
         told.append(finding("hole", hole.model, 1, detail))
     rest = len(found) - len(told)
-    return [*told, finding("hole", "trace", rest, "further holes, with less missing")] if rest > 0 else told
+    return [*told, finding("hole", "trace", rest, f"{rest:,} further holes, with less missing")] if rest > 0 else told
 
 
 def silent_findings(look: Look) -> list[Finding]:
-    """Tell the longest stretches without an arrival that are no holes, per model."""
+    """Tell per model how many stretches without an arrival are no holes, and the longest of them."""
     silent = _silent(look)
     if silent.is_empty():
         return []
     known = holes(look)
+    by_model: dict[str, list[dict[str, Any]]] = {}
+    for row in silent.to_dicts():
+        if not any(_covers(hole, row) for hole in known):
+            by_model.setdefault(row["model"], []).append(row)
+    more = "or more " if silent.height == SILENT_ASKED else ""
     found = []
-    rows = [row for row in silent.to_dicts() if not any(_covers(hole, row) for hole in known)]
-    for row in rows[:SILENT_LISTED]:
-        detail = f"no arrival for {row['gap_s']:,.0f} s from {row['since']}, mean gap {row['mean_s']:.3g} s"
-        found.append(finding("silent stretch", row["model"], 1, detail))
-    rest = len(rows) - SILENT_LISTED
-    if rest > 0:
-        more = "or more " if silent.height == SILENT_ASKED else ""
-        found.append(finding("silent stretch", "trace", rest, f"{more}further, shorter stretches"))
+    for model, rows in sorted(by_model.items()):
+        longest = ", ".join(
+            f"{row['gap_s']:,.0f} s from {row['since']:%Y-%m-%d %H:%M:%S}" for row in rows[:SILENT_LISTED]
+        )
+        times = "once" if len(rows) == 1 else f"{len(rows):,} {more}times, the longest"
+        detail = f"no arrival {times} for {longest}; the mean gap is {rows[0]['mean_s']:.3g} s"
+        found.append(finding("silent stretch", model, len(rows), detail))
     return found
 
 
@@ -117,15 +124,26 @@ def clock_findings(look: Look) -> list[Finding]:
 
 
 def gaps_of(look: Look) -> pl.DataFrame:
-    """Return the holes as gaps to mark (``GAPS``), in the time of the rows: once per shift of a made region."""
-    shifts = sorted(set(look.shifts.values())) or [timedelta(0)]
+    """Return the holes as gaps to mark (``GAPS``), in the time of the rows.
+
+    A hole concerns all regions of its model; where regions were made by shifting, each has it at its own time.
+    """
+    found = holes(look)
     rows = [
-        {"model": hole.model, "since": hole.since + shift, "until": hole.until + shift, "reason": "hole in the source"}
-        for hole in holes(look)
-        for shift in shifts
+        {"region": region, "model": hole.model, "since": hole.since + shift, "until": hole.until + shift}
+        for hole in found
+        for region, shift in _later(look, hole.model).items()
     ]
-    instant = pl.Datetime("us")
-    return pl.DataFrame(rows, schema={"model": pl.String, "since": instant, "until": instant, "reason": pl.String})
+    return GAPS.conform(pl.DataFrame(rows, schema=GAPS.schema).with_columns(reason=pl.lit("hole in the source")))
+
+
+def _later(look: Look, model: str) -> dict[str | None, timedelta]:
+    """Return by how much the rows of each region lie later than their source; None stands for all regions."""
+    if not look.shifts:
+        return {None: timedelta(0)}
+    # beside the made regions another file of the trace may have brought its own; those of a series are not made yet
+    mine = look.load.frame.filter(pl.col("model") == model, look.ask is not None).get_column("region").unique()
+    return dict.fromkeys(mine, timedelta(0)) | dict(look.shifts)
 
 
 def _silent(look: Look) -> pl.DataFrame:

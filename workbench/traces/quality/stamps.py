@@ -22,8 +22,11 @@ HOUR_S = 3600.0
 BACK_TOLERANCE_S = 120.0
 BACK_AT_MOST = 3
 BACKWARD_AT_MOST_FRACTION = 1e-3
+# a stamp without an offset is taken as UTC
+UTC_OFFSETS = ("", "Z", "+00:00", "+0000", "+00", "-00:00", "UTC")
 RESOLUTIONS = {"finer_than_1min": "minutes", "finer_than_1s": "seconds"}
 COARSE_ROWS = 100
+STRAY_FRACTION = 0.01
 
 
 class ClockTally:
@@ -57,14 +60,27 @@ class ClockTally:
 
 
 def offsets(source: str, seen: Counter[str] | Mapping[str, int]) -> list[Finding]:
-    """Tell the offsets from UTC that stood in a file, and warn where there are several."""
+    """Tell the offsets from UTC that stood in a file, and warn where there are several; "" is a stamp without one.
+
+    The count of a warning is that of the rows which do not carry the most frequent offset.
+    """
     if not seen:
         return []
+    by_offset: Counter[str] = Counter()
+    for offset, count in seen.items():
+        by_offset["+00:00" if offset in UTC_OFFSETS else offset] += count
+    if len(by_offset) == 1:
+        (offset,) = by_offset
+        detail = "time stamps carry no offset and are taken as UTC" if not any(seen) else _converted(offset)
+        return [finding("offsets", source, None, detail)]
     listed = ", ".join(f"{offset or 'none'} ({count:,} rows)" for offset, count in sorted(seen.items()))
-    instants = {"+00:00" if offset in ("Z", "") else offset for offset in seen}
-    if len(instants) > 1:
-        return [finding("offsets are mixed", source, len(instants), f"the stamps carry several offsets: {listed}")]
-    return [finding("offsets", source, None, f"the stamps carry {listed}; all are taken as UTC")] if any(seen) else []
+    bare = "; those without one are taken as UTC" if "" in seen else ""
+    detail = f"the stamps carry several offsets: {listed}{bare}"
+    return [finding("offsets are mixed", source, by_offset.total() - max(by_offset.values()), detail)]
+
+
+def _converted(offset: str) -> str:
+    return "time stamps are in UTC" if offset == "+00:00" else f"stamps carry {offset} and were converted to UTC"
 
 
 def span(look: Look, rows: int | None = None) -> list[Finding]:
@@ -74,6 +90,32 @@ def span(look: Look, rows: int | None = None) -> list[Finding]:
     count = load.windows if rows is None else rows
     detail = f"{length}, {load.first} to {load.last} UTC in windows of {load.window_s:g} s"
     return [finding("span", "trace", count, detail)]
+
+
+def strays(look: Look) -> list[Finding]:
+    """Suspect time stamps that lie apart from nearly all others by more than half of the whole span."""
+    load = look.load
+    per_window = load.frame.filter(pl.col(load.measure) > 0).group_by("window_start").agg(pl.col(load.measure).sum())
+    ordered = per_window.sort("window_start")
+    if ordered.height < 2:
+        return []
+    step_s = ordered.get_column("window_start").diff().dt.total_seconds()
+    place = step_s.arg_max()
+    assert place is not None
+    if step_s[place] <= (load.last - load.first).total_seconds() / 2:
+        return []
+    before, after = ordered.head(place), ordered.slice(place)
+    early, late = (float(part.get_column(load.measure).sum()) for part in (before, after))
+    few, many, side = (before, after, "after") if early <= late else (after, before, "before")
+    if min(early, late) > STRAY_FRACTION * (early + late):
+        return []
+    starts = few.get_column("window_start")
+    apart = span_in_words(float(step_s[place]))
+    detail = (
+        f"{min(early, late):,.0f} of {early + late:,.0f} {load.measure.replace('_', ' ')} lie between {starts[0]} and "
+        f"{starts[-1]} UTC, the others {apart} {side} them, from {many['window_start'][0]} on"
+    )
+    return [finding("stray time stamps", "trace", int(min(early, late)), detail)]
 
 
 def resolution(look: Look) -> list[Finding]:

@@ -13,6 +13,7 @@ from workbench.traces.readers.batches import Batch
 
 RAW_SHOWN = 120
 SAMPLES = 3
+REASONS_LISTED = 10
 
 
 class SourceTally:
@@ -24,6 +25,7 @@ class SourceTally:
         self.kept = 0
         self.reasons: Counter[str] = Counter()
         self.samples: dict[str, list[str]] = {}
+        self.labels: dict[str, set[str]] = {name: set() for name in ("region", "model", "tier")}
         self.models: set[str] = set()
         self.first_at: datetime | None = None
         self.last_at: datetime | None = None
@@ -36,7 +38,9 @@ class SourceTally:
         """Count one batch and the rows of it that are used."""
         self.read += batch.rows_read
         self.kept += kept.height
-        self.models |= set(batch.good.get_column("model").unique().to_list())
+        for name, seen in self.labels.items():
+            seen |= set(batch.good.get_column(name).unique())
+        self.models |= set(kept.get_column("model").unique())
         self._offsets.update(batch.offsets)
         self._refuse(batch.rejected)
         at = next(name for name in ("arrived_at", "window_start") if name in batch.good.columns)
@@ -83,10 +87,15 @@ class SourceTally:
         found = [
             finding("rows", self.source, self.read, rows + (f", {left_out:,} of other models" if left_out else ""))
         ]
+        reasons = self.reasons.most_common()
         found += [
             finding("refused rows", self.source, count, f"{count / self.read:.2%} of rows: {why}; {self._such(why)}")
-            for why, count in self.reasons.most_common()
+            for why, count in reasons[:REASONS_LISTED]
         ]
+        if len(reasons) > REASONS_LISTED:
+            rest = sum(count for _, count in reasons[REASONS_LISTED:])
+            detail = f"{rest:,} more rows for {len(reasons) - REASONS_LISTED:,} other reasons"
+            found.append(finding("refused rows", self.source, rest, detail))
         if self._late:
             share = self._late / max(1, self.read - self.refused)
             found.append(

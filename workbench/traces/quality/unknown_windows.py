@@ -8,8 +8,10 @@ import polars as pl
 from workbench.tables import INSTANT
 from workbench.traces.quality.findings import Finding, finding
 from workbench.traces.quality.levels import Load, Look, runs
+from workbench.units import SECONDS_PER_MINUTE
 
 STRETCHES_LISTED = 8
+TO_THE_MINUTE, TO_THE_SECOND = "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"
 
 
 def unknown_windows(look: Look) -> list[Finding]:
@@ -29,13 +31,16 @@ def unknown_windows(look: Look) -> list[Finding]:
         if not unknown.any() and not absent:
             continue
         stretches = sorted(runs(unknown), key=lambda run: (run[0] - run[1], run[0]))
+        form = TO_THE_MINUTE if load.window_s >= SECONDS_PER_MINUTE else TO_THE_SECOND
         listed = "; ".join(
-            f"{load.at(first + start)} ({(end - start) * load.window_s / 60:,.0f} min)"
+            f"{load.at(first + start):{form}} ({(end - start) * load.window_s / SECONDS_PER_MINUTE:,.0f} min)"
             for start, end in stretches[:STRETCHES_LISTED]
         )
         detail = (
-            f"{int(unknown.sum()):,} windows ({unknown.mean():.1%}) unknown in {len(stretches):,} stretches, "
-            f"{absent:,} rows absent; the longest: {listed or 'none, as another region has a value'}"
+            f"{int(unknown.sum()):,} windows ({unknown.mean():.1%}) unknown in {len(stretches):,} "
+            f"{'stretch' if len(stretches) == 1 else 'stretches'}, "
+            f"{f'{absent:,} rows absent, ' if absent else ''}the longest: "
+            f"{listed or 'none, as another region has a value'}"
         )
         found.append(finding("gap", " ".join(key), max(int(unknown.sum()), absent), detail))
     return found

@@ -38,5 +38,4 @@ FORMAT = Format(
     columns=COLUMNS,
     lacks=lambda _columns: ("model", "region", "tier"),
     read=read,
-    notes=("time stamps carry no zone and are taken as UTC",),
 )

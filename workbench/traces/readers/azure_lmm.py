@@ -43,8 +43,5 @@ FORMAT = Format(
     columns=COLUMNS,
     lacks=lambda _columns: ("model", "region", "tier"),
     read=read,
-    notes=(
-        "context tokens hold text and images together; the app is 'image' where there was an image, else 'text'",
-        "time stamps carry no zone and are taken as UTC",
-    ),
+    notes=("context tokens hold text and images together; the app is 'image' where there was an image, else 'text'",),
 )

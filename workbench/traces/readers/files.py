@@ -7,11 +7,10 @@ from pathlib import Path
 
 import polars as pl
 
-from workbench.tables import TEXT
 from workbench.traces.readers.batches import Raw
 from workbench.traces.readers.csv_rows import csv_batches
 from workbench.traces.readers.heads import Head, head_of, unreadable
-from workbench.traces.readers.json_rows import json_batches
+from workbench.traces.readers.json_paths import path_batches
 from workbench.traces.readers.parquet_rows import parquet_batches
 
 
@@ -31,8 +30,8 @@ def columns_of(path: Path) -> tuple[str, ...]:
 def raw_batches(path: Path, columns: Iterable[str]) -> Iterator[Raw]:
     """Yield rows batch by batch, with a ``line`` column; CSV has all columns as text, Parquet the named ones as stored.
 
-    JSON lines have the named keys as text; a key that an object lacks is null. Raises TraceError where the file breaks
-    off or is damaged.
+    JSON lines have the named keys, or dotted paths to inner ones, as text; a key that an object lacks is null. Raises
+    TraceError where the file breaks off or is damaged.
     """
     head = head_of(path)
     try:
@@ -45,5 +44,5 @@ def _batches(path: Path, head: Head, columns: list[str]) -> Iterator[Raw]:
     if head.layout == "parquet":
         return parquet_batches(path, columns)
     if head.layout == "jsonl":
-        return json_batches(path, dict.fromkeys(columns, TEXT))
+        return path_batches(path, columns, top=head.columns)
     return csv_batches(path, head.columns, delimiter=head.delimiter)

@@ -85,7 +85,7 @@ def detect(path: Path, *, format: str = AUTO, options: TraceOptions | None = Non
     if mapping is not None:
         if format not in (AUTO, mapped.KEY):
             raise TraceError(f"{path.name}: a mapping and the format '{format}' exclude each other; leave one out.")
-        mapped.refuse_unknown_columns(path, mapping, head.columns)
+        mapped.refuse_unknown_columns(path, mapping, head)
         chosen = mapped.format_of(mapping)
     else:
         chosen = _by_columns(path, head.columns) if format == AUTO else _by_key(path, head.columns, format)
@@ -100,22 +100,37 @@ def detect(path: Path, *, format: str = AUTO, options: TraceOptions | None = Non
 
 
 def unanswered(detected: Detected, options: TraceOptions) -> list[str]:
-    """Say what a file does not hold and the options do not give, or give although the file holds it."""
+    """Say what a file does not hold and the options do not give."""
     missing = [
         " or ".join(answers)
         for lacking in detected.lacks
         for answers in [ANSWERS.get(lacking, (lacking,))]
         if not any(getattr(options, answer) for answer in answers)
     ]
-    findings = [f"{detected.path.name} ({detected.format.key}) needs {', '.join(missing)}"] if missing else []
+    return [f"{detected.path.name} ({detected.format.key}) needs {', '.join(missing)}"] if missing else []
+
+
+def unheeded(detected: Detected, options: TraceOptions) -> list[str]:
+    """Say what the options give although the file holds it, or although its format makes no use of it."""
+    findings = []
     if options.region_split and "region" not in detected.lacks:
         findings.append(f"{detected.path.name} has regions of its own; leave region_split out")
-    findings += [
-        f"{detected.path.name} ({detected.format.key}) makes no use of {name}; leave it out"
+    return findings + [
+        f"{detected.path.name} ({detected.format.key}) makes no use of {name}; {_instead(detected, name)}"
         for name in HEEDED_BY_SOME
         if getattr(options, name) is not None and name not in detected.format.takes
     ]
-    return findings
+
+
+def _instead(detected: Detected, option: str) -> str:
+    """Say what to do about an option without use: another format of the same columns may heed it."""
+    heeding = [
+        known.key
+        for known in FORMATS
+        if option in known.takes and known.columns == detected.format.columns and known.parts(detected.path)
+    ]
+    other = f", or read it as {heeding[0]}, which does (on the command line --format {heeding[0]})" if heeding else ""
+    return f"leave it out{other}"
 
 
 def _detect_folder(path: Path, key: str) -> Detected:
@@ -138,11 +153,29 @@ def _by_columns(path: Path, columns: tuple[str, ...]) -> Format:
     for known in FORMATS:
         if not known.missing(columns) and known.parts(path):
             return known
-    known_text = "; ".join(f"{known.key} needs {known.needs}" for known in FORMATS)
     raise TraceError(
-        f"{path.name}: no known format has its columns. Found {_short(columns)}. Known: {known_text}. "
-        "Map its columns to ours with a mapping file, rename them, or name the format to see what it lacks."
+        f"{path.name}: no known format has its columns. {_nearest(columns)} Found {_short(columns)}. Map its columns "
+        "to ours with a mapping file (on the command line --mapping; data/mappings has examples), or rename them. "
+        f"Known: {', '.join(known.key for known in FORMATS)}."
     )
+
+
+def _nearest(columns: tuple[str, ...]) -> str:
+    """Say which format shares most of its columns, letters large or small, and what is missing to be of it."""
+    lower = tuple(name.lower() for name in columns)
+    shared = {known: _shared_fraction(known, lower) for known in FORMATS}
+    best = max(FORMATS, key=lambda known: shared[known])
+    if not shared[best]:
+        return "None has one of them."
+    missing = best.missing(columns)
+    if not missing:
+        return f"It has those of {best.key} but is written in another way ({best.label})."
+    return f"The nearest is {best.key} ({best.label}): it lacks {', '.join(missing)}."
+
+
+def _shared_fraction(known: Format, lower: tuple[str, ...]) -> float:
+    groups = [(name,) for name in known.columns] + list(known.alternatives)
+    return sum(any(name.lower() in lower for name in group) for group in groups) / len(groups)
 
 
 def _by_key(path: Path, columns: tuple[str, ...], key: str) -> Format:

@@ -98,6 +98,24 @@ def _refusal(line: int, text: bytes, error: Exception | None) -> Refusal:
     return line, f"no JSON object: {what}", text[:RAW_CHARACTERS].decode("utf-8", "replace")
 
 
+def _mistyped(line: int, text: bytes) -> Refusal:
+    return line, "a value is of another type than expected", text[:RAW_CHARACTERS].decode("utf-8", "replace")
+
+
+def _is_of(value: object, dtype: object) -> bool:
+    """Tell whether the parser takes a value for this type: any for text, whole numbers for a list of counts."""
+    if isinstance(dtype, pl.Struct):
+        return value is None or (
+            isinstance(value, dict) and all(_is_of(value.get(part.name), part.dtype) for part in dtype.fields)
+        )
+    if not isinstance(dtype, pl.List):
+        return True
+    return value is None or (
+        isinstance(value, list)
+        and all(part is None or (type(part) is int and -(2**63) <= part < 2**63) for part in value)
+    )
+
+
 def _parsed(lines: _Lines, schema: Mapping[str, pl.DataType]) -> tuple[pl.DataFrame, pl.Series, list[Refusal]]:
     frame = _block(lines.block, lines.count, schema)
     if frame is not None:
@@ -108,8 +126,10 @@ def _parsed(lines: _Lines, schema: Mapping[str, pl.DataType]) -> tuple[pl.DataFr
         value, error = _object(text)
         if value is None:
             refused.append(_refusal(number, text, error))
-        else:
+        elif all(_is_of(value.get(key), dtype) for key, dtype in schema.items()):
             good.append((number, text))
+        else:
+            refused.append(_mistyped(number, text))
     frame, kept, mistyped = _halved(good, schema)
     return frame, pl.Series(LINE, [number for number, _ in kept], dtype=COUNT), refused + mistyped
 
@@ -131,15 +151,13 @@ def _object(text: bytes) -> tuple[dict[str, Any] | None, Exception | None]:
 
 
 def _halved(lines: Numbered, schema: Mapping[str, pl.DataType]) -> tuple[pl.DataFrame, Numbered, list[Refusal]]:
-    """Part lines that are objects into those whose values have the declared types and the others."""
+    """Part lines that are objects into those that the parser takes and the few others, by ever smaller parts."""
     block = b"\n".join(text for _, text in lines)
     frame = _block(block, len(lines), schema) if lines else pl.DataFrame(schema=schema)
     if frame is not None:
         return frame, lines, []
     if len(lines) == 1:
-        number, text = lines[0]
-        found = text[:RAW_CHARACTERS].decode("utf-8", "replace")
-        return pl.DataFrame(schema=schema), [], [(number, "a value is of another type than expected", found)]
+        return pl.DataFrame(schema=schema), [], [_mistyped(*lines[0])]
     middle = len(lines) // 2
     (first, kept, refused), (second, more, others) = (_halved(lines[:middle], schema), _halved(lines[middle:], schema))
     return pl.concat([first, second]), [*kept, *more], refused + others

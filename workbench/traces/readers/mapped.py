@@ -10,16 +10,19 @@ import polars as pl
 
 from workbench.errors import TraceError, nearest
 from workbench.tables import TEXT
-from workbench.traces.mapping import ISO, LABELS, UNITS_S, ColumnMapping
+from workbench.traces.mapping import EPOCH, ISO, LABELS, UNITS_S, ColumnMapping
 from workbench.traces.measures import lengths_lacking
 from workbench.traces.options import TraceOptions
 from workbench.traces.readers.batches import Batch, Format, Raw, judged
 from workbench.traces.readers.files import raw_batches
+from workbench.traces.readers.heads import Head
+from workbench.traces.readers.json_paths import paths_in
 from workbench.traces.readers.requests import REQUEST_CHECKS, requests_frame
 from workbench.traces.readers.series import Stated, stated_batches
-from workbench.traces.readers.values import counts, instants, offsets
+from workbench.traces.readers.values import UNITS_PER_S, counts, epoch_units, instants, instants_written, offsets
 
 KEY = "mapped"
+UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
 def format_of(mapping: ColumnMapping) -> Format:
@@ -38,12 +41,16 @@ def format_of(mapping: ColumnMapping) -> Format:
         columns=columns,
         lacks=lambda _columns: lacks,
         read=partial(_read_requests if mapping.kind == "requests" else _read_series, mapping),
-        notes=(mapping.about,) if mapping.about else (),
     )
 
 
-def refuse_unknown_columns(path: Path, mapping: ColumnMapping, columns: tuple[str, ...]) -> None:
-    """Raise TraceError that names every column of the mapping that a file does not have, and those it has."""
+def refuse_unknown_columns(path: Path, mapping: ColumnMapping, head: Head) -> None:
+    """Raise TraceError that names every column of the mapping that a file does not have, and those it has.
+
+    The columns of a JSON lines file are its keys and the dotted paths to keys inside of objects.
+    """
+    inner = paths_in(path) if head.layout == "jsonl" else ()
+    columns = tuple(dict.fromkeys((*head.columns, *inner)))
     missing = [name for name in format_of(mapping).columns if name not in columns]
     if missing:
         asked = "; ".join(f"'{name}' ({nearest(name, columns).partition('? ')[0]})" for name in missing)
@@ -63,14 +70,16 @@ def _read_requests(mapping: ColumnMapping, path: Path, options: TraceOptions) ->
             input_tokens=counts(named["input_tokens"]),
             output_tokens=counts(named["output_tokens"]),
         )
-        yield judged(raw, frame, unmapped | REQUEST_CHECKS, path=path)
+        yield judged(raw, frame, unmapped | _other_units(raw, mapping, frame["arrived_at"]) | REQUEST_CHECKS, path=path)
 
 
 def _read_series(mapping: ColumnMapping, path: Path, options: TraceOptions) -> Iterator[Batch]:
     rows = []
     for raw in raw_batches(path, format_of(mapping).columns):
         named, unmapped = _named(raw, mapping)
-        rows.append(Stated(raw=raw, named=named, window_start=_times(raw, mapping, options), checks=unmapped))
+        starts = _times(raw, mapping, options)
+        checks = unmapped | _other_units(raw, mapping, starts)
+        rows.append(Stated(raw=raw, named=named, window_start=starts, checks=checks))
     yield from stated_batches(path, rows, options)
 
 
@@ -91,6 +100,37 @@ def _times(raw: Raw, mapping: ColumnMapping, options: TraceOptions) -> pl.Series
     times = raw.frame[mapping.time_column]
     if mapping.unit == ISO:
         return instants(times)
+    if mapping.form:
+        return instants_written(times, mapping.form)
     since = mapping.since or options.start
     assert since is not None  # asked for before anything is read
     return offsets(times, since=since, unit_s=UNITS_S[mapping.unit])
+
+
+def _other_units(raw: Raw, mapping: ColumnMapping, read: pl.Series) -> dict[str, pl.Expr]:
+    """Return the checks that find numbers which count from 1970 in another way than the mapping says."""
+    times = raw.frame[mapping.time_column]
+    is_text_wanted = mapping.unit not in UNITS_S
+    if isinstance(times.dtype, pl.Datetime) or (is_text_wanted and not read.null_count()):
+        return {}
+    looks = epoch_units(times)
+    if is_text_wanted:
+        wrong = looks.set(read.is_not_null(), None)
+    elif mapping.since == EPOCH:
+        wrong = looks.set(looks == mapping.unit, None)
+    else:
+        # counted from a start, ten years are no trace; in finer units a few days look like seconds since 1970
+        wrong = looks.set(looks != mapping.unit, None)
+    return {
+        f"the time looks like {UNIT_WORDS[unit]} since 1970; the mapping says {_said(mapping)}: "
+        f'set unit = "{unit}" and since = "epoch"': pl.lit(wrong == unit)
+        for unit in UNITS_PER_S
+        if (wrong == unit).any()
+    }
+
+
+def _said(mapping: ColumnMapping) -> str:
+    if mapping.unit not in UNITS_S:
+        return f"text ({mapping.unit})"
+    since = "1970" if mapping.since == EPOCH else mapping.since or "the start given"
+    return f"{UNIT_WORDS[mapping.unit]} since {since}"

@@ -53,7 +53,7 @@ def _judged(path: Path, raw: Raw, source: pl.DataFrame, options: TraceOptions) -
     frame = requests_frame(
         path,
         source.select(
-            _label("region", path, options.region),
+            _label("region", path, options.region or options.region_split),
             _label("model", path, options.model),
             "app",
             "tenant",
@@ -70,7 +70,7 @@ def _judged(path: Path, raw: Raw, source: pl.DataFrame, options: TraceOptions) -
 
 def _label(name: str, path: Path, answer: object) -> pl.Expr:
     # where an option answers for the label, a span without it has the file's name as others have
-    return pl.col(name).fill_null(stem_of(path)) if answer is not None else pl.col(name)
+    return pl.col(name).fill_null(stem_of(path)) if answer else pl.col(name)
 
 
 def _started(starts: pl.Series) -> pl.Series:

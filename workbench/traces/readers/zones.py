@@ -17,8 +17,10 @@ ZONED = r"(?:[zZ]|[+-]\d\d:?\d\d|:\d\d(?:[.,]\d+)?[+-]\d\d)\s*$"
 
 
 def offsets_in(columns: Iterable[pl.Series]) -> Counter[str]:
-    """Count the offsets of the first text column whose first value is a time stamp; "" counts stamps without one."""
+    """Count the offsets (or the zone, where typed) of the first column of time stamps; "" counts stamps without one."""
     for column in columns:
+        if isinstance(column.dtype, pl.Datetime):
+            return Counter({column.dtype.time_zone or "": column.len() - column.null_count()})
         first = column.drop_nulls().head(1) if column.dtype == TEXT else pl.Series([], dtype=TEXT)
         if first.len() and first.str.contains(STAMP).item():
             return _counted(column.drop_nulls())

@@ -56,7 +56,12 @@ class Lake(Reading):
 
     def _read_beside(self, name: str, what: str, table: Table) -> pl.DataFrame:
         folder = self._beside.get(self._one(name)["id"])
-        return table.empty() if folder is None else table.conform(self._place.frame(f"{folder}{BESIDE[what]}"))
+        if folder is None:
+            return table.empty()
+        found = self._place.frame(f"{folder}{BESIDE[what]}")
+        # an older workbench did not write every column that may be empty
+        absent = [key for key, column in table.columns.items() if column.nullable and key not in found.columns]
+        return table.conform(found.with_columns(pl.lit(None).alias(key) for key in absent))
 
     def _enter(self, trace_id: int, name: str, files: list[LakeFile]) -> None:
         rows = [file for file in files if file.is_rows]

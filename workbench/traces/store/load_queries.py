@@ -1,4 +1,4 @@
-"""The SQL that characterises a request trace where it lies: gaps, counts by scale, lengths, senders, cache hits.
+"""The SQL that characterises a request trace where it lies: gaps, cells of arrivals, lengths, senders, cache hits.
 
 Ten million requests go in, some thousand rows come out. Sums are taken over whole numbers (microseconds, tokens,
 logarithms in millionths), so that the same trace gives the same bytes on any number of threads. Every function returns
@@ -19,65 +19,34 @@ def gaps(by: Sequence[str]) -> str:
     """Return the query for the gaps between arrivals of one group, summed per hour in which a gap ends."""
     keys = ", ".join(by)
     return f"""
-WITH {_numbered(keys)}, ordered AS (
+WITH ids AS ({_numbered(keys)}), ordered AS (
     SELECT id, epoch_us(arrived_at) AS at_us, at_us - lag(at_us) OVER (PARTITION BY id ORDER BY at_us) AS gap_us
-    {_joined(keys)}),
+    FROM {{rows}} JOIN ids USING (series) WHERE arrived_at >= $since AND arrived_at < $until),
 hours AS (
     SELECT id, (at_us // {HOUR_US}) * {HOUR_US} AS hour_us, count(*) AS gaps, sum(gap_us)::DOUBLE / 1e6 AS gap_sum_s,
            sum(gap_us::HUGEINT * gap_us)::DOUBLE / 1e12 AS gap_square_sum_s2
     FROM ordered WHERE gap_us IS NOT NULL GROUP BY ALL)
 SELECT make_timestamp(hour_us) AS window_start, {keys}, gaps, gap_sum_s, gap_square_sum_s2
-FROM hours JOIN groups USING (id) ORDER BY ALL
+FROM hours JOIN (SELECT DISTINCT id, {keys} FROM ids) USING (id) ORDER BY ALL
 """
 
 
-def counts(by: Sequence[str], scales_us: Sequence[int]) -> str:
-    """Return the query for arrivals counted in bins of several lengths, summed per block of an hour.
+def cells(by: Sequence[str]) -> str:
+    """Return the query for the arrivals as numbers of cells, one row each in no order.
 
-    Bins start at ``$origin_us``; those that are not whole before ``$end_us`` are left out. Each scale is added up from
-    the longest shorter one that divides it. ``moment`` is the sum of count times place of the bin in its block. A cell
-    is a bin of one group; groups are ``$blocks`` whole blocks apart, so that cells of all scales fall on their edges.
+    A cell is a bin of ``$bin_us`` after ``$origin_us`` of one group; a group, numbered in the order of its keys, has
+    ``$bins`` of them.
     """
-    keys = ", ".join(by)
-    finest_us = scales_us[0]
-    cell = f"id * $blocks * {HOUR_US // finest_us} + (epoch_us(arrived_at) - $origin_us) // {finest_us}"
-    parts = [
-        _numbered(keys),
-        f"cells_{finest_us} AS MATERIALIZED (SELECT {cell} AS cell, count(*) AS n {_joined(keys)} "
-        "AND epoch_us(arrived_at) >= $origin_us GROUP BY ALL)",
-    ]
-    for place, scale_us in enumerate(scales_us[1:], start=1):
-        base_us = max(shorter for shorter in scales_us[:place] if scale_us % shorter == 0)
-        parts.append(
-            f"cells_{scale_us} AS MATERIALIZED (SELECT cell // {scale_us // base_us} AS cell, sum(n)::BIGINT AS n "
-            f"FROM cells_{base_us} GROUP BY ALL)"
-        )
-    # sums of doubles that are whole numbers below 2^53 are exact in any order
-    parts += [
-        f"blocks_{scale_us} AS (SELECT cell // {HOUR_US // scale_us} AS place, sum(n::DOUBLE) AS requests, "
-        f"sum((n * n)::DOUBLE) AS square_sum, sum((n * (cell % {HOUR_US // scale_us}))::DOUBLE) AS moment, "
-        f"max(n)::DOUBLE AS requests_peak FROM cells_{scale_us} "
-        f"WHERE cell % ($blocks * {HOUR_US // scale_us}) < ($end_us - $origin_us) // {scale_us} GROUP BY ALL)"
-        for scale_us in scales_us
-    ]
-    sums = [
-        f"SELECT {keys}, {scale_us / 1e6}::DOUBLE AS scale_s, place % $blocks AS block, requests, square_sum, moment, "
-        f"requests_peak FROM blocks_{scale_us} JOIN groups ON id = place // $blocks"
-        for scale_us in scales_us
-    ]
-    return f"WITH {', '.join(parts)} {' UNION ALL '.join(sums)} ORDER BY ALL"
+    return f"""
+WITH ids AS ({_numbered(", ".join(by))})
+SELECT (id * $bins + (epoch_us(arrived_at) - $origin_us) // $bin_us)::BIGINT AS cell
+FROM {{rows}} JOIN ids USING (series) WHERE arrived_at >= $since AND arrived_at < $until
+"""
 
 
 def _numbered(keys: str) -> str:
-    """Return the part of a query that numbers the groups, as whole numbers are grouped and sorted faster than names."""
-    return (
-        f"groups AS MATERIALIZED (SELECT row_number() OVER (ORDER BY {keys}) AS id, {keys} "
-        f"FROM (SELECT DISTINCT {keys} FROM {{t}}))"
-    )
-
-
-def _joined(keys: str) -> str:
-    return f"FROM {{t}} JOIN groups USING ({keys}) WHERE arrived_at >= $since AND arrived_at < $until"
+    """Return the query that numbers the groups, as whole numbers are grouped and sorted faster than names."""
+    return f"SELECT series, {keys}, dense_rank() OVER (ORDER BY {keys}) - 1 AS id FROM {{labels}}"
 
 
 def length_bins(by: Sequence[str]) -> str:

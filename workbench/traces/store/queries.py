@@ -8,7 +8,7 @@ tier, and ``{labels}`` the names behind those numbers: to group by numbers takes
 
 from __future__ import annotations
 
-STORE_VERSION = 2
+STORE_VERSION = 3
 
 SCHEMA = f"""
 CREATE TABLE store_version (version INTEGER);
@@ -22,7 +22,7 @@ CREATE TABLE findings (
     id INTEGER, position INTEGER, finding VARCHAR, level VARCHAR, "where" VARCHAR, count BIGINT, detail VARCHAR,
     advice VARCHAR);
 CREATE TABLE rejected (id INTEGER, source VARCHAR, line BIGINT, reason VARCHAR, raw VARCHAR);
-CREATE TABLE gaps (id INTEGER, model VARCHAR, since TIMESTAMP, until TIMESTAMP, reason VARCHAR);
+CREATE TABLE gaps (id INTEGER, region VARCHAR, model VARCHAR, since TIMESTAMP, until TIMESTAMP, reason VARCHAR);
 """
 
 # the view is what queries about labels read: the same columns as REQUESTS
@@ -115,4 +115,8 @@ SELECT model, tier, unnest($quantiles::DOUBLE[]) AS quantile,
        unnest(quantile_cont(input_tokens, $quantiles::DOUBLE[])) AS input_tokens,
        unnest(quantile_cont(output_tokens, $quantiles::DOUBLE[])) AS output_tokens
 FROM {t} WHERE arrived_at >= $since AND arrived_at < $until GROUP BY model, tier ORDER BY model, tier, quantile
+"""
+
+LAST_KNOWN = """
+SELECT model, max(window_start) AS last_at FROM {t} WHERE requests IS NOT NULL GROUP BY model ORDER BY model
 """

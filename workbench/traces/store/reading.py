@@ -11,7 +11,7 @@ from typing import Any, Self
 import polars as pl
 
 from workbench.errors import TraceError, nearest
-from workbench.tables import DEMAND, INSTANT, REQUESTS, SHAPE
+from workbench.tables import DEMAND, INSTANT, REQUESTS, SHAPE, TEXT
 from workbench.traces.catalogue import CATALOGUE, FINDINGS, GAPS, REJECTED, TraceHeader, TraceInfo
 from workbench.traces.store import queries
 from workbench.traces.store.database import Database, Parameters
@@ -84,13 +84,20 @@ class Reading:
         return REJECTED.conform(self._database.frame(query, {"id": self._one(name)["id"]}))
 
     def gaps(self, name: str) -> pl.DataFrame:
-        """Return the stretches of a trace in which nothing is known (``GAPS``), by time; model null means all."""
-        query = "SELECT model, since, until, reason FROM gaps WHERE id = $id ORDER BY since, until, model, reason"
+        """Return the stretches of a trace in which nothing is known (``GAPS``), by time; a null label means all."""
+        columns = ", ".join(GAPS.columns)
+        query = f"SELECT {columns} FROM gaps WHERE id = $id ORDER BY since, until, region, model, reason"
         return GAPS.conform(self._database.frame(query, {"id": self._one(name)["id"]}))
 
     def look(self, name: str, query: str, parameters: Parameters | None = None) -> pl.DataFrame:
         """Run a query of this package on the rows of a trace, which it calls ``{t}``."""
         return self._frame(query, self._one(name), parameters)
+
+    def last_known(self, name: str) -> pl.DataFrame:
+        """Return the last window with a known load of each model (model, last_at) of a series; empty for requests."""
+        if self._one(name)["kind"] == "requests":
+            return pl.DataFrame(schema={"model": TEXT, "last_at": INSTANT})
+        return self.look(name, queries.LAST_KNOWN)
 
     def sum_by_window(
         self,

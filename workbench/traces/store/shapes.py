@@ -21,8 +21,8 @@ BINS_US = {"250ms": 250_000, "1s": 1_000_000, "3s": 3_000_000, "10s": 10_000_000
 
 def with_dispersion(sums: pl.DataFrame, *, low: datetime, high: datetime, gaps: pl.DataFrame) -> pl.DataFrame:
     """Turn sums per hour into ``SHAPE``; ``low`` and ``high`` are the first and last arrival of the span."""
-    unknown = touched(stretches(gaps, sums.get_column("model")), HOUR_US)
-    whole = sums.join(unknown, on=["model", "window_start"], how="left", maintain_order="left")
+    unknown = touched(stretches(gaps, sums), HOUR_US)
+    whole = sums.join(unknown, on=["region", "model", "window_start"], how="left", maintain_order="left")
     hour_us = pl.col("window_start").dt.timestamp("us")
     low_us, high_us = (pl.lit(edge).dt.timestamp("us") for edge in (low, high))
     columns = {}

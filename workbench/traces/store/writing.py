@@ -113,7 +113,8 @@ class Store(Reading):
         """
         if not replace and self.has(header.name):
             raise TraceError(
-                f"the store already has a trace '{header.name}' with other content; choose another name, or replace it."
+                f"the store already has a trace '{header.name}' with other content; choose another name, or "
+                "replace it (replace=True, on the command line --replace)."
             )
         with self._database.transaction():
             if self.has(header.name):

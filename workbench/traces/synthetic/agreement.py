@@ -1,18 +1,19 @@
 """How well a made copy agrees with the trace it was fitted to: one row per measure, with a stated tolerance and reason.
 
-Only what a workload promises is compared, and only where a group has enough requests that chance alone stays well
-inside the tolerance; smaller groups are not judged.
+What a workload promises is judged, and only where a group has enough requests that chance alone stays well inside the
+tolerance; smaller groups are not compared. The spread of the gaps between single requests is shown beside it and not
+judged: noise multiplies a rate and never stops it for long, so silences of a trace come shorter in its copy.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 
 from workbench.tables import COUNT, FLAG, NUMBER, TEXT, Column, Table
-from workbench.traces.store import Reading
+from workbench.traces.store import Reading, load_queries
 from workbench.traces.synthetic.tolerances import PER_WINDOW, Group, allowed
 from workbench.traces.synthetic.workloads import Workload
 from workbench.units import seconds_between
@@ -24,7 +25,9 @@ WINDOWS_NEEDED = 6
 QUANTILES = (0.5, 0.9, 0.99)
 GROUP = ["model", "tier"]
 MEASURES = ["requests", "input_tokens", "output_tokens"]
-
+#: Standard deviation / mean of the gaps within an hour: 1 for requests at random, more for bursts and silences.
+GAP_CV = "gap CV in an hour (not reproduced)"
+GAPS_NEEDED = 30
 
 Row = tuple[str, Group, float, float, float]
 
@@ -39,8 +42,8 @@ AGREEMENT = Table(
         "of_trace": Column(dtype=NUMBER, unit="of the measure", meaning="value of the trace"),
         "of_copy": Column(dtype=NUMBER, unit="of the measure", meaning="value of the copy"),
         "difference": Column(dtype=NUMBER, unit="1", meaning="distance as a part of the trace's value"),
-        "tolerance": Column(dtype=NUMBER, unit="1", meaning="the distance that is stated as agreeing"),
-        "agrees": Column(dtype=FLAG, unit="", meaning="whether the difference is within the tolerance"),
+        "tolerance": Column(dtype=NUMBER, unit="1", meaning="the distance that is stated as agreeing", nullable=True),
+        "agrees": Column(dtype=FLAG, unit="", meaning="whether the difference is within the tolerance", nullable=True),
     },
 )
 
@@ -57,7 +60,7 @@ def agreement(store: Reading, trace: str, copy: str, *, workload: Workload, scal
     ours, theirs = _sums_of_both(store, trace, copy, window_s, scale)
     rows = _totals(ours, theirs) + _windows(ours, theirs)
     if store.describe(trace).header.kind == "requests":
-        rows += _quantiles(store, trace, copy) + _shapes(store, trace, copy, scale)
+        rows += _quantiles(store, trace, copy) + _shapes(store, trace, copy, scale) + _gaps(store, trace, copy)
     counts = {(row["model"], row["tier"]): row["requests"] for row in _by_group(ours).to_dicts()}
     judged = [
         {
@@ -67,7 +70,9 @@ def agreement(store: Reading, trace: str, copy: str, *, workload: Workload, scal
             "of_trace": of_trace,
             "of_copy": of_copy,
             "difference": difference,
-            "tolerance": allowed(measure, group, counted=of_trace, workload=workload, window_s=window_s),
+            "tolerance": None
+            if measure == GAP_CV
+            else allowed(measure, group, counted=of_trace, workload=workload, window_s=window_s),
         }
         for measure, group, of_trace, of_copy, difference in rows
         if counts.get(group, 0) >= REQUESTS_NEEDED
@@ -77,12 +82,16 @@ def agreement(store: Reading, trace: str, copy: str, *, workload: Workload, scal
 
 
 def summary(compared: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per measure of an ``AGREEMENT``: in how many groups it agrees, and the one that comes worst."""
+    """Return one row per measure of an ``AGREEMENT``: in how many groups it agrees, and the worst.
+
+    Null is the agreement of a measure that is not judged.
+    """
     used = pl.col("difference") / pl.col("tolerance")
-    worst = compared.sort(used, descending=True, maintain_order=True).group_by("measure", maintain_order=True)
+    ordered = compared.sort(used, descending=True, nulls_last=True, maintain_order=True)
+    worst = ordered.group_by("measure", maintain_order=True)
     first = worst.agg(
         pl.len().alias("groups"),
-        pl.col("agrees").sum().alias("agree"),
+        pl.when(pl.col("agrees").is_not_null().any()).then(pl.col("agrees").sum()).alias("agree"),
         pl.first("where").alias("worst"),
         pl.first("of_trace", "of_copy", "difference", "tolerance"),
     )
@@ -194,3 +203,18 @@ def _shapes(store: Reading, trace: str, copy: str, scale: float) -> list[Row]:
         for measure, column in measures.items()
         if np.isfinite(row[column])
     ]
+
+
+def _gaps(store: Reading, trace: str, copy: str) -> list[Row]:
+    """Compare how unevenly single requests follow each other, which a copy does not reproduce."""
+    both = _gap_cv(store, trace).join(_gap_cv(store, copy), on=GROUP, suffix="_copy").sort(GROUP)
+    return [_row(GAP_CV, (row["model"], row["tier"]), row["cv"], row["cv_copy"]) for row in both.to_dicts()]
+
+
+def _gap_cv(store: Reading, trace: str) -> pl.DataFrame:
+    span = {"since": datetime(1, 1, 1), "until": datetime(9999, 12, 31)}
+    hours = store.look(trace, load_queries.gaps(GROUP), span)
+    number, total, square = pl.col("gaps"), pl.col("gap_sum_s"), pl.col("gap_square_sum_s2")
+    squared = (square - total**2 / number) / (number - 1) / (total / number) ** 2
+    known = hours.filter((number >= GAPS_NEEDED) & (total > 0)).with_columns(squared=squared.clip(lower_bound=0.0))
+    return known.group_by(GROUP).agg(cv=((pl.col("squared") * number).sum() / number.sum()).sqrt())

@@ -7,6 +7,7 @@ of a block are drawn without sorting: the sums of exponential steps, scaled to t
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,14 +40,19 @@ class Course:
     spikes_s: tuple[float, ...]
 
     def expected(self, since_s: float, until_s: float) -> tuple[Floats, Floats]:
-        """Return the edges of steps of a minute in [since, until) after the start, and the rate in each (1/s)."""
+        """Return the edges of steps in [since, until) after the start, and the rate in each (1/s).
+
+        Steps last a minute, or less where a burst begins or ends.
+        """
         edges = np.append(np.arange(since_s, until_s, STEP_S), until_s)
+        if self.bursts:
+            edges = np.unique(np.concatenate([edges, *(burst.edges(since_s, until_s) for burst in self.bursts)]))
         middles = 0.5 * (edges[:-1] + edges[1:])
         rate = self.rps * self.stream.rhythm.at(middles + self.start_after_anchor_s)
         if self.growth_per_week:
             rate = rate * growth_at(middles, self.growth_per_week)
         for burst in self.bursts:
-            rate = rate * burst.at(middles)
+            rate = rate * burst.between(edges)
         return edges, rate * self._spiking(middles)
 
     def _spiking(self, middles: Floats) -> Floats | float:
@@ -78,8 +84,8 @@ def _shaken(edges: Floats, rate: Floats, noise: Noise, random: np.random.Generat
     """Multiply a rate by noise, on finer steps where the noise is shorter than they are."""
     step = min(noise.dwell_s, STEP_S)
     first, last = edges[0], edges[-1]
-    if step < edges[1] - edges[0]:
-        fine = np.append(np.arange(first, last, step), last)
+    if step < np.max(np.diff(edges)):
+        fine = np.unique(np.concatenate([np.arange(first, last, step), edges]))
         rate = rate[np.minimum(np.searchsorted(edges, fine[:-1], side="right") - 1, rate.size - 1)]
         edges = fine
     shape = 1.0 / noise.cv**2
@@ -93,6 +99,11 @@ def courses(
     workload: Workload, *, seed: int, start: datetime, span_s: float, requests: float | None
 ) -> tuple[Course, ...]:
     """Return the course of every stream over a span, scaled so that ``requests`` are expected where that is given."""
+    # the same for all streams, as a burst is of everything
+    bursts = tuple(
+        dataclasses.replace(burst, seed=seed_for(seed, "burst", str(number))) if burst.is_random else burst
+        for number, burst in enumerate(workload.bursts)
+    )
     laid = [
         Course(
             stream=stream,
@@ -100,7 +111,7 @@ def courses(
             start_after_anchor_s=seconds_between(workload.anchor, start),
             span_s=span_s,
             growth_per_week=workload.growth_per_week,
-            bursts=workload.bursts,
+            bursts=bursts,
             spikes_s=_spike_starts(stream, seed, span_s),
         )
         for stream in workload.streams

@@ -8,22 +8,25 @@ factor alone, free of Poisson noise and of the rhythm (a factorial moment estima
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from workbench.traces.binning import Counts, binned, counts_of
 from workbench.traces.store import Reading
 from workbench.traces.synthetic.rhythms import DWELLS_S, Noise
 
 Labels = tuple[str, str, str]
 
+LABELS = ("region", "model", "tier")
 PAIRS_NEEDED = 400.0
 SIGNIFICANT_TIMES = 2.0
 LARGEST_CV = 30.0
-SLICE = timedelta(days=1)
 
 
 def noise_of(
@@ -80,27 +83,39 @@ def _noise(scale: float, near: float, far: float, near_pairs: float, far_pairs: 
 
 
 def _squares(store: Reading, trace: str, scales: list[float], *, since: datetime, until: datetime) -> pl.DataFrame:
-    """Sum squared counts at every scale per series, a day at a time so that bins of a second pass."""
-    parts = []
-    first = since.replace(hour=0, minute=0, second=0, microsecond=0)
-    while first < until:
-        low, high = max(first, since), min(first + SLICE, until)
-        sums = store.sum_by_window(trace, window_s=scales[0], since=low, until=high).drop_nulls("requests")
-        parts.append(_squares_of(sums, scales))
-        first += SLICE
-    whole = pl.concat(parts).group_by("region", "model", "tier").sum().sort("region", "model", "tier")
-    seconds = (until - since).total_seconds()
-    return whole.with_columns(bins=pl.lit(seconds / scales[0]))
+    """Sum squared counts at every scale per series, over bins that lie where the clock's do."""
+    labels = store.series(trace)
+    sums = {name: np.zeros(labels.height) for name in ("requests", *(f"q{scale:g}" for scale in scales))}
+    for counts in _counts(store, trace, labels, scales, since=since, until=until):
+        for scale, (series, n) in zip(scales, counts, strict=True):
+            np.add.at(sums[f"q{scale:g}"], series, n.astype(np.float64) ** 2)
+        np.add.at(sums["requests"], *counts[0])
+    bins = (until - since).total_seconds() / scales[0]
+    return labels.with_columns(**{name: pl.Series(values) for name, values in sums.items()}, bins=pl.lit(bins)).filter(
+        pl.col("requests") > 0
+    )
 
 
-def _squares_of(sums: pl.DataFrame, scales: list[float]) -> pl.DataFrame:
-    labels = ("region", "model", "tier")
-    base = sums.select(*labels, "requests", at=pl.col("window_start").dt.timestamp("us"))
-    total = base.group_by(labels).agg(pl.col("requests").sum())
-    for scale in scales:
-        base = base.group_by(*labels, at=pl.col("at") // round(scale * 1e6) * round(scale * 1e6)).agg(
-            pl.col("requests").sum()
-        )
-        squares = base.group_by(labels).agg((pl.col("requests") ** 2).sum().alias(f"q{scale:g}"))
-        total = total.join(squares, on=labels)
-    return total
+def _counts(
+    store: Reading, trace: str, labels: pl.DataFrame, scales: list[float], *, since: datetime, until: datetime
+) -> Iterator[list[tuple[Counts, npt.NDArray[Any]]]]:
+    """Yield, stretch by stretch, the number of the series and the count of every bin that is not empty, by scale."""
+    scales_us = [round(scale * 1e6) for scale in scales]
+    if store.describe(trace).header.kind == "requests":
+        origin_us = pl.Series([since.replace(minute=0, second=0, microsecond=0)]).dt.timestamp("us")[0]
+        for stretch in binned(
+            store, trace, by=LABELS, scales_us=scales_us, origin_us=origin_us, since=since, until=until
+        ):
+            yield [(stretch[scale_us].group, stretch[scale_us].n) for scale_us in scales_us]
+        return
+    sums = store.sum_by_window(trace, window_s=scales[0], since=since, until=until).drop_nulls("requests")
+    numbered = sums.join(labels.with_row_index("series"), on=LABELS, maintain_order="left")
+    place = numbered.get_column("window_start").dt.timestamp("us").to_numpy() // scales_us[0]
+    ratios = [scale_us // scales_us[0] for scale_us in scales_us]
+    # a whole number of the longest bins for each series, so that none holds windows of two
+    longest = ratios[-1]
+    place = place - place.min() // longest * longest
+    size = (place.max() // longest + 1) * longest
+    cells = numbered.get_column("series").cast(pl.Int64).to_numpy() * size + place
+    counted = counts_of(cells, numbered.get_column("requests").to_numpy(), ratios)
+    yield [(cell // (size // ratio), n) for ratio, (cell, n) in zip(ratios, counted, strict=True)]

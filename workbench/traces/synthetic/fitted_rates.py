@@ -124,7 +124,11 @@ def _gap_s(
     for gap in store.gaps(trace).to_dicts():
         first, last = max(gap["since"], since), min(gap["until"], until)
         if first < last:
-            mine = [row for row, (_, model, _) in enumerate(labels) if gap["model"] in (None, model)]
+            mine = [
+                row
+                for row, (region, model, _) in enumerate(labels)
+                if gap["region"] in (None, region) and gap["model"] in (None, model)
+            ]
             lost[mine] += _covered_s(grid, first, last)
     return lost
 

@@ -2,7 +2,8 @@
 
 What is kept: the level, rhythm and noise of every region, model and tier; the joint distribution of prompt and output
 lengths (and of cached parts) of every model and tier; applications; the shares of clients under other names. What is
-not: which client sends when, how lengths change over the day, and that one series bursts when another does.
+not: silences of seconds to minutes between bursts, which client sends when, how lengths change over the day, and that
+one series bursts when another does.
 """
 
 from __future__ import annotations

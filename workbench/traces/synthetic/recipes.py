@@ -18,7 +18,7 @@ from workbench.errors import TraceError, nearest, together
 from workbench.traces.synthetic.rhythms import Burst
 from workbench.traces.synthetic.workloads import Workload, varied
 
-BURST = re.compile(r"([\d.]+)x([\d.]+)min/([\d.]+)h(?:@([\d.]+)h)?")
+BURST = re.compile(r"([\d.]+)x([\d.]+)min/(~?)([\d.]+)h(?:@([\d.]+)h)?")
 GROWTH = re.compile(r"([+-]?[\d.]+)(%?)/(week|month)")
 WEEKS_PER_MONTH = 365.25 / 12 / 7
 MIXES = ("models", "regions", "tiers")
@@ -104,15 +104,19 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def parse_burst(text: str) -> Burst:
-    """Read ``3x20min/6h`` (3 times the rate for 20 minutes every 6 hours) or ``3x20min/6h@2h`` (first after 2 h)."""
+    """Read ``3x20min/6h`` (3 times the rate for 20 minutes every 6 hours), ``3x20min/~6h`` or ``3x20min/6h@2h``.
+
+    At ``6h`` a burst begins every six hours, at the same hours of each day; at ``~6h`` there is one in every six hours,
+    at a time drawn by the seed. ``@2h`` lets the first six hours begin two hours after the start of the trace.
+    """
     found = BURST.fullmatch(text.strip())
     if not found:
         raise TraceError(
-            f"burst: found '{text}', expected RATIOxMINUTESmin/HOURSh such as 3x20min/6h, or 3x20min/6h@2h to begin "
-            "two hours after the start."
+            f"burst: found '{text}', expected RATIOxMINUTESmin/HOURSh such as 3x20min/6h, 3x20min/~6h for one at "
+            "a random time in every six hours, or 3x20min/6h@2h to begin two hours after the start."
         )
-    ratio, minutes, every_h, first_h = (_number(part or "0", "burst", text) for part in found.groups())
-    return Burst(ratio=ratio, minutes=minutes, every_h=every_h, first_h=first_h)
+    ratio, minutes, every_h, first_h = (_number(found[part] or "0", "burst", text) for part in (1, 2, 4, 5))
+    return Burst(ratio=ratio, minutes=minutes, every_h=every_h, first_h=first_h, is_random=bool(found[3]))
 
 
 def parse_growth(text: str) -> float:

@@ -1,4 +1,4 @@
-"""How a rate goes up and down: a rhythm that repeats, growth over weeks, and bursts at fixed times.
+"""How a rate goes up and down: a rhythm that repeats, growth over weeks, and bursts.
 
 A rhythm is the relative rate at evenly spaced slots of a period, straight lines between their middles, with a mean of
 one, so a stream's requests per second keep their meaning whatever the rhythm. It is empirical on purpose: a bell over a
@@ -71,14 +71,19 @@ def rhythm_of_means(means: Sequence[float] | Floats, *, period_s: float) -> Rhyt
 class Burst:
     """Times in which everything arrives at ``ratio`` times its rate: ``minutes`` long, every ``every_h`` hours.
 
-    The first begins ``first_h`` hours after the start. Bursts come on top of the rate of a workload; where a number of
-    requests is asked for instead, they only change when the requests come, not how many.
+    The first begins ``first_h`` hours after the start. At fixed times they come at the same hours every day where
+    ``every_h`` divides one, which a forecast learns; ``is_random`` lets each begin anywhere in its own stretch of
+    ``every_h`` hours, drawn by ``seed``, so that there are as many of them and no hour tells. Bursts come on top of the
+    rate of a workload; where a number of requests is asked for instead, they only change when the requests come, not
+    how many.
     """
 
     ratio: float
     minutes: float
     every_h: float
     first_h: float = 0.0
+    is_random: bool = False
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.ratio < 0 or self.minutes <= 0 or self.every_h * 60 < self.minutes or self.first_h < 0:
@@ -87,11 +92,30 @@ class Burst:
                 f"{self.ratio:g} times for {self.minutes:g} min every {self.every_h:g} h from {self.first_h:g} h on."
             )
 
-    def at(self, since_start_s: Floats) -> Floats:
-        """Return the factor at some seconds after the start."""
-        phase = np.mod(since_start_s - self.first_h * SECONDS_PER_HOUR, self.every_h * SECONDS_PER_HOUR)
-        inside = (phase < self.minutes * SECONDS_PER_MINUTE) & (since_start_s >= self.first_h * SECONDS_PER_HOUR)
-        return np.where(inside, self.ratio, 1.0)
+    def edges(self, since_s: float, until_s: float) -> Floats:
+        """Return where bursts begin and end inside (since, until), in seconds after the start."""
+        first_s, every_s = self.first_h * SECONDS_PER_HOUR, self.every_h * SECONDS_PER_HOUR
+        cycles = np.arange(max(0.0, (since_s - first_s) // every_s), (until_s - first_s) // every_s + 1)
+        begins = first_s + every_s * cycles + self._later_s(cycles)
+        both = np.concatenate([begins, begins + self.minutes * SECONDS_PER_MINUTE])
+        return np.asarray(both[(both > since_s) & (both < until_s)])
+
+    def between(self, edges_s: Floats) -> Floats:
+        """Return the mean factor in each step between edges, in seconds after the start: bursts may cut steps."""
+        length_s, every_s = self.minutes * SECONDS_PER_MINUTE, self.every_h * SECONDS_PER_HOUR
+        since_first_s = np.maximum(edges_s - self.first_h * SECONDS_PER_HOUR, 0.0)
+        whole, rest_s = np.divmod(since_first_s, every_s)
+        inside_s = np.diff(whole * length_s + np.clip(rest_s - self._later_s(whole), 0.0, length_s))
+        return np.asarray(1.0 + (self.ratio - 1.0) * inside_s / np.diff(edges_s))
+
+    def _later_s(self, cycles: Floats) -> Floats:
+        """Return how long after the beginning of each stretch of ``every_h`` hours its burst begins."""
+        if not self.is_random or not cycles.size:
+            return np.zeros(cycles.shape)
+        room_s = self.every_h * SECONDS_PER_HOUR - self.minutes * SECONDS_PER_MINUTE
+        # one sequence from the first stretch on, so that every hour that is made alone sees the same bursts
+        places = np.random.default_rng(self.seed).random(int(cycles.max()) + 1)
+        return np.asarray(places[cycles.astype(np.int64)] * room_s)
 
 
 def growth_at(since_start_s: Floats, growth_per_week: float) -> Floats:

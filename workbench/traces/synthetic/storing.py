@@ -9,14 +9,16 @@ from datetime import datetime
 from workbench.errors import TraceError
 from workbench.results import QualityReport
 from workbench.traces import quality
-from workbench.traces.catalogue import TraceHeader
+from workbench.traces.catalogue import MADE, TraceHeader
 from workbench.traces.ingesting import NAME, report
 from workbench.traces.store import Store, Writing
 from workbench.traces.synthetic.generating import expected, generate
 from workbench.traces.synthetic.workload_files import as_text
 from workbench.traces.synthetic.workloads import Workload
+from workbench.units import SECONDS_PER_DAY, span_in_words
 
-FORMAT = "synthetic"
+#: A copy this much longer than what its laws were taken from is told to repeat them.
+LONGER = 1.05
 Progress = Callable[[float, int], None]
 
 
@@ -45,7 +47,7 @@ def store_generated(
     header = TraceHeader(
         name=name,
         kind="requests",
-        format=FORMAT,
+        format=MADE,
         source=f"{workload.source}, seed {seed}",
         fingerprint=hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
     )
@@ -59,17 +61,29 @@ def store_generated(
             if progress is not None:
                 progress(min(writing.rows_read / wanted, 1.0), writing.rows_read)
         writing.rows_kept = writing.rows_read
-        _look(writing, workload)
+        _look(writing, workload, days=workload.days if days is None else days)
     return report(store, name)
 
 
-def _look(writing: Writing, workload: Workload) -> None:
-    rows, first, last = writing.span()
-    if first is None or last is None:
+def _look(writing: Writing, workload: Workload, *, days: float) -> None:
+    rows, _, _ = writing.span()
+    if not rows:
         raise TraceError(f"the workload '{workload.source}' made no request in that span; ask for more, or for longer.")
-    looked = quality.look_at_requests(writing.look, span_s=(last - first).total_seconds())
+    looked = quality.look_at_written(writing, ())
     counted = [quality.finding("rows", workload.source, rows, f"{rows:,} rows")]
     counted += [quality.finding("about the format", workload.source, None, note) for note in workload.notes]
-    writing.find(quality.as_frame([*counted, *looked.findings]))
+    writing.find(quality.as_frame([*counted, *_too_long(workload, days), *looked.findings]))
     if looked.gaps.height:
         writing.mark_gaps(looked.gaps)
+
+
+def _too_long(workload: Workload, days: float) -> list[quality.Finding]:
+    """Warn where laws of less than a day make a longer trace: it repeats what they know, and no night comes."""
+    if workload.days >= 1.0 or days <= workload.days * LONGER:
+        return []
+    detail = (
+        f"the laws are those of {span_in_words(workload.days * SECONDS_PER_DAY)} and {days:,.3g} days are made "
+        "of them: the trace has no shape of a day or week of its own"
+    )
+    advice = "plan no day with it; fit a trace of a week (--like), or start from the published week (no --like)"
+    return [quality.finding("about the format", workload.source, None, detail, level="warning", advice=advice)]

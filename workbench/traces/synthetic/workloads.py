@@ -16,6 +16,8 @@ from workbench.traces.synthetic.lengths import LengthLaw
 from workbench.traces.synthetic.rhythms import Burst, Noise, Rhythm, Spikes
 
 MONDAY = datetime(1970, 1, 5)
+CLOSE = 1e-9
+ROUNDS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +116,7 @@ class Workload:
 
     def shares(self, of: str) -> dict[str, float]:
         """Return the share of requests by ``region``, ``model`` or ``tier``."""
-        total = self.rps or 1.0
-        keys = dict.fromkeys(getattr(stream, of) for stream in self.streams)
-        return {key: sum(s.rps for s in self.streams if getattr(s, of) == key) / total for key in keys}
+        return _shares(self.streams, of)
 
 
 def varied(
@@ -133,12 +133,11 @@ def varied(
     """Return a variation of a workload: another rate, other mixes, more or less noise, growth, bursts.
 
     ``models``, ``regions`` and ``tiers`` give new shares to the keys they name; the other keys share the rest in their
-    old proportions, and all the rate stays. ``noise_ratio`` multiplies every coefficient of variation. Raises
-    TraceError for an unknown key, or shares that exceed one or leave nothing where something must remain.
+    old proportions, and all the rate stays; what is asked of several of them holds together. ``noise_ratio`` multiplies
+    every coefficient of variation. Raises TraceError for an unknown key, or shares that exceed one, leave nothing where
+    something must remain, or cannot hold together.
     """
-    streams = workload.streams
-    for of, wanted in (("model", models), ("region", regions), ("tier", tiers)):
-        streams = _mixed(streams, of, wanted or {})
+    streams = _mixed(workload.streams, {"model": models or {}, "region": regions or {}, "tier": tiers or {}})
     factor = 1.0 if rps is None else rps / (workload.rps or 1.0)
     louder = tuple(
         dataclasses.replace(
@@ -156,13 +155,44 @@ def varied(
     )
 
 
-def _mixed(streams: tuple[Stream, ...], of: str, wanted: Mapping[str, float]) -> tuple[Stream, ...]:
-    if not wanted:
+def _mixed(streams: tuple[Stream, ...], wanted: Mapping[str, Mapping[str, float]]) -> tuple[Stream, ...]:
+    """Give models, regions and tiers their new shares together: each in turn, again and again, until all hold.
+
+    Where models lie differently over the regions, new shares of the regions alone would move those of the models
+    (iterative proportional fitting; Deming and Stephan, 1940).
+    """
+    targets = {of: _target(streams, of, shares) for of, shares in wanted.items() if shares}
+    if not targets:
         return streams
-    total = sum(stream.rps for stream in streams)
-    old = dict.fromkeys((getattr(stream, of) for stream in streams), 0.0)
+    mixed = streams
+    for _ in range(ROUNDS):
+        for of, target in targets.items():
+            have = _shares(mixed, of)
+            ratio = {key: target[key] / share if share else 0.0 for key, share in have.items()}
+            mixed = tuple(dataclasses.replace(part, rps=part.rps * ratio[getattr(part, of)]) for part in mixed)
+        if all(
+            abs(have - target[key]) < CLOSE
+            for of, target in targets.items()
+            for key, have in _shares(mixed, of).items()
+        ):
+            return mixed
+    raise TraceError(
+        f"the shares asked of {' and '.join(f'{of}s' for of in targets)} cannot hold together, as some of their keys "
+        "never come together in this workload; ask for less extreme ones, or for those of one of them."
+    )
+
+
+def _shares(streams: tuple[Stream, ...], of: str) -> dict[str, float]:
+    total = sum(stream.rps for stream in streams) or 1.0
+    shares = dict.fromkeys((getattr(stream, of) for stream in streams), 0.0)
     for stream in streams:
-        old[getattr(stream, of)] += stream.rps / total
+        shares[getattr(stream, of)] += stream.rps / total
+    return shares
+
+
+def _target(streams: tuple[Stream, ...], of: str, wanted: Mapping[str, float]) -> dict[str, float]:
+    """Return the share every key is to have: as asked, and the others the rest in their old proportions."""
+    old = _shares(streams, of)
     unknown = [key for key in wanted if key not in old]
     if unknown:
         raise TraceError(f"the workload has no {of} '{unknown[0]}': {nearest(unknown[0], old)}.")
@@ -175,6 +205,4 @@ def _mixed(streams: tuple[Stream, ...], of: str, wanted: Mapping[str, float]) ->
     silent = [key for key, share in wanted.items() if share > 0 and old[key] == 0]
     if silent:
         raise TraceError(f"{of} '{silent[0]}' has no requests in this workload, so it cannot be given a share.")
-    new = {key: wanted.get(key, share * max(rest, 0.0) / left if left else 0.0) for key, share in old.items()}
-    ratio = {key: new[key] / share if share else 0.0 for key, share in old.items()}
-    return tuple(dataclasses.replace(stream, rps=stream.rps * ratio[getattr(stream, of)]) for stream in streams)
+    return {key: wanted.get(key, share * max(rest, 0.0) / left if left else 0.0) for key, share in old.items()}
