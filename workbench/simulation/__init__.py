@@ -45,8 +45,8 @@ def run(
     fluid engine sums per step and the replay takes one by one. ``plan`` is needed by strategies that follow one; its
     hours count from ``start``. ``expected`` (window_start, region, model, input_tps) is the forecast that the override
     compares with. ``scheduling`` says how a replica orders what waits (replay only). ``progress`` is called with the
-    share done. Returns windows of ``window_s``. Raises TableError on rows
-    that are no requests or demand and SimulationError on input that describes no possible system.
+    share done. Returns windows of ``window_s``. Raises TableError on rows that are no requests or demand and
+    SimulationError on input that describes no possible system.
     """
     from workbench.simulation import fluid, loads, readout, rules, setup
     from workbench.simulation import replay as replaying
