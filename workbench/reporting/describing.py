@@ -6,7 +6,8 @@ It is made from a characterisation alone, without a kernel, so it is there withi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ import polars as pl
 from workbench import charts
 from workbench.charts import embedding
 from workbench.errors import ReportError
-from workbench.features import Characterisation, readable, sentences
+from workbench.features import Characterisation, in_words, readable, sentences
 from workbench.features.telling.subjects import not_shown, says_more
 from workbench.reporting.rendering import Html, paragraphs, table
 from workbench.units import span_in_words
@@ -25,6 +26,8 @@ from workbench.units import span_in_words
 # from a frame to a figure; plotly itself has its only door in charts
 Draw = Callable[..., Any]
 LONGEST_TABLE = 24
+#: What a page ends with: the tables whose sentences say most.
+SHORTEST = ("rates", "known", "rates_by_model", "deferrable_share", "periodicity", "regional_imbalance", "dispersion")
 #: Level of a finding -> what it asks of a reader, the worst first.
 LEVELS: Mapping[str, str] = {"spoilt": "spoilt", "warning": "to look at", "note": "to know"}
 #: Question -> the tables that answer it, each with its chart; None shows the table itself.
@@ -126,6 +129,25 @@ def summary(load: Characterisation, findings: pl.DataFrame, source: str) -> list
         f"{load.demand.select('region', 'model', 'tier').n_unique():,} series of region, model and tier. "
         f"Findings: {levels or 'none'}."
     ]
+
+
+def missing(trace: str, there: Sequence[str]) -> str:
+    """Say which traces a store has in place of one that it lacks, and how to make one."""
+    return (
+        f"the store has no trace {trace!r}; it has {', '.join(there) or 'none'}. Name one of these in the cell of "
+        "parameters, or make one: workbench ingest FILE --name NAME, or workbench generate NAME."
+    )
+
+
+def tell(load: Characterisation, *names: str) -> None:
+    """Print what tables of these names say, or why they are not there."""
+    sys.stdout.write("\n".join([*sentences(load, *names), ""]))
+
+
+def in_short(load: Characterisation) -> list[str]:
+    """Return the sentences that a reader in a hurry needs."""
+    said = in_words(load)
+    return [said[name] for name in SHORTEST if load.has(name) and said[name]]
 
 
 def _part(load: Characterisation, name: str, draw: Draw | None, source: str) -> list[Any]:
