@@ -63,19 +63,28 @@ def summed(requests: pl.DataFrame, *, start: datetime, steps: int, step_s: float
     return DEMAND.conform(whole.sort(*series, "window_start"))
 
 
-def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[Floats, Floats, Floats]:
-    """Return requests per second and hourly token means as arrays over windows, regions, models and tiers."""
+def keys_of(load: pl.DataFrame, fleet: Fleet, *, what: str) -> dict[str, list[str]]:
+    """Return the fleet's regions, models and tiers, in the order of the arrays.
+
+    Raises SimulationError, which begins with ``what``, where the load names one that the fleet lacks.
+    """
     keys = {
         "region": [region.key for region in fleet.regions],
         "model": [model.key for model in fleet.models],
         "tier": [tier.key for tier in fleet.tiers],
     }
     for column, known in keys.items():
-        unknown = set(demand.get_column(column).unique()) - set(known)
+        unknown = set(load.get_column(column).unique()) - set(known)
         if unknown:
             raise SimulationError(
-                f"demand has {column}(s) {', '.join(sorted(unknown))} that the fleet lacks; it has {', '.join(known)}."
+                f"{what} {column}(s) {', '.join(sorted(unknown))} that the fleet lacks; it has {', '.join(known)}."
             )
+    return keys
+
+
+def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[Floats, Floats, Floats]:
+    """Return requests per second and hourly token means as arrays over windows, regions, models and tiers."""
+    keys = keys_of(demand, fleet, what="demand has")
     per_hour = max(int(SECONDS_PER_HOUR / span.demand_window_s), 1)
     before = per_hour  # what was known in the hour before the start fills a gap at its beginning
     windows = int(np.ceil(span.steps * span.step_s / span.demand_window_s))

@@ -51,6 +51,7 @@ def rates_by(key: str, what: str) -> Callable[[pl.DataFrame], str]:
     """Return the teller of rates by model, region or tier: who has the most work, who the highest peaks."""
 
     def tell(frame: pl.DataFrame) -> str:
+        """Say it for one table of rates."""
         columns = {"input tokens": "input_tps_mean", "requests": "rps_mean"}
         known = {name: column for name, column in columns.items() if (frame.get_column(column) > 0).any()}
         if not known:

@@ -12,7 +12,7 @@ from workbench import performance
 from workbench.domain import Fleet, Replica
 from workbench.errors import SimulationError
 from workbench.simulation import state as fluid_state
-from workbench.simulation.loads import Span
+from workbench.simulation.loads import Span, keys_of
 from workbench.simulation.replay import state
 from workbench.simulation.rules import NEVER
 from workbench.simulation.scheduling import SCHEDULERS, Scheduling
@@ -28,18 +28,7 @@ def requests_of(requests: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[state
     """
     end = span.start + pl.duration(microseconds=round(span.steps * span.step_s * 1e6))
     inside = requests.filter((pl.col("arrived_at") >= span.start) & (pl.col("arrived_at") < end))
-    places = {
-        "region": [region.key for region in fleet.regions],
-        "model": [model.key for model in fleet.models],
-        "tier": [tier.key for tier in fleet.tiers],
-    }
-    for column, known in places.items():
-        unknown = set(inside.get_column(column).unique()) - set(known)
-        if unknown:
-            raise SimulationError(
-                f"requests have {column}(s) {', '.join(sorted(unknown))} that the fleet lacks; it has "
-                f"{', '.join(known)}."
-            )
+    places = keys_of(inside, fleet, what="requests have")
     numbered = inside.with_columns(
         pl.col(column).replace_strict(known, list(range(len(known))), return_dtype=pl.Int16).alias(f"{column}_place")
         for column, known in places.items()

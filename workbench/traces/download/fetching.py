@@ -151,6 +151,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> urllib.request.Request | None:
+        """Follow a redirect, or refuse it where it leads to an unsafe address."""
         try:
             refuse_unsafe(newurl)
         except TraceError:
