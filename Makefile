@@ -26,7 +26,7 @@ app: $(READY) ## Serve the dashboards as a page (Voila)
 	@$(BIN)/workbench app
 
 test: lint ## Run every gate, then the tests with their coverage floor
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --cov --numprocesses auto --maxprocesses 8 --dist loadfile
 
 lint: $(READY) ## Run the gates that need no test: style, types, import contracts, spelling, stripped notebooks
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +13,46 @@ from numba.core.errors import NumbaError
 from workbench.simulation import compiling
 
 
-def test_another_text_in_any_source_is_another_folder(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("x = 1", encoding="utf-8")
-    (tmp_path / "b.py").write_text("y = 1", encoding="utf-8")
-    first = compiling.folder_of(tmp_path)
-    assert compiling.folder_of(tmp_path) == first
-    (tmp_path / "b.py").write_text("y = 2", encoding="utf-8")
-    second = compiling.folder_of(tmp_path)
+def write(folder: Path, **texts: str) -> None:
+    for name, text in texts.items():
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+
+
+def test_a_module_depends_on_what_it_imports_itself_or_through_others(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    write(tmp_path / "deep", __init__="", d="from house import a")
+    write(tmp_path, a="from house.b import x\nimport numpy", b="from house.deep import d", c="import house.b")
+    names = [
+        source.relative_to(tmp_path).as_posix() for source in compiling.sources_of(tmp_path / "a.py", tmp_path, "house")
+    ]
+    assert names == ["a.py", "b.py", "deep/__init__.py", "deep/d.py"]
+
+
+def test_another_text_in_a_source_it_needs_is_another_folder_and_in_no_other(tmp_path: Path) -> None:
+    write(tmp_path, a="from house import b", b="y = 1", c="z = 1")
+    first = compiling.folder_of(tmp_path / "a.py", tmp_path, "house")
+    write(tmp_path, c="z = 2")
+    assert compiling.folder_of(tmp_path / "a.py", tmp_path, "house") == first
+    write(tmp_path, b="y = 2")
+    second = compiling.folder_of(tmp_path / "a.py", tmp_path, "house")
     assert second != first
-    assert [folder for folder in (first, second) if folder.is_dir()] == [second]
 
 
-def test_sources_that_cannot_be_written_beside_use_temporary_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a.py").write_text("x = 1", encoding="utf-8")
+def test_code_of_an_older_text_goes_when_nobody_can_use_it_any_more(tmp_path: Path) -> None:
+    write(tmp_path, a="x = 1", a_b="x = 1")
+    other = compiling.folder_of(tmp_path / "a_b.py", tmp_path, "house")
+    first = compiling.folder_of(tmp_path / "a.py", tmp_path, "house")
+    for folder in (first, other):
+        os.utime(folder, (0, 0))
+    write(tmp_path, a="x = 2")
+    second = compiling.folder_of(tmp_path / "a.py", tmp_path, "house")
+    assert [folder.is_dir() for folder in (first, second, other)] == [False, True, True]
+
+
+def test_sources_that_cannot_be_written_beside_use_temporary_files(tmp_path: Path) -> None:
+    write(tmp_path, a="x = 1")
     (tmp_path / "__pycache__").write_text("a file in the way", encoding="utf-8")
-    assert tmp_path not in compiling.folder_of(tmp_path).parents
+    assert tmp_path not in compiling.folder_of(tmp_path / "a.py", tmp_path, "house").parents
 
 
 def test_the_setting_of_other_code_is_left_alone() -> None:

@@ -1,7 +1,9 @@
 """Compile the kernels, and keep what was compiled only as long as every source it came from is the same.
 
 Numba keeps compiled code by the file of the function alone, so a kernel would go on running an old rule after the rule
-changed in another file. Here the kept code lies in a folder named after the text of the whole package.
+changed in another file. Here the kept code of a module lies in a folder named after the text of that module and of
+every module of its package that it imports, itself or through others: an edit compiles again what it may have changed
+and nothing else.
 
 Kernels allocate nothing and own nothing: their arrays belong to the caller for as long as the call runs. So numba's
 counting of references is switched off, an atomic count per array and call, which took more than half of the replay's
@@ -10,10 +12,13 @@ time. A kernel that makes an array does not compile.
 
 from __future__ import annotations
 
+import ast
+import functools
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -23,35 +28,72 @@ from numba import config, njit
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
+PACKAGE = Path(__file__).parent
+NAME = __name__.rpartition(".")[0]
+IN_USE_S = 3600.0  # code kept this recently may belong to a process that still runs an older text
 
-def folder_of(package: Path) -> Path:
-    """Return the folder of compiled code for a package's sources: beside them, else a fresh temporary one.
 
-    Folders of other texts beside it are removed: nothing would read them again.
+def sources_of(module: Path, package: Path, name: str) -> list[Path]:
+    """Return a module and every module of the package, imported under ``name``, that it needs, in a fixed order."""
+    known, waiting = {module}, [module]
+    while waiting:
+        found = set(_imported(waiting.pop(), package, name)) - known
+        known |= found
+        waiting += found
+    return sorted(known)
+
+
+def _imported(source: Path, package: Path, name: str) -> Iterator[Path]:
+    """Find the files of the package that a module imports; what it takes from a package may be a module of it."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for full in names:
+            if full.startswith(f"{name}."):
+                file = package.joinpath(*full.removeprefix(f"{name}.").split("."))
+                yield from (path for path in (file.with_suffix(".py"), file / "__init__.py") if path.is_file())
+
+
+def folder_of(module: Path, package: Path, name: str) -> Path:
+    """Return the folder of a module's compiled code: beside its package's sources, else a fresh temporary one.
+
+    Folders of the module's other texts are removed once they are no longer in use: nothing would read them again.
     """
     digest = hashlib.blake2b(digest_size=8)
-    for source in sorted(package.rglob("*.py")):
+    for source in sources_of(module, package, name):
         digest.update(source.read_bytes())
-    beside = package / "__pycache__" / f"kernels-{digest.hexdigest()}"
+    kernels = package / "__pycache__" / "kernels"
+    place = "-".join(module.relative_to(package).with_suffix("").parts)
+    beside = kernels / f"{place}-{digest.hexdigest()}"
     try:
         beside.mkdir(parents=True, exist_ok=True)
-        for old in beside.parent.glob("kernels-*"):
-            if old != beside:
+        for old in kernels.glob(f"{place}-" + "[0-9a-f]" * 16):
+            if old != beside and time.time() - old.stat().st_mtime > IN_USE_S:
                 shutil.rmtree(old, ignore_errors=True)
     except OSError:
         return Path(tempfile.mkdtemp(prefix="workbench-kernels-"))  # nobody else's, and gone with the temporary files
     return beside
 
 
-FOLDER = str(folder_of(Path(__file__).parent))
+@functools.cache
+def _folder(file: str) -> str:
+    """Return where the kernels of a file are kept; those of a file outside the package depend on all of it."""
+    module = Path(file)
+    return str(folder_of(module if module.is_relative_to(PACKAGE) else PACKAGE / "__init__.py", PACKAGE, NAME))
+
+
 SETTING = "CACHE_DIR"
 BORROWED: dict[str, Any] = {"_nrt": False}
 
 
 def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Compile a function when it is first called, and keep the code in the folder of these sources."""
+    """Compile a function when it is first called, and keep the code in the folder of its sources."""
     before = getattr(config, SETTING)
-    setattr(config, SETTING, FOLDER)
+    setattr(config, SETTING, _folder(function.__code__.co_filename))
     try:
         compiled: Callable[Parameters, Result] = njit(cache=True, **BORROWED)(function)
     finally:
