@@ -74,7 +74,11 @@ class CapacityPlan:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SimRun:
-    """One strategy simulated over one span: windows, pools, latency histogram and scaling events."""
+    """One strategy simulated over one span: windows, pools, latency histogram and scaling events.
+
+    ``requests`` holds every request as ``SIM_REQUESTS`` where the replay was asked to keep them. ``notes`` are the
+    sentences a reader must know: where what the run was corrected by was measured for something else.
+    """
 
     strategy: str
     windows: pl.DataFrame
@@ -85,6 +89,8 @@ class SimRun:
     end: datetime
     window_s: float
     step_s: float
+    requests: pl.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

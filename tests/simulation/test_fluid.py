@@ -19,7 +19,7 @@ from tests.simulation.simulation_cases import BATCH, FAST, MIX, NORMAL, START, a
 from workbench import performance, simulation
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan, SimRun
-from workbench.simulation import rules, state, traffic
+from workbench.simulation import loads, rules, setup, state, traffic
 
 STILL = Policy(key="still", label="fixed fleet", scale_out_above_fraction=1.0, scale_in_below_fraction=0.0)
 REACTIVE = Policy(key="reactive", label="Reactive")
@@ -354,23 +354,26 @@ def test_routing_a_step_at_once_is_routing_its_requests_one_by_one(
     policy = rules.rules_of(REACTIVE)
     table = np.array([[[[0, -1], [1, -1], [2, -1]]]])
     order = np.array([[0, 1, 2]])
+    world = fleet(regions=("a", "b", "c"), ready=9)
+    standing = setup.pools_of(world, REACTIVE)
+    span = loads.Span(start=START, steps=1, step_s=10.0, window_s=300.0, demand_window_s=60.0)
 
-    def pools() -> state.Pools:
-        records = np.zeros(3, dtype=state.POOL).view(np.recarray)
-        for i, record in enumerate(records):
-            record.ready, record.inside, record.holds_to_route = ready[i], inside[i], 7.0 * ready[i]
-            record.signal = 0.7 * record.inside / record.holds_to_route
-        return records
+    def start() -> state.State:
+        begun = setup.state_of(world, standing, span, cooldown_s=0.0)
+        for i, record in enumerate(begun.pools):
+            record.ready, record.inside, record.route_each = ready[i], inside[i], 7.0
+            record.signal = 0.1 * record.inside / record.ready
+        return begun
 
-    at_once, one_by_one = pools(), pools()
-    inflow = np.zeros((3, 1, 1))
-    traffic.route(at_once, inflow, order, table, policy, 0, 0, 0, 0, float(requests), 100.0, 10.0)
+    at_once, one_by_one = start(), start().pools
+    traffic.route(at_once, order, table, policy, 0, 0, 0, 0, float(requests), 100.0, 10.0)
+    inflow = at_once.inflow
     counts = np.zeros(3)
     for _ in range(requests):
         chosen = rules.choose_pool(policy, order, 0, table, 0, 0, one_by_one)
         counts[chosen] += 1
         pool = one_by_one[chosen]
-        pool.signal = 0.7 * (pool.inside + counts[chosen]) / pool.holds_to_route
+        pool.signal = 0.1 * (pool.inside + counts[chosen]) / pool.ready
     assert inflow.sum() == pytest.approx(requests)
     under = [0.7 * x / (7.0 * n) < 0.7 for x, n in zip(inside, ready, strict=True)]
     room = sum(max(7.0 * n - x, 0.0) for x, n, ok in zip(inside, ready, under, strict=True) if ok)

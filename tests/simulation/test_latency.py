@@ -12,8 +12,21 @@ from hypothesis import strategies as st
 from workbench.simulation import latency as la
 
 
-def bins() -> np.ndarray:
-    return np.zeros((1, 1, 1, la.BINS))
+NOWHERE = np.array([[[la.BINS, -1]]])
+
+
+def laid_out(
+    requests: float, location: float, scale: float, *, shift: float, bins: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    bins, touched = np.zeros((1, 1, 1, la.BINS)) if bins is None else bins, NOWHERE.copy()
+    la.add_latencies(bins, touched, 0, 0, np.array([requests]), shift, location, scale)
+    return bins, touched
+
+
+def percentiles_of(bins: np.ndarray, touched: np.ndarray) -> np.ndarray:
+    noted = np.full((1, 1, 1, 1, 3), np.nan)
+    la.note_percentiles(bins, noted, 0, 0, 0, 0, touched[0, 0, 0], touched[0, 0, 1])
+    return noted[0, 0, 0, 0]
 
 
 def test_points_carry_the_whole_distribution() -> None:
@@ -40,9 +53,31 @@ def test_mean_below_stays_inside_its_bounds(mean: float, variance: float, limit:
 
 
 def test_an_idle_replica_answers_after_its_own_prompt() -> None:
-    mean, variance = la.ttft_moments(4.0, 1e-9, 0.08, 0.03, 2e-4, 0.0, 0.0, 1.0, 1.0, 1.0)
+    mean, variance, _, riding = la.ttft_moments(4.0, 1e-9, 0.08, 0.03, 2e-4, 0.0, 0.0, 1.0, 1.0, 1.0)
     assert mean == pytest.approx(0.03 + 0.08, rel=1e-3)
+    assert riding == pytest.approx(mean)
     assert variance == pytest.approx(0.0, abs=1e-3)
+
+
+def test_company_of_a_pool_by_hand() -> None:
+    # 4 replicas with half a prompt pending each: 2 in all, spread 11 x 2; (2 - 3 + sqrt(1 + 22)) / (2 + sqrt(4 + 22))
+    assert la.company_left(4.0, 0.5, 1.0) == pytest.approx((-1.0 + math.sqrt(23.0)) / (2.0 + math.sqrt(26.0)))
+    assert la.company_left(1.0, 0.5, 1.0) == 1.0
+    assert la.company_left(7.0, 0.0, 1.0) == pytest.approx(0.0, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(
+    replicas=st.integers(2, 200), more=st.integers(1, 50), pending=st.floats(1e-6, 3), dispersion=st.floats(0, 20)
+)
+def test_more_replicas_leave_less_company_and_more_pending_prompts_more(
+    replicas: int, more: int, pending: float, dispersion: float
+) -> None:
+    left = la.company_left(float(replicas), pending, dispersion)
+    assert 0.0 <= left <= 1.0
+    assert la.company_left(float(replicas), pending * 1.5, dispersion) >= left - 1e-12
+    if pending <= 1.0:
+        assert la.company_left(float(replicas + more), pending, dispersion) <= left + 1e-12
 
 
 @settings(deadline=None)
@@ -57,34 +92,60 @@ def test_more_load_never_shortens_the_wait(low: float, extra: float, replicas: i
     assert mean(low + extra) >= mean(low) - 1e-12
 
 
-def test_lognormal_has_the_asked_mean_and_variance(rng: np.random.Generator) -> None:
-    location, scale = la.lognormal_of(0.5, 0.04, 0.1)
-    sample = 0.1 + rng.lognormal(location, scale, 400_000)
+def test_lognormal_has_the_asked_moments(rng: np.random.Generator) -> None:
+    # 0.1 + lognormal of scale 0.5: w = e^0.25, skewness (w + 2) sqrt(w - 1)
+    grown = math.exp(0.25)
+    third = (grown + 2.0) * math.sqrt(grown - 1.0) * 0.04**1.5
+    shift, location, scale = la.lognormal_of(0.5, 0.04, third)
+    assert scale == pytest.approx(0.5)
+    sample = shift + rng.lognormal(location, scale, 400_000)
     assert sample.mean() == pytest.approx(0.5, rel=0.01)
     assert sample.var() == pytest.approx(0.04, rel=0.05)
-    assert la.share_within(0.6, 0.1, location, scale) == pytest.approx((sample <= 0.6).mean(), abs=0.005)
-    assert la.share_within(0.05, 0.1, location, scale) == 0.0
-
-
-def test_percentiles_of_binned_latencies_match_the_distribution(rng: np.random.Generator) -> None:
-    location, scale = la.lognormal_of(0.5, 0.1, 0.05)
-    counted = bins()
-    la.add_latencies(counted, 0, 0, np.array([1000.0]), 0.02, 0.05, location, scale)
-    assert counted.sum() == pytest.approx(1000.0)
-    sample = 0.07 + rng.lognormal(location, scale, 400_000)
-    for level in (0.50, 0.95, 0.99):
-        assert la.percentile(counted, 0, 0, 0, level) == pytest.approx(np.quantile(sample, level), rel=0.06)
-
-
-def test_percentile_of_nothing_is_nan() -> None:
-    assert math.isnan(la.percentile(bins(), 0, 0, 0, 0.95))
+    assert la.share_within(0.6, shift, location, scale) == pytest.approx((sample <= 0.6).mean(), abs=0.005)
+    assert la.share_within(shift - 0.01, shift, location, scale) == 0.0
 
 
 @settings(deadline=None)
-@given(seconds=st.floats(1e-6, 1e8))
-def test_every_time_falls_into_its_bin(seconds: float) -> None:
-    place = la.bin_of(seconds)
-    assert 0 <= place < la.BINS
-    if la.BIN_LOW_S < seconds < la.BIN_EDGES_S[-1]:
-        assert la.BIN_EDGES_S[place] <= seconds * (1 + 1e-9)
-        assert seconds <= la.BIN_EDGES_S[place + 1] * (1 + 1e-9)
+@given(mean=st.floats(1e-3, 1e3), deviation=st.floats(0.0, 1e3), skewness=st.floats(-5.0, 30.0))
+def test_lognormal_keeps_mean_and_variance_whatever_the_third_moment(
+    mean: float, deviation: float, skewness: float
+) -> None:
+    shift, location, scale = la.lognormal_of(mean, deviation**2, skewness * deviation**3)
+    above = math.exp(location + 0.5 * scale * scale)
+    assert shift >= 0.0
+    assert shift + above == pytest.approx(mean, rel=1e-6)
+    if deviation > 1e-3 * mean:
+        assert above * math.sqrt(math.expm1(scale * scale)) == pytest.approx(deviation, rel=1e-6)
+
+
+def test_percentiles_of_binned_latencies_match_the_distribution(rng: np.random.Generator) -> None:
+    location, scale = la.lognormal_of(0.45, 0.1, 0.0)[1:]
+    bins, touched = laid_out(1000.0, location, scale, shift=0.07)
+    assert bins.sum() == pytest.approx(1000.0)
+    assert np.flatnonzero(bins[0, 0, 0])[[0, -1]].tolist() == touched[0, 0].tolist()
+    sample = 0.07 + rng.lognormal(location, scale, 400_000)
+    assert percentiles_of(bins, touched) == pytest.approx(np.quantile(sample, la.LEVELS), rel=0.06)
+
+
+def test_percentiles_of_a_mixture_are_those_of_its_requests() -> None:
+    # nine in ten take 0.2 s, one in ten 5 s: the median is of the first, P95 and P99 of the second
+    bins, touched = laid_out(900.0, math.log(0.2), 0.0, shift=0.0)
+    _, later = laid_out(100.0, math.log(5.0), 0.0, shift=0.0, bins=bins)
+    touched[0, 0, 1] = later[0, 0, 1]
+    assert percentiles_of(bins, touched) == pytest.approx([0.2, 5.0, 5.0], rel=la.BIN_RATIO - 1.0)
+
+
+def test_percentiles_of_nothing_are_not_noted() -> None:
+    assert np.isnan(percentiles_of(np.zeros((1, 1, 1, la.BINS)), NOWHERE)).all()
+
+
+@settings(deadline=None)
+@given(seconds=st.floats(1e-6, 1e8), shift=st.floats(0.0, 1e4))
+def test_every_time_falls_into_its_bin(seconds: float, shift: float) -> None:
+    bins, _ = laid_out(1.0, math.log(seconds), 0.0, shift=shift)
+    place, whole = int(bins[0, 0, 0].argmax()), seconds + shift
+    if la.BIN_LOW_S < whole < la.BIN_EDGES_S[-2]:  # an edge may be missed by the table's rounding, 2 % of a time
+        assert la.BIN_EDGES_S[place] <= whole * 1.005
+        assert whole <= la.BIN_EDGES_S[place + 1] * 1.005
+    else:
+        assert place == (0 if whole <= la.BIN_LOW_S else la.BINS - 1) or whole >= la.BIN_EDGES_S[-2]

@@ -8,6 +8,7 @@ first figure is made.
 from __future__ import annotations
 
 from workbench.charts.burstiness import dispersion, gap_cv, peak_to_mean
+from workbench.charts.engines import error_heat, errors_by_measure, pools_by_engine, requests_in_band
 from workbench.charts.forecasts import accuracy_bars, coverage, forecast_fan
 from workbench.charts.lengths import cache_hits, length_distribution, length_drift, output_by_prompt
 from workbench.charts.load import diurnal, periodicity, rates_over_time, split_bars, weekly
@@ -41,6 +42,8 @@ __all__ = [
     "deferrable_over_time",
     "dispersion",
     "diurnal",
+    "error_heat",
+    "errors_by_measure",
     "forecast_fan",
     "gap_cv",
     "gpu_hours_and_cost",
@@ -50,11 +53,13 @@ __all__ = [
     "peak_to_mean",
     "periodicity",
     "plan_against_demand",
+    "pools_by_engine",
     "rates_over_time",
     "regional_imbalance",
     "regional_lags",
     "replicas_by_strategy",
     "replicas_over_time",
+    "requests_in_band",
     "scaling_events",
     "shortfall",
     "signals_over_time",

@@ -6,25 +6,29 @@ number is drawn; the fluid engine carries the spread of arrivals and lengths as 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from workbench.domain import Fleet, Policy
-from workbench.errors import SimulationError, nearest
+from workbench.errors import SimulationError
 from workbench.results import CapacityPlan, SimRun
 from workbench.simulation.scheduling import Scheduling
-from workbench.tables import REQUESTS, window_s_of
-from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE, seconds_between
+from workbench.tables import DEMAND
+from workbench.units import SECONDS_PER_HOUR
 
-ENGINES = ("fluid", "replay")
+if TYPE_CHECKING:
+    from workbench.simulation.calibration import Calibration
+    from workbench.simulation.intake import Load
+    from workbench.simulation.loads import Laid
 
 
 def run(
-    load: pl.DataFrame,
+    load: Load,
     *,
     fleet: Fleet,
     policy: Policy,
@@ -37,51 +41,58 @@ def run(
     step_s: float = 10.0,
     engine: str = "fluid",
     scheduling: Scheduling | None = None,
+    calibration: Calibration | Sequence[Calibration] | None = None,
+    keep_requests: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> SimRun:
     """Simulate ``hours`` from ``start``.
 
-    ``load`` is ``DEMAND``, whose windows must be whole steps and aligned with ``start``, or ``REQUESTS``, which the
-    fluid engine sums per step and the replay takes one by one. ``plan`` is needed by strategies that follow one; its
-    hours count from ``start``. ``expected`` (window_start, region, model, input_tps) is the forecast that the override
-    compares with. ``scheduling`` says how a replica orders what waits (replay only). ``progress`` is called with the
-    share done. Returns windows of ``window_s``. Raises TableError on rows that are no requests or demand and
-    SimulationError on input that describes no possible system.
+    ``load`` is ``DEMAND``, whose windows must be whole steps and aligned with ``start``, the same laid out before
+    (:func:`lay_out`), or ``REQUESTS``, which the fluid engine sums per step and the replay takes one by one. Requests may also come as several frames in order of
+    time, as ``store.batches(name)`` yields them: they are read one after the other, and memory follows the longest and
+    what is inside the pools. ``plan`` is needed by strategies that follow one; its hours count from ``start``.
+    ``expected`` (window_start, region, model, input_tps) is the forecast that the override compares with.
+    ``scheduling`` says how a replica orders what waits and reads prompts (replay only; null: by arrival, in the chunks
+    of the fleet's replicas). ``calibration`` corrects the fluid engine's times to first token by what was measured for the
+    fleet's replicas (:mod:`.calibration`); the result's notes say where it was measured for something else.
+    ``keep_requests`` adds every request with its latencies to the result (replay only; each
+    takes memory). ``progress`` is called with the share done. Returns windows of ``window_s``. Raises TableError on
+    rows that are no requests or demand and SimulationError on input that describes no possible system.
     """
-    from workbench.simulation import fluid, loads, readout, rules, setup
+    from workbench.simulation import calibration as calibrating
+    from workbench.simulation import fluid, intake, readout, rules, setup
     from workbench.simulation import replay as replaying
 
-    if engine not in ENGINES:
-        raise SimulationError(f"unknown engine '{engine}': {nearest(engine, ENGINES)}.")
-    requests = REQUESTS.conform(load) if "arrived_at" in load.columns else None
-    if engine == "replay" and requests is None:
-        raise SimulationError(
-            "the replay takes single requests (REQUESTS) and got sums per window; use the fluid engine."
-        )
-    length_s = step_s if requests is not None else demand_window_s or window_s_of(load)
-    _refuse_bad_grid(length_s, window_s, step_s, hours)
-    steps = math.ceil(hours * SECONDS_PER_HOUR / step_s - 1e-9)
-    demand = load if requests is None else loads.summed(requests, start=start, steps=steps, step_s=step_s)
-    _refuse_misaligned(demand, start, length_s)
+    is_replayed = intake.is_replayed(load, engine, keep_requests=keep_requests)
     if policy.needs_plan and plan is None:
         raise SimulationError(f"strategy {policy.key} follows a plan and got none; hand it one from planning.solve().")
-    span = loads.Span(
-        start=start,
-        steps=steps,
-        step_s=step_s,
-        window_s=window_s,
-        demand_window_s=length_s,
+    span = intake.span_of(
+        load, start=start, hours=hours, step_s=step_s, window_s=window_s, demand_window_s=demand_window_s
     )
+    if is_replayed:  # it takes the requests as they come: nothing is laid out beforehand
+        span = dataclasses.replace(span, demand_window_s=span.steps * step_s)
+    laid = intake.laid_of(DEMAND.empty() if is_replayed else load, fleet, span)
     pools = setup.pools_of(fleet, policy)
-    inputs = setup.inputs_of(demand, fleet=fleet, policy=policy, pools=pools, span=span, plan=plan, expected=expected)
+    ahead = None if is_replayed else expected
+    corrections = calibrating.all_of(calibration, is_replayed=is_replayed)
+    inputs = setup.inputs_of(
+        laid,
+        fleet=fleet,
+        policy=policy,
+        pools=pools,
+        span=span,
+        plan=plan,
+        expected=ahead,
+        correction=calibrating.tables_for(corrections, fleet, pools),
+    )
     state = setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
     record = setup.record_of(fleet, pools, span)
     numbers = rules.rules_of(policy)
-    advance = (
-        functools.partial(fluid.simulate, inputs, state, record, numbers)
-        if requests is None or engine == "fluid"
-        else replaying.Replay(
-            requests,
+    replay: replaying.Replay | None = None
+    advance: Callable[[int, int], None] = functools.partial(fluid.simulate, inputs, state, record, numbers)
+    if is_replayed:
+        advance = replay = replaying.Replay(
+            load,
             fleet=fleet,
             pools=pools,
             inputs=inputs,
@@ -89,9 +100,10 @@ def run(
             record=record,
             rules=numbers,
             span=span,
-            scheduling=scheduling or Scheduling(),
+            scheduling=scheduling or Scheduling(chunk_tokens=fleet.chunk_tokens),
+            expected=expected,
+            keep_requests=keep_requests,
         )
-    )
     block = int(SECONDS_PER_HOUR / step_s) * 24
     for first in range(0, span.steps, block):
         last = min(first + block, span.steps)
@@ -100,7 +112,7 @@ def run(
             progress(last / span.steps)
     return SimRun(
         strategy=policy.key,
-        windows=readout.windows_frame(record, fleet, span, is_measured=engine == "replay"),
+        windows=readout.windows_frame(record, fleet, span, is_measured=is_replayed),
         pools=readout.pools_frame(record, pools, span),
         ttft=readout.ttft_frame(record, fleet, span),
         scaling=readout.scaling_frame(record, pools, span),
@@ -108,23 +120,28 @@ def run(
         end=start + timedelta(seconds=span.steps * step_s),
         window_s=window_s,
         step_s=step_s,
+        requests=None if replay is None else replay.requests(),
+        notes=calibrating.notes_for(corrections, fleet),
     )
 
 
-def _refuse_bad_grid(demand_window_s: float, window_s: float, step_s: float, hours: float) -> None:
-    if not hours > 0 or not step_s > 0:
-        raise SimulationError(f"hours and step_s must be positive, got {hours} and {step_s}.")
-    for name, length in (("demand windows", demand_window_s), ("window_s", window_s), ("an hour", SECONDS_PER_HOUR)):
-        if length < step_s or abs(length / step_s - round(length / step_s)) > 1e-9:
-            raise SimulationError(f"{name} of {length:g} s must be a whole number of steps of {step_s:g} s.")
-    minute = min(window_s, SECONDS_PER_MINUTE)  # latencies are counted once a minute, and hours are closed with windows
-    if SECONDS_PER_HOUR % window_s > 1e-9 or window_s % minute > 1e-9:
-        raise SimulationError(f"window_s of {window_s:g} s must divide an hour and be whole minutes or part of one.")
+def lay_out(
+    demand: pl.DataFrame,
+    *,
+    fleet: Fleet,
+    start: datetime,
+    hours: float,
+    demand_window_s: float | None = None,
+    step_s: float = 10.0,
+) -> Laid:
+    """Lay ``DEMAND`` out over a span once, for many fluid runs of it or of its multiples (:meth:`Laid.times`).
 
+    The fleets of those runs may differ in everything but their regions, models and tiers. Arguments and errors as of
+    :func:`run`.
+    """
+    from workbench.simulation import intake
 
-def _refuse_misaligned(demand: pl.DataFrame, start: datetime, demand_window_s: float) -> None:
-    first = demand.get_column("window_start").min()
-    if isinstance(first, datetime) and abs(seconds_between(first, start)) % demand_window_s > 1e-6:
-        raise SimulationError(
-            f"start {start} must lie on an edge of the demand's windows of {demand_window_s:g} s; one lies at {first}."
-        )
+    span = intake.span_of(
+        demand, start=start, hours=hours, step_s=step_s, window_s=SECONDS_PER_HOUR, demand_window_s=demand_window_s
+    )
+    return intake.laid_of(demand, fleet, span)

@@ -17,29 +17,39 @@ from __future__ import annotations
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import kernel
-from workbench.simulation.recording import close_window, record_deadlines, record_latency, record_pools
+from workbench.simulation.recording import close_window, meet, record_deadlines, record_pools
 from workbench.simulation.scaling import become_ready, follow_plan, scale
-from workbench.simulation.service import note_limits, serve
+from workbench.simulation.service import note_lengths, serve, settle
 from workbench.simulation.state import Inputs, Record, State
-from workbench.simulation.traffic import arrive
+from workbench.simulation.traffic import arrive, count_arrivals, join_tiers
 
 
 @kernel
 def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, last_step: int) -> None:
-    """Run steps [first_step, last_step) in place: readiness, plan, scaling, arrivals, service, latency."""
-    steps_per_hour = int(3600.0 / x.step_s)
+    """Run steps [first_step, last_step) in place: readiness, plan, scaling, arrivals, service, latency.
+
+    What a pool does is advanced step by step; whose requests those were and how long they took is settled once a tick,
+    a minute as a rule.
+    """
+    steps_per_hour, ticked = int(3600.0 / x.step_s), first_step
     for p in range(s.pools.size):
-        note_limits(s.pools, x.prompt_grid, rules, p)
+        note_lengths(s.pools, x.prompt_grid, rules, p)
+    join_tiers(x, s, first_step)
     for step in range(first_step, last_step):
         become_ready(s.pools, s.starting, s.ready_at, s.drained_at, step)
         if step % steps_per_hour == 0 and rules.follow_plan != r.NO_PLAN:
             follow_plan(s.pools, s.starting, x.target, step // steps_per_hour)
         scale(x, s, rec, rules, step)
-        arrive(x, s, rec, rules, step)
-        serve(x, s, rec, rules, step)
-        record_deadlines(x, s, rec, step)
+        arrive(x, s, rules, step)
+        serve(x, s, rules)
         record_pools(s.pools, s.starting, rec.pools, step // x.window_steps)
-        if (step + 1) % x.latency_steps == 0 or step + 1 == last_step:
-            record_latency(x, s, rec, step)
-        if (step + 1) % x.window_steps == 0 or step + 1 == last_step:
+        after = step + 1
+        if after % x.latency_steps == 0 or after == last_step:
+            count_arrivals(x, s.coming, ticked, after)
+            meet(x, s, rec, step)
+            for p in range(s.pools.size):
+                settle(x, s, rec, after, p)
+            record_deadlines(x, s, rec, ticked, after)
+            ticked = after
+        if after % x.window_steps == 0 or after == last_step:
             close_window(x, s, rec, step)

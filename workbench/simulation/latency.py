@@ -1,9 +1,11 @@
 """Time to first token of a pool: the gated-cycle formula, its distribution, and the bins it is counted in.
 
 An arrival waits for the running iteration to end and rides in the next one with everybody who came meanwhile
-(simulation.md section 3, "TTFT"). Mean and variance of that time are closed forms; the distribution is taken as a
-lognormal above the iteration time. Latencies of many windows are counted in fixed logarithmic bins, so a percentile
-over a day is that of the request-weighted mixture and never a mean of percentiles.
+(simulation.md section 3, "TTFT"). Mean and variance of that time are closed forms for one replica. In a pool an arrival
+goes to the replica with the fewest prompt tokens pending and mostly finds one without any, so only a part of that
+company remains (:func:`company_left`). The distribution is taken as the shifted lognormal of that mean and variance and
+of the third moment that the prompts' lengths bring. Latencies of many windows are counted in fixed logarithmic bins, so
+a percentile over a day is that of the request-weighted mixture and never a mean of percentiles.
 """
 
 from __future__ import annotations
@@ -14,22 +16,31 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.simulation.compiling import kernel
+from workbench.simulation.compiling import inlined, kernel
 
-HERDING = 2.85  # the one fitted constant of the formula: how far shortest-queue routing evens out n replicas
+#: Fitted to the replay over 300 pools of 2-40 replicas, five mixes of lengths, two GPUs and arrivals of CV^2 1 and 4:
+#: how widely the number of pending prompts spreads, and by how much those that share an iteration are the short ones.
+#: ``python -m tests.simulation.agreement_table`` prints how well they do.
+PENDING_SPREAD = 11.0
+SHORT_COMPANY = 0.73
+LEVELS: NDArray[np.float64] = np.array([0.50, 0.95, 0.99])
 BIN_LOW_S = 1e-3
 BIN_HIGH_S = 1e6
 BIN_RATIO = 1.04
 BINS = math.ceil(math.log(BIN_HIGH_S / BIN_LOW_S) / math.log(BIN_RATIO))
 BIN_EDGES_S: NDArray[np.float64] = BIN_LOW_S * np.power(BIN_RATIO, np.arange(BINS + 1, dtype=np.float64))
 UNSERVED_S = BIN_HIGH_S * 0.99
+_LOG_LOW, _LOG_RATIO = math.log(BIN_LOW_S), math.log(BIN_RATIO)
+
+# log(e^a + e^b) = max(a, b) + log(1 + e^-|a - b|): the last term, all in bins, over |a - b| in quarters of a bin
+_LATER_BINS: NDArray[np.float64] = np.log1p(np.exp(-0.25 * _LOG_RATIO * np.arange(1024))) / _LOG_RATIO
 
 # points of the standard normal that carry a latency distribution into the bins: dense in the upper tail
 _LEVEL_EDGES: NDArray[np.float64] = np.concatenate(
     [
-        np.linspace(0.0, 0.9, 19),
-        np.linspace(0.9, 0.98, 17)[1:],
-        np.linspace(0.98, 0.996, 17)[1:],
+        np.linspace(0.0, 0.9, 16),
+        np.linspace(0.9, 0.98, 11)[1:],
+        np.linspace(0.98, 0.996, 9)[1:],
         np.array([0.998, 0.999, 0.9995, 1.0]),
     ]
 )
@@ -55,20 +66,38 @@ def normal_cdf(z: float) -> float:
     return 0.5 * math.erfc(-z / math.sqrt(2.0))
 
 
-@kernel
+@inlined
 def mean_below(mean: float, variance: float, limit: float) -> tuple[float, float]:
     """Return E[min(X, limit)] and P(X > limit) of a normal X, the mean kept inside [0, mean]."""
-    if variance <= 1e-12:
-        return min(mean, limit), 1.0 if mean > limit else 0.0
+    apart = mean - limit
+    if apart * apart >= 36.0 * variance:  # six deviations away the other side is 1e-9
+        return (limit, 1.0) if apart > 0.0 else (mean, 0.0)
     deviation = math.sqrt(variance)
-    z = (mean - limit) / deviation
+    z = apart / deviation
     density = math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
     above = normal_cdf(z)
     excess = deviation * (density + z * above)
     return min(max(mean - excess, 0.0), mean), above
 
 
-@kernel
+@inlined
+def company_left(replicas: float, pending: float, dispersion: float) -> float:
+    """Return the share of an arrival's company in its iteration that is left when it takes the least loaded replica.
+
+    ``pending`` is the mean number of prompts pending on a replica. An arrival has company only where every other
+    replica has a prompt pending too: the share is the mean excess of the pool's pending prompts over n - 1, over their
+    mean; 1 for a single replica. Their spread is not Poisson's (its factor is fitted) and grows with the dispersion of
+    arrivals.
+    """
+    if replicas <= 1.0:
+        return 1.0
+    mean = replicas * pending
+    spread = PENDING_SPREAD * math.sqrt(max(dispersion, 0.0)) * mean
+    above = mean - (replicas - 1.0)
+    return (above + math.sqrt(above * above + spread)) / (mean + math.sqrt(mean * mean + spread) + 1e-12)
+
+
+@inlined
 def ttft_moments(
     replicas: float,
     admitted_rps: float,
@@ -80,39 +109,65 @@ def ttft_moments(
     square_ratio: float,
     cube_ratio: float,
     dispersion: float,
-) -> tuple[float, float]:
-    """Return mean and variance of the time to first token inside a pool, waiting for a slot not included.
+) -> tuple[float, float, float, float]:
+    """Return mean, variance and third central moment of the time to first token, and the iteration's part of the mean.
 
-    ``prompt_s`` is the mean prompt's marginal time in an iteration (b E[P]), ``iteration_s`` the iteration without
-    prompts, ``decode_slope_s`` its growth per running request and replica, ``variance`` that of the requests in the
-    pool. With an empty replica nothing has to end first, so the residual cycle counts only when something runs.
+    Waiting for a slot is not included. ``prompt_s`` is the mean prompt's marginal time in an iteration (b E[P]),
+    ``iteration_s`` the iteration without prompts, ``decode_slope_s`` its growth per running request and replica,
+    ``variance`` that of the requests in the pool. With an empty replica nothing has to end first, so the residual cycle
+    counts only when something runs. How much company is left depends on how many prompts are pending, and that on the
+    time sought: two rounds settle it.
     """
     rate = admitted_rps / replicas
     share = min(rate * prompt_s, 0.98)
-    even = 1.0 / (1.0 + HERDING * (1.0 - 1.0 / replicas))
     clumping = 1.0 + (dispersion - 1.0) / replicas
+    lumps = max(square_ratio - 1.0 + clumping, 0.0)
     cycle = iteration_s / (1.0 - share)
-    cycle_variance = even * prompt_s**2 * rate * cycle * max(square_ratio - 1.0 + clumping, 0.0) / (1.0 - share * share)
-    seen = cycle + cycle_variance / cycle
-    third = even * (
-        prompt_s**3 * rate * cube_ratio * cycle + 3.0 * share * prompt_s**2 * rate * square_ratio * cycle_variance
+    alone = prompt_s * prompt_s * rate * cycle * lumps / (1.0 - share * share)
+    busy = 1.0 - math.exp(-running / replicas) if running < 30.0 * replicas else 1.0
+    mean = (0.5 * busy + 1.0) * iteration_s + prompt_s
+    left = varied = cycle_variance = seen = others = riding = 0.0
+    for _ in range(2):
+        left = company_left(replicas, rate * mean, dispersion)
+        varied = left * left * left * left
+        cycle_variance = varied * alone
+        seen = cycle + cycle_variance / cycle
+        others = left * max(rate * seen + clumping - 1.0, 0.0)
+        riding = iteration_s + prompt_s + others * prompt_s
+        mean = 0.5 * busy * (iteration_s + left * (seen - iteration_s)) + riding
+    third = varied * (
+        prompt_s**3 * rate * cube_ratio * cycle + 3.0 * share * prompt_s * prompt_s * rate * square_ratio * cycle_variance
     )
     seen_square = third / (1.0 - share**3) / cycle + 3.0 * cycle_variance + cycle * cycle
-    busy = 1.0 - math.exp(-running / replicas)
-    others = max(rate * seen + clumping - 1.0, 0.0)
-    mean = busy * 0.5 * seen + iteration_s + prompt_s + others * prompt_s
-    spread = (0.5 + share) ** 2 * max(seen_square - seen * seen, 0.0) + busy * seen_square / 12.0
-    spread += others * prompt_s**2 * max(square_ratio - 1.0 + clumping, 0.0) + prompt_s**2 * (square_ratio - 1.0)
+    ended_square = iteration_s * iteration_s + left * (seen_square - iteration_s * iteration_s)
+    spread = varied * (0.5 + share) ** 2 * max(seen_square - seen * seen, 0.0) + busy * ended_square / 12.0
+    spread += others * prompt_s * prompt_s * lumps * (1.0 - SHORT_COMPANY * (1.0 - 1.0 / replicas))
+    spread += prompt_s * prompt_s * (square_ratio - 1.0)
     slow = (mean - prompt_s) / iteration_s * decode_slope_s / replicas
-    return mean, spread + slow * slow * variance
+    lean = prompt_s**3 * (cube_ratio - 3.0 * square_ratio + 2.0 + (1.0 - SHORT_COMPANY) * others * cube_ratio)
+    return mean, spread + slow * slow * variance, lean, riding
 
 
 @kernel
-def lognormal_of(mean: float, variance: float, shift: float) -> tuple[float, float]:
-    """Return location and scale of the lognormal above ``shift`` with that mean and variance."""
-    above = max(mean - shift, 1e-6)
-    scale_square = math.log(1.0 + variance / (above * above))
-    return math.log(above) - 0.5 * scale_square, math.sqrt(scale_square)
+def lognormal_of(mean: float, variance: float, third: float) -> tuple[float, float, float]:
+    """Return shift, location and scale of the lognormal with that mean, variance and third central moment.
+
+    The skewness g of a lognormal with w = e^(scale^2) is (w + 2) sqrt(w - 1), whatever its shift; so w is the root of a
+    cubic. Where that would put the shift below nought, it is nought and the third moment is let go.
+    """
+    if variance <= 1e-12 * mean * mean:
+        return 0.0, math.log(max(mean, 1e-9)), 0.0
+    skewness = third / (variance * math.sqrt(variance))
+    if skewness > 0.05:
+        half = 1.0 + 0.5 * skewness * skewness
+        root = (half + math.sqrt(half * half - 1.0)) ** (1.0 / 3.0)
+        grown = root + 1.0 / root - 1.0
+        above = math.sqrt(variance / (grown - 1.0))
+        if above <= mean:
+            scale_square = math.log(grown)
+            return mean - above, math.log(above) - 0.5 * scale_square, math.sqrt(scale_square)
+    scale_square = math.log(1.0 + variance / (mean * mean))
+    return 0.0, math.log(mean) - 0.5 * scale_square, math.sqrt(scale_square)
 
 
 @kernel
@@ -130,42 +185,65 @@ def bin_of(seconds: float) -> int:
     """Return the latency bin of a time."""
     if seconds <= BIN_LOW_S:
         return 0
-    return min(int(math.log(seconds / BIN_LOW_S) / math.log(BIN_RATIO)), BINS - 1)
+    return min(int((math.log(seconds) - _LOG_LOW) / _LOG_RATIO), BINS - 1)
 
 
 @kernel
 def add_latencies(
     bins: NDArray[np.float64],
+    touched: NDArray[np.int64],
     h: int,
     m: int,
     requests: NDArray[np.float64],
-    delay: float,
     shift: float,
     location: float,
     scale: float,
 ) -> None:
-    """Count requests with that latency distribution, ``delay`` later, into bins[h, m, tier]; their sums are kept.
+    """Count requests with a lognormal latency above ``shift`` into bins[h, m, tier]; their sums are kept.
 
     ``requests`` holds one number per tier: tiers that share a pool share the distribution, so it is laid out once.
+    ``touched[h, m]`` widens to the first and last bin that hold any.
     """
+    middle, width = (location - _LOG_LOW) / _LOG_RATIO, scale / _LOG_RATIO
+    least = (math.log(shift) - _LOG_LOW) / _LOG_RATIO if shift > 0.0 else -1e9
+    place = 0
     for i in range(POINTS.size):
-        place = bin_of(delay + shift + math.exp(location + scale * POINTS[i]))
+        point = middle + width * POINTS[i]
+        apart = int(abs(point - least) * 4.0 + 0.5)
+        top = max(point, least)
+        if apart < _LATER_BINS.size:
+            top += _LATER_BINS[apart]
+        place = min(max(int(top), 0), BINS - 1)
+        if i == 0:
+            touched[h, m, 0] = min(touched[h, m, 0], place)
         for k in range(requests.size):
             bins[h, m, k, place] += requests[k] * POINT_WEIGHTS[i]
+    touched[h, m, 1] = max(touched[h, m, 1], place)
 
 
 @kernel
-def percentile(bins: NDArray[np.float64], h: int, m: int, k: int, level: float) -> float:
-    """Return the latency not exceeded by that share of bins[h, m, k], log-interpolated inside its bin; NaN if empty."""
+def note_percentiles(
+    bins: NDArray[np.float64], noted: NDArray[np.float64], w: int, h: int, m: int, k: int, first: int, last: int
+) -> None:
+    """Note in noted[w, h, m, k] the latencies that LEVELS of bins[h, m, k] do not exceed, log-interpolated in a bin.
+
+    All that is counted lies in the bins ``first`` to ``last``; without any the notes stay as they are.
+    """
     total = 0.0
-    for i in range(bins.shape[3]):
+    for i in range(first, last + 1):
         total += bins[h, m, k, i]
     if total <= 0.0:
-        return math.nan
-    wanted, so_far = level * total, 0.0
-    for i in range(bins.shape[3]):
-        count = bins[h, m, k, i]
-        if count > 0.0 and so_far + count >= wanted:
-            return float(BIN_LOW_S * BIN_RATIO ** (i + (wanted - so_far) / count))
-        so_far += count
-    return BIN_HIGH_S
+        return
+    level, so_far, wanted = 0, 0.0, LEVELS[0] * total
+    for i in range(first, last + 1):
+        before, so_far = so_far, so_far + bins[h, m, k, i]
+        while level < LEVELS.size and so_far >= wanted and so_far > before:
+            within = (wanted - before) / (so_far - before)
+            noted[w, h, m, k, level] = BIN_LOW_S * math.exp(_LOG_RATIO * (i + within))
+            level += 1
+            wanted = LEVELS[min(level, LEVELS.size - 1)] * total
+        if level == LEVELS.size:
+            return
+    while level < LEVELS.size:  # the sums of a rounding error
+        noted[w, h, m, k, level] = BIN_LOW_S * math.exp(_LOG_RATIO * (last + 1))
+        level += 1

@@ -15,9 +15,10 @@ from workbench.errors import SimulationError
 from workbench.results import CapacityPlan
 from workbench.simulation import rules as r
 from workbench.simulation import state
+from workbench.simulation.correcting import no_correction
 from workbench.simulation.latency import BINS
-from workbench.simulation.loads import Span, grid_of, surprise_of
-from workbench.tables import DEMAND
+from workbench.simulation.expectations import surprise_of
+from workbench.simulation.loads import Laid, Span, windows_per_hour
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]
@@ -42,10 +43,11 @@ class Pool:
 def pools_of(fleet: Fleet, policy: Policy) -> list[Pool]:
     """Return every pool of the fleet under the policy, with the same total at the start whatever the policy.
 
-    A siloed fleet splits each pool into an interactive and a deferrable side, both at the floor where there are enough;
-    what the floors need beyond the ready replicas comes out of the lent ones. Without a deferrable tier there is
-    nothing to split.
+    A siloed fleet splits each pool into sides by the policy's shares, each at the floor where there are enough; what
+    the floors need beyond the ready replicas comes out of the lent ones. Without a deferrable tier there is nothing to
+    split.
     """
+    is_split = policy.siloed and any(tier.deferrable for tier in fleet.tiers)
     pools = []
     for region in fleet.regions:
         for replica in fleet.replicas:
@@ -53,13 +55,7 @@ def pools_of(fleet: Fleet, policy: Policy) -> list[Pool]:
                 continue
             key = (region.key, replica.model, replica.gpu)
             ready, lent = fleet.initial_replicas.get(key, 0), fleet.initial_lent_replicas.get(key, 0)
-            sides = [(r.SHARED, ready, lent)]
-            if policy.siloed and any(tier.deferrable for tier in fleet.tiers):
-                batch = min(max(round(ready * policy.deferrable_share), policy.floor_replicas), (ready + lent) // 2)
-                chat = min(max(ready - batch, policy.floor_replicas), ready + lent - batch)
-                spare = ready + lent - batch - chat
-                spare_batch = round(spare * policy.deferrable_share)
-                sides = [(r.INTERACTIVE, chat, spare - spare_batch), (r.DEFERRABLE, batch, spare_batch)]
+            sides = _sides(policy, ready, lent) if is_split else [(r.SHARED, ready, lent)]
             pools += [
                 Pool(
                     region=region.key,
@@ -76,6 +72,25 @@ def pools_of(fleet: Fleet, policy: Policy) -> list[Pool]:
     if not pools:
         raise SimulationError("no region holds enough GPUs for one replica of any model; raise the stock of GPUs.")
     return pools
+
+
+def _sides(policy: Policy, ready: int, lent: int) -> list[tuple[int, int, int]]:
+    """Return silo, ready and lent replicas of every side of a siloed pool; the interactive side takes what is left."""
+    others = {r.DEFERRABLE: policy.deferrable_share}
+    if policy.silos == 3:
+        others[r.MIXED] = policy.mixed_share  # after the batch pool: what waits is offered to the pools in their order
+    floor, total = policy.floor_replicas, ready + lent
+    most = total // (1 + len(others))
+    serving = {silo: min(max(round(ready * share), floor), most) for silo, share in others.items()}
+    taken = sum(serving.values())
+    chat = min(max(ready - taken, floor), total - taken)
+    spare = left = total - taken - chat
+    sides = []
+    for silo, share in others.items():
+        part = min(round(spare * share), left)
+        left -= part
+        sides.append((silo, serving[silo], part))
+    return [(r.INTERACTIVE, chat, left), *sides]
 
 
 def _targets(plan: CapacityPlan | None, pools: Sequence[Pool], span: Span) -> NDArray[np.int64]:
@@ -101,7 +116,7 @@ def _targets(plan: CapacityPlan | None, pools: Sequence[Pool], span: Span) -> ND
 
 
 def inputs_of(
-    demand: pl.DataFrame,
+    laid: Laid,
     *,
     fleet: Fleet,
     policy: Policy,
@@ -109,10 +124,9 @@ def inputs_of(
     span: Span,
     plan: CapacityPlan | None,
     expected: pl.DataFrame | None,
+    correction: Floats | None = None,
 ) -> state.Inputs:
     """Return the arrays of everything that does not change while the span is simulated."""
-    demand = DEMAND.conform(demand)
-    rps, prompt, output = grid_of(demand, fleet, span)
     regions = [region.key for region in fleet.regions]
     models = [model.key for model in fleet.models]
     network = np.array([[fleet.network_latency_s.get((h, to), NO_ROUTE_S) for to in regions] for h in regions])
@@ -120,42 +134,59 @@ def inputs_of(
         raise SimulationError("network latencies must be numbers from nought up; one between two regions is not.")
     replicas = [fleet.replica(pool.model, pool.gpu) for pool in pools]
     lengths = 2.0 ** (np.arange(state.PROMPT_GRID) / 4.0)
-    order = np.argsort(network, axis=1, kind="stable")
-    preference = np.where(np.take_along_axis(network, order, axis=1) < NO_ROUTE_S, order, -1)
     pools_in = _pools_in(pools, regions, models)
-    _refuse_cut_off(rps, fleet, preference, pools_in)
+    preference = _preference(network, silos=pools_in.shape[2] // len(regions))
+    refuse_cut_off(laid.rps.sum(axis=0), fleet, preference, pools_in)
     return state.Inputs(
         step_s=span.step_s,
         demand_steps=int(span.demand_window_s / span.step_s),
+        mean_steps=windows_per_hour(span.demand_window_s) * int(span.demand_window_s / span.step_s),
         window_steps=int(span.window_s / span.step_s),
-        latency_steps=max(int(min(SECONDS_PER_MINUTE, span.window_s) / span.step_s), 1),
-        rps=rps,
-        prompt_mean=prompt,
-        output_mean=output,
+        latency_steps=max(int(min(SECONDS_PER_MINUTE, span.window_s, span.demand_window_s) / span.step_s), 1),
+        rps=laid.rps,
+        prompt_mean=laid.prompt_mean,
+        output_mean=laid.output_mean,
         deferrable=np.array([int(tier.deferrable) for tier in fleet.tiers]),
+        deferred=np.array([k for k, tier in enumerate(fleet.tiers) if tier.deferrable], dtype=np.int64),
         promise_s=np.array(
             [float((tier.deadline_s if tier.deferrable else tier.ttft_slo_s) or r.NEVER) for tier in fleet.tiers]
         ),
         preference=preference,
         network_s=network,
+        hosts=hosts_of(preference, pools_in),
+        silos=pools_in.shape[2] // len(regions),
         pools_in=pools_in,
-        siloed=policy.siloed,
+        siloed=policy.silos == 2,
         prompt_grid=np.array([[performance.prompt_s_per_token(x, float(p)) for p in lengths] for x in replicas]),
         target=_targets(plan if policy.needs_plan else None, pools, span),
-        observed_over_forecast=surprise_of(rps, prompt, expected, fleet, span),
+        observed_over_forecast=surprise_of(laid, expected, fleet, span),
+        correction=no_correction(len(pools)) if correction is None else correction,
     )
+
+
+def _preference(network: Floats, *, silos: int) -> NDArray[np.int64]:
+    """Return the places that each origin has a route to, nearest region first, in each its ``silos`` one by one."""
+    order = np.argsort(network, axis=1, kind="stable")
+    has_route = np.take_along_axis(network, order, axis=1) < NO_ROUTE_S
+    places = order[..., None] * silos + np.arange(silos)
+    return np.where(has_route[..., None], places, -1).reshape(len(network), -1)
 
 
 def _pools_in(pools: Sequence[Pool], regions: Sequence[str], models: Sequence[str]) -> NDArray[np.int64]:
-    """Return the pools that may take a model's interactive (0) or deferrable (1) requests, by region, padded."""
-    serves = {r.SHARED: (0, 1), r.INTERACTIVE: (0,), r.DEFERRABLE: (1,)}
+    """Return the pools that may take a model's interactive (0) or deferrable (1) requests, by place, padded.
+
+    A place is a region; beside mixed pools, which both kinds overflow into, a region has two of them.
+    """
+    serves = {r.SHARED: (0, 1), r.INTERACTIVE: (0,), r.DEFERRABLE: (1,), r.MIXED: (0, 1)}
+    silos = 2 if any(pool.silo == r.MIXED for pool in pools) else 1
     width = max(
         sum(pool.region == region and pool.model == model for pool in pools) for region in regions for model in models
     )
-    table = np.full((len(models), 2, len(regions), max(width, 1) + 1), -1, dtype=np.int64)
+    table = np.full((len(models), 2, len(regions) * silos, max(width, 1) + 1), -1, dtype=np.int64)
     for i, pool in enumerate(pools):
+        place = regions.index(pool.region) * silos + (1 if pool.silo == r.MIXED else 0)
         for kind in serves[pool.silo]:
-            row = table[models.index(pool.model), kind, regions.index(pool.region)]
+            row = table[models.index(pool.model), kind, place]
             row[int((row >= 0).sum())] = i
     for model, region_pools in zip(models, table, strict=True):
         if (region_pools < 0).all():
@@ -163,9 +194,22 @@ def _pools_in(pools: Sequence[Pool], regions: Sequence[str], models: Sequence[st
     return table
 
 
-def _refuse_cut_off(rps: Floats, fleet: Fleet, preference: NDArray[np.int64], pools_in: NDArray[np.int64]) -> None:
-    """Refuse demand of a region that has no route to any pool which may serve it."""
-    for h, m, k in np.argwhere(rps.sum(axis=0) > 0):
+def hosts_of(preference: NDArray[np.int64], pools_in: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the nearest region that hosts a model for deferrable requests, by origin and model; -1 for none."""
+    origins, silos = len(preference), pools_in.shape[2] // len(preference)
+    hosts = np.full((origins, len(pools_in)), -1, dtype=np.int64)
+    for h in range(origins):
+        for m in range(len(pools_in)):
+            reached = (place // silos for place in preference[h] if place >= 0 and pools_in[m, 1, place, 0] >= 0)
+            hosts[h, m] = next(reached, -1)
+    return hosts
+
+
+def refuse_cut_off(
+    arriving: NDArray[np.number], fleet: Fleet, preference: NDArray[np.int64], pools_in: NDArray[np.int64]
+) -> None:
+    """Refuse what arrives (H, M, K) in a region that has no route to any pool which may serve it."""
+    for h, m, k in np.argwhere(arriving > 0):
         routed = preference[h][preference[h] >= 0]
         if not (pools_in[m, int(fleet.tiers[k].deferrable), routed, 0] >= 0).any():
             raise SimulationError(
@@ -176,7 +220,7 @@ def _refuse_cut_off(rps: Floats, fleet: Fleet, preference: NDArray[np.int64], po
 
 def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: float) -> state.State:
     """Return the state at the start: empty pools, the fleet's replicas ready or lent, the rest of the stock free."""
-    count = len(pools)
+    count, deferrable = len(pools), sum(tier.deferrable for tier in fleet.tiers)
     h, m, k = len(fleet.regions), len(fleet.models), len(fleet.tiers)
     gpus = sorted({replica.gpu for replica in fleet.replicas})
     free = np.array([[fleet.stock_gpus.get((region.key, gpu), 0) for gpu in gpus] for region in fleet.regions])
@@ -187,16 +231,21 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: flo
         pools=_pool_records(fleet, pools, order, gpus, cooldown_s),
         starting=np.zeros((count, 3), dtype=np.int64),
         free_gpus=free.astype(np.int64),
-        ready_at=np.zeros((span.steps + 1, count, 3), dtype=np.int64),
-        drained_at=np.zeros((span.steps + 1, count), dtype=np.int64),
+        ready_at=np.zeros((span.steps + 1, count, 3), dtype=np.int32),
+        drained_at=np.zeros((span.steps + 1, count), dtype=np.int32),
         inside=np.zeros((count, h, k)),
         leaving=np.zeros((count, h, k)),
         inflow=np.zeros((count, h, k)),
-        recent=np.zeros((count, h, k)),
+        met=np.zeros((count, h, k)),
         counted=np.zeros(k),
-        arrived=np.zeros((span.steps + 1, h, m, k)),
-        released=np.zeros((h, m, k)),
+        joint=np.zeros((h, m, 3)),
+        share=np.zeros((h, m, k)),
+        coming=np.zeros((h, m, k)),
+        before=np.zeros((h, m, k)),
+        arrived=np.zeros((span.steps + 1, h, m, deferrable)),
+        released=np.zeros((h, m, deferrable)),
         completed=np.zeros((h, m, k)),
+        touched=np.broadcast_to(np.array([BINS, -1]), (h, m, 2)).copy(),
     )
 
 
@@ -206,13 +255,22 @@ def _group_of(pool: Pool, pools: Sequence[Pool]) -> int:
     return next(i for i, other in enumerate(pools) if (other.region, other.model, other.silo) == own)
 
 
+def _kin(pools: Sequence[Pool]) -> list[int]:
+    """Return for every pool the next one of its region and model, round and round: other silos, other GPU kinds."""
+    rings: dict[tuple[str, str], list[int]] = {}
+    for i, pool in enumerate(pools):
+        rings.setdefault((pool.region, pool.model), []).append(i)
+    following = {i: after for ring in rings.values() for i, after in zip(ring, [*ring[1:], ring[0]], strict=True)}
+    return [following[i] for i in range(len(pools))]
+
+
 def _pool_records(
     fleet: Fleet, pools: Sequence[Pool], regions: list[str], gpus: list[str], cooldown_s: float
 ) -> state.Pools:
     """Return one record per pool: where it stands, how fast a replica is, its model's length moments, its start."""
     models = [model.key for model in fleet.models]
     records = np.zeros(len(pools), dtype=state.POOL).view(np.recarray)
-    for record, pool in zip(records, pools, strict=True):
+    for record, pool, kin in zip(records, pools, _kin(pools), strict=True):
         replica, mix = fleet.replica(pool.model, pool.gpu), fleet.mixes[pool.model]
         values = {
             "region": regions.index(pool.region),
@@ -231,7 +289,9 @@ def _pool_records(
             "output_square": mix.output_square_ratio,
             "cross": mix.cross_ratio,
             "dispersion": mix.dispersion,
+            "silo": pool.silo,
             "group": _group_of(pool, pools),
+            "kin": kin,
             "last_action_s": FIRST_SCALING_S - cooldown_s,
             "prompt": mix.input_tokens,
             "output": mix.output_tokens,

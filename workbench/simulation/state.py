@@ -19,7 +19,10 @@ POOL = np.dtype(
     [
         *(
             (name, np.int64)
-            for name in ("region", "model", "gpu", "gpus", "group", "ready", "draining", "lent_gpus", "budget")
+            for name in (
+                "region", "model", "gpu", "gpus", "silo", "group", "kin", "ready", "draining", "lent_gpus", "budget",
+                "settled",
+            )
         ),
         *(
             (name, np.float64)
@@ -28,7 +31,10 @@ POOL = np.dtype(
                 "square", "cube", "output_square", "cross", "dispersion",
                 "last_action_s", "inside", "arriving", "variance", "prompt", "output",
                 "kv", "slots", "work", "signal", "running", "iteration_s", "saturated", "finished",
-                "holds_to_route", "holds_to_release",
+                "noted_prompt", "noted_output", "held", "reserved", "prompt_s", "slope_s", "slots_each",
+                "decode_over_work", "unread_s", "prompt_share", "route_each", "release_each", "served", "routed", "reading",
+                "met", "met_mean_s", "met_square_s", "met_cube_s", "met_gap_s", "met_saturated",
+                "busy", "queued", "left_s", "drain_rps",
             )
         ),
     ]
@@ -40,20 +46,25 @@ class Inputs(NamedTuple):
 
     step_s: float
     demand_steps: int
+    mean_steps: int
     window_steps: int
     latency_steps: int
     rps: Floats  # W, H, M, K
-    prompt_mean: Floats  # W, H, M, K
-    output_mean: Floats  # W, H, M, K
+    prompt_mean: Floats  # hours, H, M, K
+    output_mean: Floats  # hours, H, M, K
     deferrable: Ints  # K
+    deferred: Ints  # D: the deferrable tiers
     promise_s: Floats  # K: time to first token, or deadline
-    preference: Ints  # H, R: regions, nearest first, padded with -1 where there is no route
+    preference: Ints  # H, places: regions or silos of one, nearest first, padded with -1 where there is no route
     network_s: Floats  # H, R
-    pools_in: Ints  # M, 2 (interactive, deferrable), R, pools, padded with -1
-    siloed: bool
+    hosts: Ints  # H, M: the nearest region that hosts the model for deferrable requests, which queue there
+    silos: int  # places of a region
+    pools_in: Ints  # M, 2 (interactive, deferrable), places, pools, padded with -1
+    siloed: bool  # deferrable requests have pools of their own alone, and go there at once
     prompt_grid: Floats  # P, PROMPT_GRID: marginal seconds per prompt token over log2 of the prompt length
     target: Ints  # hours, P; -1 where there is no plan
-    observed_over_forecast: Floats  # steps, R, M
+    observed_over_forecast: Floats  # steps, or 1 where nothing is expected; R, M
+    correction: Floats  # P, loads, sizes, 2: measured logarithms of factors on mean and spread; no loads: none
 
 
 class State(NamedTuple):
@@ -64,14 +75,19 @@ class State(NamedTuple):
     free_gpus: Ints  # R, G
     ready_at: Ints  # steps + 1, P, kinds
     drained_at: Ints  # steps + 1, P
-    inside: Floats  # P, H, K: requests in the pool
+    inside: Floats  # P, H, K: requests in the pool, as they were settled last
     leaving: Floats  # P, H, K: requests on draining replicas
-    inflow: Floats  # P, H, K: requests routed in this step
-    recent: Floats  # P, H, K: requests routed since the last latency tick
+    inflow: Floats  # P, H, K: requests routed since then
+    met: Floats  # P, H, K: requests settled whose latency is not yet laid out
     counted: Floats  # K: the interactive requests of one pool and origin, while they are counted
-    arrived: Floats  # steps + 1, H, M, K: cumulative
-    released: Floats  # H, M, K: cumulative
+    joint: Floats  # H, M, 3: a step's requests of the interactive tiers together, their mean prompt and output
+    share: Floats  # H, M, K: each tier's share of them
+    coming: Floats  # H, M, K: cumulative arrivals
+    before: Floats  # H, M, K: those up to the last window's end
+    arrived: Floats  # steps + 1, H, M, D: cumulative arrivals of deferrable requests
+    released: Floats  # H, M, D: cumulative
     completed: Floats  # H, M, K: cumulative
+    touched: Ints  # H, M, 2: first and last latency bin in use of the running window
 
 
 class Record(NamedTuple):

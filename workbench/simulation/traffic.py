@@ -1,7 +1,7 @@
 """Requests of the fluid simulator find a pool: routing, the queue of deferrable work and its release.
 
 The rules of :mod:`.rules` speak of one request; a step brings many, so here they are followed in the limit of small
-requests.
+requests. The interactive tiers of an origin and model are routed together: the rules treat them alike.
 """
 
 from __future__ import annotations
@@ -9,49 +9,65 @@ from __future__ import annotations
 import math
 
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import kernel
-from workbench.simulation.state import ARRIVED, Floats, Inputs, Ints, Pools, Record, State
+from workbench.simulation.compiling import inlined, kernel
+from workbench.simulation.state import Floats, Inputs, Ints, Pools, State
+
+TOGETHER = -1  # in place of a tier: the interactive ones, each with its share
+REQUESTS, PROMPT, OUTPUT = range(3)
 
 
-@kernel
-def _send(pools: Pools, inflow: Floats, p: int, h: int, k: int, requests: float, prompt: float, output: float) -> None:
+@inlined
+def send(s: State, p: int, h: int, m: int, k: int, requests: float, prompt: float, output: float) -> None:
     """Hand requests to a pool and mix their lengths into those of what is inside."""
-    pool = pools[p]
+    pool, inflow = s.pools[p], s.inflow
     share = requests / (pool.inside + pool.arriving + requests)
     pool.prompt += share * (prompt - pool.prompt)
     pool.output += share * (output - pool.output)
     pool.arriving += requests
-    inflow[p, h, k] += requests
+    if k >= 0:
+        inflow[p, h, k] += requests
+    else:
+        for tier in range(inflow.shape[2]):
+            inflow[p, h, tier] += requests * s.share[h, m, tier]
 
 
-@kernel
-def _taken(pools: Pools, p: int) -> float:
+@inlined
+def taken(pools: Pools, p: int) -> float:
     """Return what is in the pool after this step so far, if it completes as many as in the last."""
     return float(pools[p].inside + pools[p].arriving - pools[p].finished)
 
 
-@kernel
-def _room(pools: Pools, rules: r.Rules, p: int) -> float:
+@inlined
+def room_in(pools: Pools, rules: r.Rules, p: int) -> float:
     """Return how many requests a pool under the routing threshold takes before it is over it, nought otherwise."""
     pool = pools[p]
     if pool.ready <= 0 or pool.signal >= rules.route_below:
         return 0.0
-    return float(max(pool.holds_to_route - _taken(pools, p), 0.0) + pool.ready)
+    return float(max(pool.ready * pool.route_each - taken(pools, p), 0.0) + pool.ready)
 
 
 @kernel
-def _routes(preference: Ints, h: int) -> int:
-    """Return how many regions an origin has a route to: those come first in its order."""
-    count = 0
-    while count < preference.shape[1] and preference[h, count] >= 0:
-        count += 1
-    return count
+def idlest_of(pools: Pools, preference: Ints, pools_in: Ints, h: int, m: int, kind: int) -> int:
+    """Return the pool in reach that is least full, one without a ready replica only where there is no other."""
+    idlest, fullness = -1, math.inf
+    for i in range(preference.shape[1]):
+        if preference[h, i] < 0:
+            break
+        for j in range(pools_in.shape[3]):
+            p = pools_in[m, kind, preference[h, i], j]
+            if p < 0:
+                break
+            ratio = math.inf
+            if pools[p].ready > 0:
+                ratio = (pools[p].inside + pools[p].arriving) / max(pools[p].ready * pools[p].route_each, 1e-9)
+            if idlest < 0 or ratio < fullness:
+                idlest, fullness = p, ratio
+    return idlest
 
 
-@kernel
+@inlined
 def route(
-    pools: Pools,
-    inflow: Floats,
+    s: State,
     preference: Ints,
     pools_in: Ints,
     rules: r.Rules,
@@ -63,104 +79,134 @@ def route(
     prompt: float,
     output: float,
 ) -> None:
-    """Route a step's requests as the rule does one by one: region by region to the threshold, the rest to the idlest.
+    """Route a step's requests as the rule does one by one: place by place to the threshold, the rest to the idlest.
 
-    Inside a region the pools share what comes in proportion to their room, as requests that each go to the least
-    loaded pool would. A pool just under the threshold takes one more request on each replica, which lifts its signal
-    over it; so a pool whose overflow goes elsewhere still asks for another replica.
+    Inside a place the pools share what comes in proportion to their room, as requests that each go to the least loaded
+    pool would. A pool just under the threshold takes one more request on each replica, which lifts its signal over it;
+    so a pool whose overflow goes elsewhere still asks for another replica.
     """
-    idlest, fullness, left = -1, math.inf, requests
-    for i in range(_routes(preference, h)):
-        region, room = preference[h, i], 0.0
+    pools, left = s.pools, requests
+    for i in range(preference.shape[1]):
+        place, room = preference[h, i], 0.0
+        if place < 0:
+            break
         for j in range(pools_in.shape[3]):
-            p = pools_in[m, kind, region, j]
+            p = pools_in[m, kind, place, j]
             if p < 0:
                 break
-            room += _room(pools, rules, p)
-            ratio = (pools[p].inside + pools[p].arriving) / max(pools[p].holds_to_route, 1e-9)
-            if idlest < 0 or (pools[p].ready > 0 and ratio < fullness):
-                idlest, fullness = p, ratio if pools[p].ready > 0 else math.inf
+            room += room_in(pools, rules, p)
         if room <= 0.0:
             continue
         part = min(left / room, 1.0)
         for j in range(pools_in.shape[3]):
-            p = pools_in[m, kind, region, j]
+            p = pools_in[m, kind, place, j]
             if p < 0:
                 break
-            going = part * _room(pools, rules, p)
+            going = part * room_in(pools, rules, p)
             if going > 0.0:
-                _send(pools, inflow, p, h, k, going, prompt, output)
+                send(s, p, h, m, k, going, prompt, output)
                 left -= going
         if part < 1.0 or left <= 1e-12 * requests:
             return
-    _send(pools, inflow, idlest, h, k, left, prompt, output)
+    send(s, idlest_of(pools, preference, pools_in, h, m, kind), h, m, k, left, prompt, output)
 
 
-@kernel
-def _release(
-    pools: Pools,
-    inflow: Floats,
-    preference: Ints,
-    pools_in: Ints,
-    rules: r.Rules,
-    h: int,
-    m: int,
-    k: int,
-    queued: float,
-    prompt: float,
-    output: float,
-) -> float:
-    """Let queued deferrable requests go on signals of spare capacity and return how many.
+@inlined
+def release(
+    s: State, pools_in: Ints, rules: r.Rules, first: int, after: int, h: int, m: int, k: int, queued: float,
+    prompt: float, output: float,
+) -> float:  # fmt: skip
+    """Let queued deferrable requests go on signals of spare capacity in the places [first, after); return how many.
 
-    A pool signals at each completion, and each ready replica once per step, so that an idle pool is fed too. The
-    queue stands at home, or in the nearest region that hosts the model.
+    A pool signals at each completion, and each ready replica once per step, so that an idle pool is fed too.
     """
-    going, host = 0.0, h
-    for i in range(_routes(preference, h)):
-        if pools_in[m, 1, preference[h, i], 0] >= 0:
-            host = preference[h, i]
-            break
-    for i in range(pools_in.shape[3]):
-        p = pools_in[m, 1, host, i]
-        if p < 0 or queued <= going:
-            break
-        allowed = r.released_per_signal(rules, pools[p].signal) * (pools[p].finished + pools[p].ready)
-        batch = min(queued - going, allowed, max(pools[p].holds_to_release - _taken(pools, p), 0.0))
-        if batch > 0.0:
-            _send(pools, inflow, p, h, k, batch, prompt, output)
-            going += batch
+    pools, going = s.pools, 0.0
+    for place in range(first, after):
+        for i in range(pools_in.shape[3]):
+            p = pools_in[m, 1, place, i]
+            if p < 0 or queued <= going:
+                break
+            allowed = r.released_from(rules, pools[p].silo, pools[p].signal) * (pools[p].finished + pools[p].ready)
+            room = max(pools[p].ready * pools[p].release_each - taken(pools, p), 0.0)
+            batch = min(queued - going, allowed, room)
+            if batch > 0.0:
+                send(s, p, h, m, k, batch, prompt, output)
+                going += batch
     return going
 
 
 @kernel
-def arrive(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
+def join_tiers(x: Inputs, s: State, step: int) -> None:
+    """Sum up what a step of this demand window brings of all interactive tiers, and each tier's share of it."""
+    w, block, joint, share = step // x.demand_steps, step // x.mean_steps, s.joint, s.share
+    for h in range(joint.shape[0]):
+        for m in range(joint.shape[1]):
+            requests = prompts = outputs = 0.0
+            for k in range(share.shape[2]):
+                rps = 0.0 if x.deferrable[k] else x.rps[w, h, m, k]
+                share[h, m, k] = rps
+                requests += rps
+                prompts += rps * x.prompt_mean[block, h, m, k]
+                outputs += rps * x.output_mean[block, h, m, k]
+            joint[h, m, REQUESTS] = requests * x.step_s
+            if requests > 0.0:
+                joint[h, m, PROMPT], joint[h, m, OUTPUT] = prompts / requests, outputs / requests
+                for k in range(share.shape[2]):
+                    share[h, m, k] /= requests
+
+
+@inlined
+def arrive(x: Inputs, s: State, rules: r.Rules, step: int) -> None:
     """Bring in one step's arrivals: interactive ones are routed; deferrable ones queued, and released when it is time.
 
-    What has grown old in the queue goes as if it were interactive.
+    What has grown old in the queue waits for no signal any more, as if it were interactive.
     """
-    pools, inflow, arrived, released, series = s.pools, s.inflow, s.arrived, s.released, rec.series
-    rps, prompts, outputs, preference, pools_in = x.rps, x.prompt_mean, x.output_mean, x.preference, x.pools_in
-    w, window, old = step // x.demand_steps, step // x.window_steps, step - int(rules.ages_after_s / x.step_s)
-    for p in range(pools.size):
-        pools[p].arriving = 0.0
-    inflow[:] = 0.0
-    origins, models, tiers = released.shape
-    for h in range(origins):
-        for m in range(models):
-            for k in range(tiers):
-                requests = rps[w, h, m, k] * x.step_s
-                arrived[step + 1, h, m, k] = arrived[step, h, m, k] + requests
-                series[window, h, m, k, ARRIVED] += requests
-                prompt, output = prompts[w, h, m, k], outputs[w, h, m, k]
-                queued = arrived[step + 1, h, m, k] - released[h, m, k]
-                waits = x.deferrable[k] and not x.siloed
-                due = requests
-                if waits:
-                    aged = arrived[old, h, m, k] - released[h, m, k] if old >= 0 else 0.0
-                    due = min(max(aged, 0.0), queued)
-                if due > 0.0:
-                    kind = 0 if waits else x.deferrable[k]
-                    route(pools, inflow, preference, pools_in, rules, h, m, k, kind, due, prompt, output)
-                if waits and queued > due:
-                    due += _release(pools, inflow, preference, pools_in, rules, h, m, k, queued - due, prompt, output)
-                released[h, m, k] += due
+    joint, w, block = s.joint, step // x.demand_steps, step // x.mean_steps
+    old = step - int(rules.ages_after_s / x.step_s)
+    if step == w * x.demand_steps or step == block * x.mean_steps:
+        join_tiers(x, s, step)
+    for h in range(joint.shape[0]):
+        for m in range(joint.shape[1]):
+            if joint[h, m, REQUESTS] > 0.0:
+                route(
+                    s, x.preference, x.pools_in, rules, h, m, TOGETHER, 0, joint[h, m, REQUESTS], joint[h, m, PROMPT],
+                    joint[h, m, OUTPUT],
+                )  # fmt: skip
+            for d in range(x.deferred.size):
+                take_in_deferrable(x, s, rules, step, w, block, old, h, m, d)
+
+
+@inlined
+def take_in_deferrable(
+    x: Inputs, s: State, rules: r.Rules, step: int, w: int, block: int, old: int, h: int, m: int, d: int
+) -> None:
+    """Queue a step's arrivals of a deferrable tier, send what has grown old and release what there is room for.
+
+    The queue stands at home, or in the nearest region that hosts the model.
+    """
+    k, arrived, released = x.deferred[d], s.arrived, s.released
+    requests = x.rps[w, h, m, k] * x.step_s
+    arrived[step + 1, h, m, d] = arrived[step, h, m, d] + requests
+    queued, due = arrived[step + 1, h, m, d] - released[h, m, d], requests
+    if queued <= 0.0:
+        return
+    if not x.siloed:
+        due = min(max(arrived[old, h, m, d] - released[h, m, d], 0.0), queued) if old >= 0 else 0.0
+    prompt, output = x.prompt_mean[block, h, m, k], x.output_mean[block, h, m, k]
+    if due > 0.0:
+        route(s, x.preference, x.pools_in, rules, h, m, k, 1, due, prompt, output)
+    if not x.siloed and queued > due and x.hosts[h, m] >= 0:
+        first = x.hosts[h, m] * x.silos
+        due += release(s, x.pools_in, rules, first, first + x.silos, h, m, k, queued - due, prompt, output)
+    released[h, m, d] += due
+
+
+@kernel
+def count_arrivals(x: Inputs, coming: Floats, first: int, last: int) -> None:
+    """Add the arrivals of the steps [first, last) to those of every origin, model and tier."""
+    for w in range(first // x.demand_steps, (last - 1) // x.demand_steps + 1):
+        lasts_s = (min(last, (w + 1) * x.demand_steps) - max(first, w * x.demand_steps)) * x.step_s
+        for h in range(coming.shape[0]):
+            for m in range(coming.shape[1]):
+                for k in range(coming.shape[2]):
+                    coming[h, m, k] += x.rps[w, h, m, k] * lasts_s

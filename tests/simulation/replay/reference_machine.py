@@ -47,12 +47,27 @@ class Machine:
     ends_s: float = math.inf
     is_draining: bool = False
     completions: int = 0
+    held: int = 0  # KV tokens of what decodes, as they were when prompts, ends or admissions last changed the batch
+    is_changed: bool = True
 
     def everyone(self) -> list[Asked]:
         return self.waiting + self.reading + self.running
 
     def owed(self) -> int:
         return sum(asked.prompt for asked in self.waiting + self.reading)
+
+    def load(self) -> tuple[int, int]:
+        """What the choice of a replica compares."""
+        owed, requests = self.owed(), len(self.everyone())
+        return (owed, requests) if self.scheduling.balance == "prefill_tokens" else (requests, owed)
+
+    def queue(self, asked: Asked, now_s: float) -> tuple[int, int, float]:
+        """Where a request waits: under DPA what is past its promise behind the rest, then by tier and arrival."""
+        if self.scheduling.order == "fcfs":
+            return 0, 0, 0.0
+        slack_s = asked.arrival_s + self.promise_s[asked.tier] - now_s
+        is_late = (slack_s < 0.0) + (slack_s < -self.scheduling.severe_s) if self.scheduling.order == "dpa" else 0
+        return is_late, asked.tier, asked.arrival_s
 
     def rank(self, asked: Asked, now_s: float) -> tuple[float, float]:
         """The order of sageserve.md section 4.4, least first."""
@@ -75,28 +90,43 @@ class Machine:
         owed = sum(asked.prompt - asked.read for asked in self.reading) if self.scheduling.chunk_tokens else 0
         while self.waiting and owed < budget:
             first = min(self.waiting, key=lambda asked: self.rank(asked, now_s))  # the first of equals
-            inside = self.reading + self.running
-            reserved = sum(asked.prompt + asked.output for asked in (*inside, first))
-            if len(inside) >= self.replica.batch_cap or reserved > self.replica.kv_cache_tokens:
+            is_full = len(self.reading) + len(self.running) >= self.replica.batch_cap
+            if is_full or self.reserved_with(first) > self.replica.kv_cache_tokens:
                 break
             self.waiting.remove(first)
-            self.reading.append(first)
-            owed += first.prompt
+            (self.running if first.made else self.reading).append(first)
+            self.is_changed = True
+            owed += first.prompt - first.read
+        if self.is_changed:
+            self.held = sum(asked.prompt + asked.made for asked in self.running)
         if not self.reading and not self.running:
             self.ends_s = math.inf
             return
-        held = sum(asked.prompt + asked.made for asked in self.running)
-        length_s = self.replica.decode_base_s + self.replica.decode_per_request_s * len(self.running)
-        length_s += self.replica.decode_per_token_s * held
         left, self.portions = budget, []
         for asked in self.reading:
             tokens = int(min(left, asked.prompt - asked.read))
             if tokens <= 0:
                 break
-            length_s += marginal_s(self.replica, asked.read + tokens) - marginal_s(self.replica, asked.read)
             left -= tokens
             self.portions.append((asked, tokens))
-        self.ends_s = now_s + length_s
+        self.ends_s = now_s + self.iteration_s()
+
+    def reserved_with(self, first: Asked) -> int:
+        """Prompt and output of everyone admitted and of one more."""
+        return sum(asked.prompt + asked.output for asked in (*self.reading, *self.running, first))
+
+    def iteration_s(self) -> float:
+        """Decoding of everyone who runs, and what the tokens read of prompts add."""
+        held = sum(asked.prompt + asked.made for asked in self.running)
+        length_s = self.replica.decode_base_s + self.replica.decode_per_request_s * len(self.running)
+        length_s += self.replica.decode_per_token_s * held
+        for asked, tokens in self.portions:
+            length_s += marginal_s(self.replica, asked.read + tokens) - marginal_s(self.replica, asked.read)
+        return length_s
+
+    def decode(self, born: list[Asked]) -> None:
+        """Go on with those whose prompt is read: they keep their place in the batch."""
+        self.running += born
 
     def end(self) -> None:
         """Hand out a token to everyone who decodes and to whom the prompt is read; then the next iteration."""
@@ -108,11 +138,13 @@ class Machine:
             if asked.read == asked.prompt:
                 asked.ttft_s, asked.made = now_s - asked.arrival_s, 1
                 born.append(asked)
+        self.is_changed = bool(self.portions)
         self.portions = []
         self.reading = [asked for asked in self.reading if asked.read < asked.prompt]
-        self.running += born
+        self.decode(born)
         for asked in [asked for asked in self.running if asked.made >= asked.output]:
             asked.e2e_s = now_s - asked.arrival_s
             self.running.remove(asked)
             self.completions += 1
+            self.is_changed = True
         self.begin(now_s)

@@ -1,0 +1,225 @@
+"""How far the fast engine can be trusted: both engines on the same requests, measure by measure or load by load.
+
+The replay follows every request and is the truth here; the fluid engine's errors are relative to it. :func:`compare`
+asks about traffic of one's own under a strategy, :func:`error_map` about one pool under constant loads of many sizes,
+which shows where the formulas hold and where not.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
+import polars as pl
+
+from workbench.domain import Fleet, Policy
+from workbench.errors import SimulationError
+from workbench.results import CapacityPlan, SimRun
+from workbench.simulation import run
+from workbench.simulation.drawing import lengths_for
+from workbench.simulation.scheduling import Scheduling
+from workbench.simulation.trials import START, STILL, Trial, chosen, steady
+
+if TYPE_CHECKING:
+    from workbench.simulation.calibration import Calibration
+
+Progress = Callable[[float], None]
+Corrections = Union["Calibration", Sequence["Calibration"], None]
+
+#: What is compared, with its unit. Fractions differ by points, the others by a share of the replay's.
+MEASURES: Mapping[str, str] = {
+    "kv_cache_used_fraction": "1",
+    "running": "requests",
+    "gpu_hours": "GPU h",
+    "ttft_mean_s": "s",
+    "ttft_p50_s": "s",
+    "ttft_p95_s": "s",
+    "ttft_p99_s": "s",
+    "itl_mean_s": "s",
+    "slo_attainment_fraction": "1",
+    "deferrable_served": "requests",
+}
+LEVELS: Mapping[str, float] = {"ttft_p50_s": 0.50, "ttft_p95_s": 0.95, "ttft_p99_s": 0.99}
+SATURATED_ABOVE = 0.05  # share of the interactive arrivals that met a saturated pool
+FLUID_SHARE = 0.2  # of the time that a comparison takes
+LOADS, SIZES = (0.3, 0.6, 0.8, 0.9), (1, 4, 8, 16, 40)
+
+
+def compare(
+    requests: pl.DataFrame,
+    *,
+    fleet: Fleet,
+    policy: Policy,
+    start: datetime,
+    hours: float,
+    plan: CapacityPlan | None = None,
+    expected: pl.DataFrame | None = None,
+    scheduling: Scheduling | None = None,
+    calibration: Corrections = None,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """Run both engines on the same ``REQUESTS`` and return one row per measure of the whole span.
+
+    Columns: measure, unit, fluid, replay, difference (fluid - replay), relative_error (difference / replay; null for
+    the attainment, whose difference counts, and where the replay has nought) and is_saturated: a twentieth or more of
+    the interactive arrivals met a pool at its limit, for which the fluid's latencies are not made. KV cache is the mean
+    over windows and pools by ready replicas; percentiles are those of all interactive requests of the span; a null says
+    that no such request came. Arguments and errors as of :func:`workbench.simulation.run`; ``calibration`` corrects the
+    fluid engine.
+    """
+    both = functools.partial(
+        run, requests, fleet=fleet, policy=policy, start=start, hours=hours, plan=plan, expected=expected
+    )
+    fluid = both(calibration=calibration, progress=_part(progress, 0.0, FLUID_SHARE))
+    replay = both(engine="replay", scheduling=scheduling, progress=_part(progress, FLUID_SHARE, 1.0))
+    found, true = measures(fluid, fleet), measures(replay, fleet)
+    return pl.DataFrame(
+        {
+            "measure": list(MEASURES),
+            "unit": list(MEASURES.values()),
+            "fluid": [found[name] for name in MEASURES],
+            "replay": [true[name] for name in MEASURES],
+        },
+        schema_overrides={"fluid": pl.Float64, "replay": pl.Float64},
+    ).with_columns(
+        difference=pl.col("fluid") - pl.col("replay"),
+        relative_error=pl.when((pl.col("replay") != 0) & (pl.col("measure") != "slo_attainment_fraction")).then(
+            pl.col("fluid") / pl.col("replay") - 1.0
+        ),
+        is_saturated=pl.lit(is_saturated(fluid, fleet)),
+    )
+
+
+def _part(progress: Progress | None, low: float, high: float) -> Progress | None:
+    """Return a callback that tells of one part of the whole."""
+    return None if progress is None else lambda done: progress(low + (high - low) * done)
+
+
+def _interactive(run_: SimRun, fleet: Fleet) -> pl.DataFrame:
+    return run_.windows.filter(pl.col("tier").is_in([tier.key for tier in fleet.tiers if not tier.deferrable]))
+
+
+def is_saturated(run_: SimRun, fleet: Fleet) -> bool:
+    """Say whether a twentieth or more of a run's interactive arrivals came in windows that are marked as saturated."""
+    windows = _interactive(run_, fleet)
+    hit = windows.filter("is_saturated").get_column("arrived").sum()
+    return bool(hit > SATURATED_ABOVE * windows.get_column("arrived").sum())
+
+
+def measures(run_: SimRun, fleet: Fleet) -> dict[str, float | None]:
+    """Return the ``MEASURES`` of a whole run; None where nothing came that has one."""
+    windows, pools = _interactive(run_, fleet), run_.pools
+    ready = pools.get_column("ready").sum()
+    held = (pools.get_column("kv_cache_used_fraction") * pools.get_column("ready")).sum()
+    means = {name: _by_arrivals(windows, name) for name in ("ttft_mean_s", "itl_mean_s", "slo_attainment_fraction")}
+    served = run_.windows.get_column("served").sum() - windows.get_column("served").sum()
+    return (
+        {
+            "kv_cache_used_fraction": held / ready if ready > 0 else 0.0,
+            "running": pools.get_column("running").sum() / max(pools.get_column("window_start").n_unique(), 1),
+            "gpu_hours": pools.get_column("gpu_hours").sum(),
+            "deferrable_served": served,
+        }
+        | means
+        | _levels_of(run_.ttft)
+    )
+
+
+def _by_arrivals(windows: pl.DataFrame, name: str) -> float | None:
+    known = windows.filter(pl.col(name).is_not_null() & (pl.col("arrived") > 0))
+    return None if known.is_empty() else float(np.average(known.get_column(name), weights=known.get_column("arrived")))
+
+
+def _levels_of(histogram: pl.DataFrame) -> dict[str, float | None]:
+    """Return the percentiles of all that a ``TTFT_HISTOGRAM`` counts, log-interpolated inside a bin."""
+    edges = ("ttft_low_s", "ttft_high_s")
+    bins = histogram.group_by(edges).agg(pl.col("requests").sum()).filter(pl.col("requests") > 0).sort(edges)
+    if bins.is_empty():
+        return dict.fromkeys(LEVELS)
+    low, high, counts = (bins.get_column(name).to_numpy() for name in (*edges, "requests"))
+    up_to = np.cumsum(counts) / counts.sum()
+    logs = np.interp(list(LEVELS.values()), np.append(0.0, up_to), np.append(np.log(low[0]), np.log(high)))
+    return dict(zip(LEVELS, np.exp(logs).tolist(), strict=True))
+
+
+def error_map(
+    fleet: Fleet,
+    *,
+    requests: pl.DataFrame | None = None,
+    model: str | None = None,
+    gpu: str | None = None,
+    loads: Sequence[float] = LOADS,
+    replicas: Sequence[int] = SIZES,
+    cv_squares: Sequence[float] = (1.0,),
+    least_requests: int = 40_000,
+    seed: int = 7,
+    scheduling: Scheduling | None = None,
+    calibration: Corrections = None,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """Return how far the fluid engine is off for one pool under constant loads: one row per load, size and CV^2.
+
+    ``loads`` are shares of what the pool can do at most; ``cv_squares`` those of the gaps between arrivals. Lengths are
+    those of ``requests`` (of the model), else lognormal with the moments of the fleet's mix. The pool is the fleet's
+    first of the model and GPU kind. Columns: model, gpu, load_fraction, replicas, cv_square, dispersion (of the drawn
+    arrivals at 1 s), requests, then of every measure NAME its relative error ``NAME_error`` (in points for the
+    attainment), the replay's ``ttft_p95_s`` and is_saturated. Deterministic for a seed. Raises SimulationError for a
+    model that the fleet lacks or a load that is none.
+    """
+    replica = chosen(fleet, model, gpu)
+    if not (loads and replicas and cv_squares):
+        raise SimulationError("an error map needs a load, a size and a CV^2 or more each; one of the lists is empty.")
+    lengths = lengths_for(fleet.mixes[replica.model], requests, model=replica.model, seed=seed)
+    cells = list(itertools.product(cv_squares, replicas, loads))
+    rows = []
+    for place, (cv_square, count, load) in enumerate(cells):
+        drawn = steady(
+            fleet,
+            replica,
+            lengths,
+            replicas=count,
+            load_fraction=load,
+            cv_square=cv_square,
+            least_requests=least_requests,
+            seed=(seed, place),
+        )
+        rows.append(_row(drawn, scheduling, calibration))
+        if progress is not None:
+            progress((place + 1) / len(cells))
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _row(drawn: Trial, scheduling: Scheduling | None, calibration: Corrections) -> dict[str, Any]:
+    """Return one row of the error map."""
+    fleet, replica = drawn.fleet, drawn.fleet.replicas[0]
+    compared = compare(
+        drawn.requests,
+        fleet=fleet,
+        policy=STILL,
+        start=START,
+        hours=drawn.hours,
+        scheduling=scheduling,
+        calibration=calibration,
+    )
+    by_measure = {row["measure"]: row for row in compared.iter_rows(named=True)}
+    errors = {
+        f"{name}_error": row["difference"] if name == "slo_attainment_fraction" else row["relative_error"]
+        for name, row in by_measure.items()
+        if name != "deferrable_served"
+    }
+    return {
+        "model": replica.model,
+        "gpu": replica.gpu,
+        "load_fraction": drawn.load_fraction,
+        "replicas": drawn.replicas,
+        "cv_square": drawn.cv_square,
+        "dispersion": fleet.mixes[replica.model].dispersion,
+        "requests": drawn.requests.height,
+        **errors,
+        "ttft_p95_s": by_measure["ttft_p95_s"]["replay"],
+        "is_saturated": bool(compared.get_column("is_saturated").any()),
+    }
