@@ -1,27 +1,55 @@
-"""How long the fluid simulator takes for a week of twelve pools at ten-second steps, reactive, compiled code cached."""
+"""How long the fluid simulator takes for twelve pools at ten-second steps, reactive, compiled code cached.
+
+A slider moves the same load again and again, so it is laid out once; hourly windows are what it shows. From the frame of
+a trace and with windows of five minutes a run also lays out, and writes twelve times the rows. The curves show how cost
+grows with days and with pools.
+"""
 
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 
-from tests.benchmarks.timing import Figure, measure
+from tests.benchmarks.timing import Figure, Spread, measure
 from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, demand, fleet
 from workbench import simulation
 from workbench.domain import Policy
 
+REACTIVE = Policy(key="reactive", label="Reactive")
+SHARES = {FAST: 10.0, NORMAL: 6.0, BATCH: 5.0}
+REGIONS = ("east", "central", "west")
+
 
 def run() -> list[Figure]:
-    """Simulate seven days of three tiers with a daily wave, frames in and frames out."""
-    models, regions = ("a", "b", "c", "d"), ("east", "central", "west")
-    wave = [1.0 + 0.8 * math.sin(2.0 * math.pi * minute / 1440.0) for minute in range(7 * 1440)]
-    shares = {FAST: 10.0, NORMAL: 6.0, BATCH: 5.0}
-    load = demand(
-        {(r, m, tier): [rate * x for x in wave] for r in regions for m in models for tier, rate in shares.items()}
+    """Simulate three tiers with a daily wave, in CPU time of one thread; and the growth over days and pools."""
+    week, month = _mover(days=7, models=4), _mover(days=30, models=4)
+    figures = {
+        "days1_ms": _mover(days=1, models=4),
+        "days7_ms": week,
+        "days30_ms": month,
+        "days7_5min_frames_ms": _mover(days=7, models=4, window_s=300.0, is_laid_out=False),
+        "pools48_days7_ms": _mover(days=7, models=16),
+        "pools402_days1_ms": _mover(days=1, models=134),
+    }
+    return [Figure(metric=name, unit="ms", spread=_cpu_ms(job)) for name, job in figures.items()]
+
+
+def _cpu_ms(job: Callable[[], object]) -> Spread:
+    return measure(job, runs=9, warmup=2, clock=time.process_time).times(1000.0)
+
+
+def _mover(*, days: int, models: int, window_s: float = 3600.0, is_laid_out: bool = True) -> Callable[[], object]:
+    """Return what a move of a slider simulates."""
+    wave = [1.0 + 0.8 * math.sin(2.0 * math.pi * minute / 1440.0) for minute in range(days * 1440)]
+    names = tuple(f"m{i}" for i in range(models))
+    frame = demand(
+        {(r, m, tier): [rate * x for x in wave] for r in REGIONS for m in names for tier, rate in SHARES.items()}
     )
-    world = fleet(regions=regions, models=models, ready=10, lent=10)
-    policy = Policy(key="reactive", label="Reactive")
+    world, hours = fleet(regions=REGIONS, models=names, ready=10, lent=10), 24.0 * days
+    load = simulation.lay_out(frame, fleet=world, start=START, hours=hours) if is_laid_out else frame
 
-    def once() -> None:
-        simulation.run(load, fleet=world, policy=policy, start=START, hours=168.0)
+    def move() -> object:
+        return simulation.run(load, fleet=world, policy=REACTIVE, start=START, hours=hours, window_s=window_s)
 
-    return [Figure(metric="days7_ms", unit="ms", spread=measure(once).times(1000.0))]
+    return move

@@ -39,7 +39,7 @@ def test_the_band_breaks_off_where_the_fluid_is_saturated() -> None:
     assert [line.name for line in lines] == ["fluid, P50", "fluid, P95"] * 2
     assert [list(line.y) for line in lines[1::2]] == [[0.5, 0.6, 0.6], [0.6, 0.5, 0.5]], "closed at the window's end"
     assert sum(bool(line.showlegend) for line in lines) == 2
-    assert (list(crosses.x), list(crosses.y)) == ([at(2)], [9.0])
+    assert (list(crosses.x), list(crosses.y)) == ([at(2.5)], [9.0])
     assert source_of(figure) == f"Source: {SOURCE}"
 
 

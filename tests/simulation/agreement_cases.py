@@ -166,7 +166,7 @@ def azure_rows(name: str) -> pl.DataFrame:
 
 
 def azure(name: str, replicas: int, load: float, *, seed: int = 11) -> Case:
-    """The public hour laid over itself, shifted round at random, as often as the load needs."""
+    """The public hour laid over itself, shifted round at random, as often as the mean load needs."""
     rows = azure_rows(name)
     at_s, prompts, outputs = (rows.get_column(column).to_numpy() for column in rows.columns)
     lengths = drawing.Lengths(input_tokens=prompts, output_tokens=outputs)
@@ -193,8 +193,14 @@ def azure(name: str, replicas: int, load: float, *, seed: int = 11) -> Case:
         fleet=fleet(ready=replicas, mix=_with_step_dispersion(requests)),
         hours=math.ceil(span_s / 60.0) / 60.0,
         replicas=replicas,
-        load=one * copies,
+        load=one * copies * _peak_over_mean(shifted),
     )
+
+
+def _peak_over_mean(at_s: NDArray[np.float64], window_s: float = 300.0) -> float:
+    """The highest rate of five minutes over the mean of the whole."""
+    counts = np.bincount((at_s / window_s).astype(int))[: int(at_s.max() / window_s)]
+    return float(counts.max() / counts.mean())
 
 
 def _with_step_dispersion(requests: pl.DataFrame) -> TokenMix:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from workbench.simulation import latency as la
 
-
 NOWHERE = np.array([[[la.BINS, -1]]])
 
 
@@ -67,9 +66,7 @@ def test_company_of_a_pool_by_hand() -> None:
 
 
 @settings(deadline=None)
-@given(
-    replicas=st.integers(2, 200), more=st.integers(1, 50), pending=st.floats(1e-6, 3), dispersion=st.floats(0, 20)
-)
+@given(replicas=st.integers(2, 200), more=st.integers(1, 50), pending=st.floats(1e-6, 3), dispersion=st.floats(0, 20))
 def test_more_replicas_leave_less_company_and_more_pending_prompts_more(
     replicas: int, more: int, pending: float, dispersion: float
 ) -> None:

@@ -6,7 +6,7 @@ The fluid engine is blue and the replay orange in every one of them, as in the c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -41,6 +41,7 @@ MEASURES: Mapping[str, str] = {
     "ttft_p99_s": "TTFT, P99",
     "itl_mean_s": "gap between tokens",
     "deferrable_served": "deferrable work done",
+    "shed": "requests refused",
 }
 
 
@@ -81,7 +82,7 @@ def requests_in_band(
     saturated = windows.filter(pl.col("is_saturated") & pl.col("ttft_mean_s").is_not_null())
     if saturated.height:
         fig.add_scatter(
-            x=saturated.get_column("window_start").to_list(),
+            x=_middles(saturated, known),
             y=saturated.get_column("ttft_mean_s").to_list(),
             name="fluid, saturated (mean)",
             mode="markers",
@@ -92,6 +93,12 @@ def requests_in_band(
     fig.update_yaxes(type="log", tickformat="~g", nticks=8)
     fig.update_layout(hovermode="closest", legend={"itemsizing": "constant"})
     return fig
+
+
+def _middles(part: pl.DataFrame, windows: pl.DataFrame) -> list[Any]:
+    """Return the middles of some of the windows, each as long as the shortest step between two."""
+    step = windows.select(pl.col("window_start").diff().min() / 2).item()
+    return part.select(pl.col("window_start") + step).to_series().to_list()
 
 
 def _add_band(fig: go.Figure, part: pl.DataFrame, *, is_first: bool) -> None:
@@ -159,6 +166,8 @@ def errors_by_measure(
         y="",
     )
     known = {name: frame.filter(pl.col("relative_error").is_not_null()) for name, frame in compared.items()}
+    if not any(frame.height for frame in known.values()):
+        return theme.say_empty(fig)
     for (name, frame), (colour, symbol) in zip(known.items(), _looks(len(known)), strict=True):
         fig.add_scatter(
             x=(frame.get_column("relative_error") * 100.0).to_list(),
@@ -168,8 +177,6 @@ def errors_by_measure(
             marker={"color": colour, "size": 11, "symbol": symbol},
             hovertemplate="%{y}: %{x:+.1f} %",
         )
-    if not any(frame.height for frame in known.values()):
-        return theme.say_empty(fig)
     for level in (-tolerance, tolerance):
         theme.mark(fig, f"{level:+.0%}", x=level * 100.0)
     fig.add_vline(x=0.0, line={"color": theme.INK, "width": 1})

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
@@ -42,9 +42,11 @@ MEASURES: Mapping[str, str] = {
     "itl_mean_s": "s",
     "slo_attainment_fraction": "1",
     "deferrable_served": "requests",
+    "shed": "requests",
 }
 LEVELS: Mapping[str, float] = {"ttft_p50_s": 0.50, "ttft_p95_s": 0.95, "ttft_p99_s": 0.99}
 SATURATED_ABOVE = 0.05  # share of the interactive arrivals that met a saturated pool
+FILLING_SHARE = 1.0 / 3.0  # of a trial, at whose start its pool is empty
 FLUID_SHARE = 0.2  # of the time that a comparison takes
 LOADS, SIZES = (0.3, 0.6, 0.8, 0.9), (1, 4, 8, 16, 40)
 
@@ -60,6 +62,7 @@ def compare(
     expected: pl.DataFrame | None = None,
     scheduling: Scheduling | None = None,
     calibration: Corrections = None,
+    since: datetime | None = None,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
     """Run both engines on the same ``REQUESTS`` and return one row per measure of the whole span.
@@ -68,15 +71,16 @@ def compare(
     the attainment, whose difference counts, and where the replay has nought) and is_saturated: a twentieth or more of
     the interactive arrivals met a pool at its limit, for which the fluid's latencies are not made. KV cache is the mean
     over windows and pools by ready replicas; percentiles are those of all interactive requests of the span; a null says
-    that no such request came. Arguments and errors as of :func:`workbench.simulation.run`; ``calibration`` corrects the
-    fluid engine.
+    that no such request came. What lies before ``since`` is left out, such as the filling of pools that start empty; of
+    percentiles, which are counted by the hour, the hours that end before it. ``calibration`` corrects the fluid engine.
+    Other arguments and errors as of :func:`workbench.simulation.run`.
     """
     both = functools.partial(
         run, requests, fleet=fleet, policy=policy, start=start, hours=hours, plan=plan, expected=expected
     )
     fluid = both(calibration=calibration, progress=_part(progress, 0.0, FLUID_SHARE))
     replay = both(engine="replay", scheduling=scheduling, progress=_part(progress, FLUID_SHARE, 1.0))
-    found, true = measures(fluid, fleet), measures(replay, fleet)
+    found, true = measures(fluid, fleet, since=since), measures(replay, fleet, since=since)
     return pl.DataFrame(
         {
             "measure": list(MEASURES),
@@ -90,7 +94,7 @@ def compare(
         relative_error=pl.when((pl.col("replay") != 0) & (pl.col("measure") != "slo_attainment_fraction")).then(
             pl.col("fluid") / pl.col("replay") - 1.0
         ),
-        is_saturated=pl.lit(is_saturated(fluid, fleet)),
+        is_saturated=pl.lit(is_saturated(fluid, fleet, since=since)),
     )
 
 
@@ -99,34 +103,39 @@ def _part(progress: Progress | None, low: float, high: float) -> Progress | None
     return None if progress is None else lambda done: progress(low + (high - low) * done)
 
 
-def _interactive(run_: SimRun, fleet: Fleet) -> pl.DataFrame:
-    return run_.windows.filter(pl.col("tier").is_in([tier.key for tier in fleet.tiers if not tier.deferrable]))
+def _interactive(run_: SimRun, fleet: Fleet, since: datetime) -> pl.DataFrame:
+    keys = [tier.key for tier in fleet.tiers if not tier.deferrable]
+    return run_.windows.filter(pl.col("tier").is_in(keys) & (pl.col("window_start") >= since))
 
 
-def is_saturated(run_: SimRun, fleet: Fleet) -> bool:
+def is_saturated(run_: SimRun, fleet: Fleet, *, since: datetime | None = None) -> bool:
     """Say whether a twentieth or more of a run's interactive arrivals came in windows that are marked as saturated."""
-    windows = _interactive(run_, fleet)
-    hit = windows.filter("is_saturated").get_column("arrived").sum()
-    return bool(hit > SATURATED_ABOVE * windows.get_column("arrived").sum())
+    windows = _interactive(run_, fleet, since or run_.start)
+    hit = pl.col("arrived").filter("is_saturated").sum() > SATURATED_ABOVE * pl.col("arrived").sum()
+    return bool(windows.select(hit).item())
 
 
-def measures(run_: SimRun, fleet: Fleet) -> dict[str, float | None]:
-    """Return the ``MEASURES`` of a whole run; None where nothing came that has one."""
-    windows, pools = _interactive(run_, fleet), run_.pools
-    ready = pools.get_column("ready").sum()
-    held = (pools.get_column("kv_cache_used_fraction") * pools.get_column("ready")).sum()
+def measures(run_: SimRun, fleet: Fleet, *, since: datetime | None = None) -> dict[str, float | None]:
+    """Return the ``MEASURES`` of a run, or of what comes after an instant; None where nothing came that has one."""
+    since = since or run_.start
+    windows, pools = _interactive(run_, fleet, since), run_.pools.filter(pl.col("window_start") >= since)
+    held = pl.col("kv_cache_used_fraction") * pl.col("ready")
+    sums = pools.select(
+        kv_cache_used_fraction=pl.when(pl.col("ready").sum() > 0)
+        .then(held.sum() / pl.col("ready").sum())
+        .otherwise(0.0),
+        running=pl.col("running").sum() / pl.col("window_start").n_unique(),
+        gpu_hours=pl.col("gpu_hours").sum(),
+    ).row(0, named=True)
     means = {name: _by_arrivals(windows, name) for name in ("ttft_mean_s", "itl_mean_s", "slo_attainment_fraction")}
-    served = run_.windows.get_column("served").sum() - windows.get_column("served").sum()
-    return (
-        {
-            "kv_cache_used_fraction": held / ready if ready > 0 else 0.0,
-            "running": pools.get_column("running").sum() / max(pools.get_column("window_start").n_unique(), 1),
-            "gpu_hours": pools.get_column("gpu_hours").sum(),
-            "deferrable_served": served,
-        }
-        | means
-        | _levels_of(run_.ttft)
+    deferrable = pl.col("tier").is_in([tier.key for tier in fleet.tiers if tier.deferrable])
+    counts = (
+        run_.windows.filter(pl.col("window_start") >= since)
+        .select(deferrable_served=pl.col("served").filter(deferrable).sum(), shed=pl.col("shed").sum())
+        .row(0, named=True)
     )
+    hours = run_.ttft.filter(pl.col("window_start") > since - timedelta(hours=1))
+    return sums | means | counts | _levels_of(hours)
 
 
 def _by_arrivals(windows: pl.DataFrame, name: str) -> float | None:
@@ -204,12 +213,13 @@ def _row(drawn: Trial, scheduling: Scheduling | None, calibration: Corrections) 
         hours=drawn.hours,
         scheduling=scheduling,
         calibration=calibration,
+        since=START + timedelta(hours=drawn.hours * FILLING_SHARE),
     )
     by_measure = {row["measure"]: row for row in compared.iter_rows(named=True)}
     errors = {
         f"{name}_error": row["difference"] if name == "slo_attainment_fraction" else row["relative_error"]
         for name, row in by_measure.items()
-        if name != "deferrable_served"
+        if name not in ("deferrable_served", "shed")
     }
     return {
         "model": replica.model,

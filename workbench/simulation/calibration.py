@@ -145,7 +145,7 @@ def _mean_and_beyond(found: dict[str, float | None]) -> tuple[float, float]:
 def all_of(
     calibrations: Calibration | Sequence[Calibration] | None, *, is_replayed: bool = False
 ) -> tuple[Calibration, ...]:
-    """Return one calibration, several or none as a tuple. Raises SimulationError for some where requests are replayed."""
+    """Return one calibration, several or none as a tuple. Raises SimulationError for some in a replay."""
     given = (calibrations,) if isinstance(calibrations, Calibration) else tuple(calibrations or ())
     if given and is_replayed:
         raise SimulationError(
@@ -176,8 +176,8 @@ def tables_for(calibrations: Sequence[Calibration], fleet: Fleet, pools: Sequenc
         )
     tables = np.zeros((len(pools), LOADS.size, SIZES.size, 2))
     for p, pool in enumerate(pools):
-        if one := by_place.get((pool.model, pool.gpu)):
-            tables[p] = np.log(np.stack([np.array(one.mean_factor), np.array(one.spread_factor)], axis=-1))
+        if found := by_place.get((pool.model, pool.gpu)):
+            tables[p] = np.log(np.stack([np.array(found.mean_factor), np.array(found.spread_factor)], axis=-1))
     return tables
 
 

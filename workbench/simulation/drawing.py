@@ -44,7 +44,7 @@ def lengths_of(requests: pl.DataFrame) -> Lengths:
 
 
 def lengths_for(mix: TokenMix, requests: pl.DataFrame | None, *, model: str, seed: int) -> Lengths:
-    """Return the lengths of a model's requests among ``REQUESTS``, or without those the lognormal of a mix's moments."""
+    """Return the lengths of a model's ``REQUESTS``, or without any the lognormal ones of its mix."""
     if requests is None:
         return lengths_like(mix, np.random.default_rng(seed))
     return lengths_of(requests.filter(pl.col("model") == model))
@@ -105,7 +105,8 @@ def arrivals(rng: np.random.Generator, rps: Floats, window_s: float, *, cv_squar
     count = int(whole + 8.0 * math.sqrt(whole * max(spread, 1.0)) + 10.0 * max(spread, 1.0))
     passed = np.cumsum(rng.gamma(1.0 / spread, spread, count))
     edges = np.arange(expected.size) * window_s
-    return np.interp(passed[passed < whole], expected, edges)
+    at_s: Floats = np.interp(passed[passed < whole], expected, edges)
+    return at_s
 
 
 def requests_at(

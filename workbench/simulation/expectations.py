@@ -45,7 +45,6 @@ def surprise_of(laid: Laid, expected: pl.DataFrame | None, fleet: Fleet, span: S
     """
     if expected is None:
         return np.ones((1, len(fleet.regions), len(fleet.models)))
-    ratio = np.ones((span.steps, len(fleet.regions), len(fleet.models)))
     interactive = [i for i, tier in enumerate(fleet.tiers) if not tier.deferrable]
     per_window = int(span.demand_window_s / span.step_s)
     hour = np.arange(laid.rps.shape[0]) // windows_per_hour(span.demand_window_s)

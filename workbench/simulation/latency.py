@@ -135,9 +135,8 @@ def ttft_moments(
         others = left * max(rate * seen + clumping - 1.0, 0.0)
         riding = iteration_s + prompt_s + others * prompt_s
         mean = 0.5 * busy * (iteration_s + left * (seen - iteration_s)) + riding
-    third = varied * (
-        prompt_s**3 * rate * cube_ratio * cycle + 3.0 * share * prompt_s * prompt_s * rate * square_ratio * cycle_variance
-    )
+    cubes = prompt_s**3 * rate * cube_ratio * cycle
+    third = varied * (cubes + 3.0 * share * prompt_s * prompt_s * rate * square_ratio * cycle_variance)
     seen_square = third / (1.0 - share**3) / cycle + 3.0 * cycle_variance + cycle * cycle
     ended_square = iteration_s * iteration_s + left * (seen_square - iteration_s * iteration_s)
     spread = varied * (0.5 + share) ** 2 * max(seen_square - seen * seen, 0.0) + busy * ended_square / 12.0

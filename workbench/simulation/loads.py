@@ -192,7 +192,9 @@ def refuse_other(laid: Laid, fleet: Fleet, span: Span) -> None:
         ("regions, models and tiers", keys, dict(laid.keys)),
     ):
         if asked != found:
-            raise SimulationError(f"the load was laid out for {what} {found}, and the run has {asked}; lay it out anew.")
+            raise SimulationError(
+                f"the load was laid out for {what} {found}, and the run has {asked}; lay it out anew."
+            )
     if laid.rps.shape[0] < windows:
         raise SimulationError(
             f"the load was laid out for {laid.rps.shape[0]:,} windows of {laid.demand_window_s:g} s, and the run has "

@@ -55,10 +55,10 @@ def note_queue(x: Inputs, pools: Pools, region: int, m: int, queued: float, left
 @kernel
 def expected_busy(x: Inputs, s: State, p: int) -> float:
     """Return the replicas of a pool that hold an interactive request, as the mean-field state has it."""
-    pools, inside, total, interactive = s.pools, s.inside, 0.0, 0.0
+    pools, total, interactive = s.pools, 0.0, 0.0
     n = float(pools[p].ready)
-    for h in range(inside.shape[1]):
-        for k in range(inside.shape[2]):
+    for h in range(s.inside.shape[1]):
+        for k in range(s.inside.shape[2]):
             there = s.inside[p, h, k] + s.inflow[p, h, k]
             total += there
             if not x.deferrable[k]:
@@ -85,7 +85,8 @@ def watch(x: Inputs, s: State, rules: r.Rules, step: int) -> None:
                 queued = arrived[step, h, m, d] - released[h, m, d]
                 if queued <= 1e-9:
                     continue
-                left_s = x.promise_s[x.deferred[d]] - oldest_wait_s(arrived, released[h, m, d], step - 1, x.step_s, h, m, d)
+                oldest_s = oldest_wait_s(arrived, released[h, m, d], step - 1, x.step_s, h, m, d)
+                left_s = x.promise_s[x.deferred[d]] - oldest_s
                 for i in range(x.preference.shape[1]):
                     place = x.preference[h, i]
                     if place >= 0 and x.pools_in[m, 1, place, 0] >= 0:

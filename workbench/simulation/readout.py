@@ -97,6 +97,7 @@ def pools_frame(rec: state.Record, pools: Sequence[Pool], span: Span) -> pl.Data
     gpus = np.tile([float(pool.gpus_per_replica) for pool in pools], span.windows)
     price = np.tile([pool.usd_per_gpu_hour for pool in pools], span.windows)
     held = means[:, 0:5].sum(axis=1) * gpus * hours
+    means[:, 5] /= gpus
     names = (
         "ready", "starting_reclaim", "starting_swap", "starting_remote", "draining", "lent", "running", "waiting",
         "kv_cache_used_fraction", "batch_slots_used_fraction", "work_fraction",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from workbench.simulation.compiling import inlined, kernel
 from workbench.simulation.correcting import factors_at
 from workbench.simulation.latency import (
@@ -147,7 +145,7 @@ def record_pools(pools: Pools, starting: Ints, kept: Floats, window: int) -> Non
         kept[window, p, 2] += starting[p, 1]
         kept[window, p, 3] += starting[p, 2]
         kept[window, p, 4] += pool.draining
-        kept[window, p, 5] += pool.lent_gpus / pool.gpus
+        kept[window, p, 5] += pool.lent_gpus
         kept[window, p, 6] += pool.running
         kept[window, p, 7] += max(pool.inside - pool.running, 0.0)
         kept[window, p, 8] += pool.kv

@@ -90,7 +90,8 @@ def wanted_change(x: Inputs, s: State, rules: r.Rules, step: int, p: int) -> int
     ready_in_group, held_in_group = group_of(pools, starting, p)
     own_held = replicas_of(pools, starting, p)
     if rules.scale_by == r.LOAD:
-        gap = x.observed_over_forecast[min(max(step, 1), x.observed_over_forecast.shape[0]) - 1, pool.region, pool.model]
+        known = min(max(step, 1), x.observed_over_forecast.shape[0]) - 1  # of the step before, or the same for all
+        gap = x.observed_over_forecast[known, pool.region, pool.model]
         return r.scaling_step(
             rules, pool.signal, pool.ready, own_held - pool.ready, ready_in_group, held_in_group, pool.budget,
             now_s % 3600.0, gap,

@@ -49,6 +49,8 @@ def note_lengths(pools: Pools, prompt_grid: Floats, rules: r.Rules, p: int) -> N
     pool.slope_s = pool.per_request_s + pool.per_token_s * pool.held
     pool.slots_each = max(min(pool.batch_cap, pool.kv_room / pool.reserved), 1.0)
     pool.decode_over_work = pool.output * pool.base_s / (pool.prompt_s + pool.output * pool.slope_s)
+    pool.per_output, pool.per_slot, pool.per_room = 1.0 / pool.output, 1.0 / pool.slots_each, 1.0 / pool.kv_room
+    pool.full_work = 0.95 * pool.slots_each / (pool.slots_each + pool.decode_over_work)
     pool.route_each = holds_each(pools, rules, p, rules.route_below)
     pool.release_each = holds_each(pools, rules, p, r.release_until(rules, pool.silo))
 
@@ -64,8 +66,10 @@ def stand_still(pools: Pools, p: int) -> None:
 
 
 @inlined
-def read_prompts(pools: Pools, p: int, iteration_s: float, brought: float, step_s: float) -> float:
-    """Take in a step's prompts, ``brought`` seconds of reading per replica and second, and return the share of time read.
+def read_prompts(
+    pools: Pools, p: int, iteration_s: float, each_one: float, brought: float, step_s: float
+) -> float:
+    """Take in a step's prompts, ``brought`` seconds of reading per replica and second; return the share of time read.
 
     With U seconds of prompts unread a replica reads U / (U + u) of the time, which at a constant load settles at the
     share that is brought, with the unread work of the gated cycle: u is one and a half iterations and half a prompt,
@@ -73,34 +77,38 @@ def read_prompts(pools: Pools, p: int, iteration_s: float, brought: float, step_
     """
     pool = pools[p]
     usual = 1.5 * iteration_s + 0.5 * pool.prompt_s * max(pool.square + pool.dispersion - 1.0, 1.0)
-    unread = pool.unread_s / pool.ready + step_s * brought
+    unread = pool.unread_s * each_one + step_s * brought
     half = 0.5 * (unread - usual - step_s)
     left = half + math.sqrt(half * half + usual * unread)
     pool.unread_s = left * pool.ready
-    return left / (left + usual)
+    return float(left / (left + usual))
 
 
 @inlined
-def advance(pools: Pools, prompt_grid: Floats, rules: r.Rules, step_s: float, p: int) -> None:
-    """Advance one pool by a step (simulation.md section 3, linearised implicit Euler); what it served is finished."""
+def advance(pools: Pools, prompt_grid: Floats, rules: r.Rules, step_s: float, per_s: float, p: int) -> None:
+    """Advance one pool by a step (simulation.md section 3, linearised implicit Euler); what it served is finished.
+
+    ``per_s`` is one over the step. A division costs as much as six other operations, so each is done once.
+    """
     pool = pools[p]
     if pool.ready <= 0:
         stand_still(pools, p)
         return
     note_lengths(pools, prompt_grid, rules, p)
-    each_one, before, arriving, variance = 1.0 / pool.ready, pool.inside, pool.arriving / step_s, pool.variance
-    prompt_s, slope, base, output = pool.prompt_s * each_one, pool.slope_s * each_one, pool.base_s, pool.output
-    slots = pool.ready * pool.slots_each
+    each_one, before, variance = 1.0 / pool.ready, pool.inside, pool.variance
+    prompt_s, slope, base = pool.prompt_s * each_one, pool.slope_s * each_one, pool.base_s
+    slots, arriving = pool.ready * pool.slots_each, pool.arriving * per_s
     running, above = mean_below(before, variance, slots)
     iteration = base + slope * running
+    per_iteration = 1.0 / iteration
     admitted = arriving
     if above > 0.0:
-        admitted = (1.0 - above) * arriving + above * running / (output * iteration + running * prompt_s)
-    pool.prompt_share = read_prompts(pools, p, iteration, prompt_s * admitted, step_s)
-    rate = (1.0 - pool.prompt_share) / (output * iteration)
+        admitted = (1.0 - above) * arriving + above * running / (pool.output * iteration + running * prompt_s)
+    pool.prompt_share = read_prompts(pools, p, iteration, each_one, prompt_s * admitted, step_s)
+    rate = (1.0 - pool.prompt_share) * pool.per_output * per_iteration
     throughput = running * rate
-    easing = (1.0 - above) * rate * base / iteration
-    closure = easing * slope / iteration * variance
+    easing = (1.0 - above) * rate * base * per_iteration
+    closure = easing * slope * per_iteration * variance
     change = step_s * (arriving - throughput + closure) / (1.0 + step_s * easing)
     served = min(max(pool.arriving - change, 0.0), before + pool.arriving)
     after = before + pool.arriving - served
@@ -109,13 +117,12 @@ def advance(pools: Pools, prompt_grid: Floats, rules: r.Rules, step_s: float, p:
     running, above = mean_below(after, variance, slots)
     pool.inside, pool.variance, pool.running, pool.finished = after, variance, running, served
     pool.iteration_s = base + slope * running
-    each = running * each_one
-    pool.kv = min((each * pool.held + pool.reading * each_one * pool.prompt) / pool.kv_room, 1.0)
-    pool.slots = min((each + pool.reading * each_one) / pool.slots_each, 1.0)
+    each, reading = running * each_one, pool.reading * each_one
+    pool.kv = min((each * pool.held + reading * pool.prompt) * pool.per_room, 1.0)
+    pool.slots = min((each + reading) * pool.per_slot, 1.0)
     pool.work = each / (each + pool.decode_over_work)
     pool.signal = r.signal_of(rules, pool.kv, pool.slots, pool.work)
-    most = pool.slots_each / (pool.slots_each + pool.decode_over_work)
-    pool.saturated = 1.0 if pool.work > 0.95 * most or above > 0.05 else 0.0
+    pool.saturated = 1.0 if pool.work > pool.full_work or above > 0.05 else 0.0
 
 
 @kernel
@@ -128,9 +135,9 @@ def residual_s(pools: Pools, p: int) -> float:
 @inlined
 def serve(x: Inputs, s: State, rules: r.Rules) -> None:
     """Advance every pool by a step."""
-    pools = s.pools
+    pools, per_s = s.pools, 1.0 / x.step_s
     for p in range(pools.size):
-        advance(pools, x.prompt_grid, rules, x.step_s, p)
+        advance(pools, x.prompt_grid, rules, x.step_s, per_s, p)
         pools[p].served += pools[p].finished
         pools[p].routed += pools[p].arriving
         pools[p].arriving = 0.0

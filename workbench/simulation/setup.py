@@ -16,8 +16,8 @@ from workbench.results import CapacityPlan
 from workbench.simulation import rules as r
 from workbench.simulation import state
 from workbench.simulation.correcting import no_correction
-from workbench.simulation.latency import BINS
 from workbench.simulation.expectations import surprise_of
+from workbench.simulation.latency import BINS
 from workbench.simulation.loads import Laid, Span, windows_per_hour
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 

@@ -32,7 +32,9 @@ POOL = np.dtype(
                 "last_action_s", "inside", "arriving", "variance", "prompt", "output",
                 "kv", "slots", "work", "signal", "running", "iteration_s", "saturated", "finished",
                 "noted_prompt", "noted_output", "held", "reserved", "prompt_s", "slope_s", "slots_each",
-                "decode_over_work", "unread_s", "prompt_share", "route_each", "release_each", "served", "routed", "reading",
+                "decode_over_work", "per_output", "per_slot", "per_room", "full_work",
+                "unread_s", "prompt_share", "route_each", "release_each",
+                "served", "routed", "reading",
                 "met", "met_mean_s", "met_square_s", "met_cube_s", "met_gap_s", "met_saturated",
                 "busy", "queued", "left_s", "drain_rps",
             )

@@ -90,6 +90,15 @@ def route(
         place, room = preference[h, i], 0.0
         if place < 0:
             break
+        only = pools_in[m, kind, place, 0]
+        if only >= 0 and pools_in[m, kind, place, 1] < 0:  # as a rule: then there is nothing to share out
+            going = min(left, room_in(pools, rules, only))
+            if going > 0.0:
+                send(s, only, h, m, k, going, prompt, output)
+                left -= going
+                if left <= 1e-12 * requests:
+                    return
+            continue
         for j in range(pools_in.shape[3]):
             p = pools_in[m, kind, place, j]
             if p < 0:

@@ -18,7 +18,7 @@ from workbench.simulation.drawing import Lengths, arrivals, mix_of, moments_of, 
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 START = datetime(2026, 1, 5)
-SHORTEST_S, LIVES = 900.0, 12.0  # a trial lasts at least so long, and so many times as long as a request
+SHORTEST_S, LIVES = 900.0, 18.0  # a trial lasts at least so long, and so many times as long as a request
 #: A pool that stays as it is: no signal is ever above 1 or below 0.
 STILL = Policy(
     key="still",
@@ -95,14 +95,15 @@ def steady(
     seed: Sequence[int] = (7,),
 ) -> Trial:
     """Draw a constant load for as long as it takes to bring so many requests, and at least a quarter of an hour."""
-    most = performance.max_rps(replica, moments_of(lengths, dispersion=1.0))
+    mix = moments_of(lengths, dispersion=cv_square)
+    most = performance.max_rps(replica, mix)
     if not (replicas >= 1 and load_fraction > 0.0):
         raise SimulationError(f"a trial needs a replica and some load; got {replicas} and {load_fraction}.")
-    mix, rps = moments_of(lengths, dispersion=1.0), load_fraction * replicas * most
+    rps = load_fraction * replicas * most
     itl_s = performance.steady_state(replica, mix, min(load_fraction, 1.0) * most).itl_s
     seconds = max(SHORTEST_S, least_requests / rps, LIVES * itl_s * mix.output_tokens)
     minutes = math.ceil(seconds / SECONDS_PER_MINUTE)
-    return following(
+    drawn = following(
         fleet,
         replica,
         lengths,
@@ -112,6 +113,7 @@ def steady(
         cv_square=cv_square,
         seed=seed,
     )
+    return replace(drawn, load_fraction=load_fraction)  # as it was asked for, not as a mean rounds it
 
 
 def burst(

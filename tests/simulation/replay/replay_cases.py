@@ -98,7 +98,9 @@ def prepared(
     span = loads.Span(start=START, steps=steps, step_s=10.0, window_s=window_s, demand_window_s=10.0)
     pools = setup.pools_of(fleet, policy)
     demand = loads.summed(load, start=START, steps=steps, step_s=10.0)
-    tables = setup.inputs_of(loads.grid_of(demand, fleet, span), fleet=fleet, policy=policy, pools=pools, span=span, plan=plan, expected=None)
+    tables = setup.inputs_of(
+        loads.grid_of(demand, fleet, span), fleet=fleet, policy=policy, pools=pools, span=span, plan=plan, expected=None
+    )
     begun, record = (
         setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s),
         setup.record_of(fleet, pools, span),
