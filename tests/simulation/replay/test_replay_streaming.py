@@ -79,6 +79,24 @@ def test_deferrable_work_is_held_for_hours_across_blocks() -> None:
     assert same(one, many)
 
 
+@pytest.mark.parametrize("length", [200, 950, 1300])
+def test_hours_of_requests_that_wait_for_hours(length: int) -> None:
+    """Twice what a replica can do: an hour's first tokens come in later blocks, which begin and end in mid-hour."""
+    load, world = steadily(0.5, 4 * 3600.0, prompt=2000, output=200), fleet(ready=1, batch_cap=2)
+    one, many = (run(part, world, hours=5.0, keep_requests=True) for part in (load, load.iter_slices(length)))
+    assert one.requests is not None
+    assert one.requests["ttft_s"].max() > 3600.0
+    assert same(one, many)
+
+
+@pytest.mark.parametrize("length", [365, 370, 735])
+def test_an_hour_is_closed_once_although_blocks_end_soon_after_it_begins(length: int) -> None:
+    """Every other request takes four minutes: some of the hour before end after the first ones of the next."""
+    load = requests([(10.0 * i, 500, 8000 if i % 2 else 10, FAST, "east") for i in range(1440)])
+    one, many = (run(part, fleet(), hours=5.0, keep_requests=True) for part in (load, load.iter_slices(length)))
+    assert same(one, many)
+
+
 def test_models_and_a_plan_with_its_override_in_blocks() -> None:
     """The override compares with what has come, which must not hang on what is known already."""
     drawn = np.random.default_rng(4)
