@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from workbench import catalog
 from workbench.catalog import DecodePoint, Measurements, PrefillPoint
+from workbench.catalog.bounds import kv_read_floor_s_per_token
 from workbench.domain import Profile
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -31,13 +33,43 @@ SAGESERVE_SOURCE = (
     "decode points of contexts above 8192 tokens left out"
 )
 OPERATOR_SOURCE = (
-    "composed from operators measured with vLLM 0.14.0, github.com/ai-dynamo/aiconfigurator commit 095f58a "
-    "(Apache-2.0), a lower bound, times 1.2 (a measured server is 1.1-1.3 times slower); tensor parallel 1"
+    "composed from operators measured with vLLM {vllm}, github.com/ai-dynamo/aiconfigurator commit 095f58a "
+    "(Apache-2.0), a lower bound, times 1.2 (a measured server is 1.1-1.3 times slower); tensor parallel {gpus}"
 )
+OUTLIER_NOTE = (
+    "; prompts of 2048 tokens left out, where one product of matrices of the source (n 12288, k 8192) takes 4.5 times "
+    "what its neighbours say"
+)
+PCIE_NOTE = "; sums over GPUs go through PCIe and cost much time"
 SCALED_SOURCE = (
-    "measured times on a100_80gb x 2 times the ratio of the llama31_8b profiles h100_80gb x 1 over a100_80gb x 2 at "
-    "the same prompt, batch and context; no measurement on this GPU, and time per KV token at its lower bound"
+    "measured times on a100_80gb x 2 times the ratio of the llama31_8b profiles {gpu} x 1 over a100_80gb x 2 at "
+    "the same prompt, batch and context; no measurement on this GPU"
 )
+FLOOR_NOTE = ", and time per KV token at its lower bound"
+
+SYSTEMS = {
+    "a100_80gb": "a100_sxm", "h100_80gb": "h100_sxm", "h200_141gb": "h200_sxm", "l40s_48gb": "l40s",
+    "b200_180gb": "b200_sxm",
+}  # fmt: skip
+OPERATOR_NAMES = {"llama31_8b": "Llama-3.1-8B", "llama31_70b": "Llama-3.1-70B", "qwen3_32b": "Qwen3-32B"}
+#: GPUs per replica: the fewest that leave half as much room for KV cache as the weights take; of L40S, which have no
+#: links of their own, the fewest that hold the weights; of Qwen3 32B two at least, below which the source interpolates.
+OPERATOR_GPUS = {
+    ("llama31_8b", "h100_80gb"): 1,
+    ("llama31_8b", "h200_141gb"): 1,
+    ("llama31_8b", "l40s_48gb"): 1,
+    ("llama31_8b", "b200_180gb"): 1,
+    ("llama31_70b", "a100_80gb"): 4,
+    ("llama31_70b", "h100_80gb"): 4,
+    ("llama31_70b", "h200_141gb"): 2,
+    ("llama31_70b", "l40s_48gb"): 4,
+    ("llama31_70b", "b200_180gb"): 2,
+    ("qwen3_32b", "a100_80gb"): 2,
+    ("qwen3_32b", "h100_80gb"): 2,
+    ("qwen3_32b", "h200_141gb"): 2,
+    ("qwen3_32b", "l40s_48gb"): 2,
+    ("qwen3_32b", "b200_180gb"): 2,
+}
 
 
 def splitwise(model: str, hardware: str, gpu: str, stored: str) -> Profile:
@@ -64,7 +96,7 @@ def splitwise(model: str, hardware: str, gpu: str, stored: str) -> Profile:
 
 
 def sageserve_points(model: str, file: str) -> Measurements:
-    """Read a small model at tensor parallel 2: seconds, whole output."""
+    """Read every run of a small model at tensor parallel 2: seconds, whole output."""
     known = catalog.load()
     return catalog.import_measurements(
         SAGESERVE / file,
@@ -74,6 +106,7 @@ def sageserve_points(model: str, file: str) -> Measurements:
         gpu=known.gpu("a100_80gb"),
         gpus_per_replica=2,
         context_max_tokens=GRAPH_CONTEXT_TOKENS,
+        prompt_time="unknown",
     )
 
 
@@ -91,18 +124,19 @@ def sageserve(model: str, file: str) -> Profile:
     )
 
 
-def operators() -> Profile:
-    """Estimate Llama 3.1 8B on one H100 from operator times; a prompt of one token costs a decode iteration."""
+def operators(model: str, gpu: str, gpus: int) -> Profile:
+    """Estimate a model from operator times in BF16; a prompt of one token costs a decode iteration."""
+    wanted = (SYSTEMS[gpu], "bfloat16", OPERATOR_NAMES[model], str(gpus))
     with OPERATORS.open(newline="") as lines:
         row = next(
-            row
-            for row in csv.DictReader(lines)
-            if (row["system"], row["dtype"], row["model"], row["tp"]) == ("h100_sxm", "bfloat16", "Llama-3.1-8B", "1")
+            row for row in csv.DictReader(lines) if (row["system"], row["dtype"], row["model"], row["tp"]) == wanted
         )
     decode = [(batch, 1024, float(row[f"decode_ms_b{batch}_ctx1024"])) for batch in (1, 8, 32, 64, 128, 256)]
     decode.append((32, 8192, float(row["decode_ms_b32_ctx8192"])))
+    has_outlier = (model, gpu) == ("llama31_70b", "h100_80gb")
+    sizes = (512, 8192) if has_outlier else (512, 2048, 8192)
     prefill = [(1.0, decode[0][2] / 1e3)]
-    prefill += [(float(tokens), tokens / float(row[f"prefill_tok_s_{tokens}"])) for tokens in (512, 2048, 8192)]
+    prefill += [(float(tokens), tokens / float(row[f"prefill_tok_s_{tokens}"])) for tokens in sizes]
     points = Measurements(
         prefill=tuple(PrefillPoint(input_tokens=tokens, seconds=seconds) for tokens, seconds in prefill),
         decode=tuple(
@@ -110,20 +144,22 @@ def operators() -> Profile:
         ),
     )
     known = catalog.load()
+    source = OPERATOR_SOURCE.format(vllm=row["vllm"], gpus=gpus) + (OUTLIER_NOTE if has_outlier else "")
     return catalog.fit_profile(
         points.scaled(SERVER_OVER_OPERATORS),
-        model=known.model("llama31_8b"),
-        gpu=known.gpu("h100_80gb"),
-        gpus_per_replica=1,
+        model=known.model(model),
+        gpu=known.gpu(gpu),
+        gpus_per_replica=gpus,
         basis="estimated",
-        source=OPERATOR_SOURCE,
+        source=source + (PCIE_NOTE if gpu == "l40s_48gb" and gpus > 1 else ""),
         date="2026",
     )
 
 
 def scaled(points: Measurements, slow: Profile, fast: Profile) -> Profile:
-    """Estimate Llama 3.2 3B on one H100 from its A100 points and the ratio of two profiles of Llama 3.1 8B."""
+    """Estimate Llama 3.2 3B on one GPU from its A100 points and the ratio of two profiles of Llama 3.1 8B."""
     known = catalog.load()
+    points = points.medians()
     ratio = Measurements(
         prefill=tuple(
             PrefillPoint(
@@ -141,15 +177,18 @@ def scaled(points: Measurements, slow: Profile, fast: Profile) -> Profile:
             for point in points.decode
         ),
     )
-    return catalog.fit_profile(
+    model, gpu = known.model("llama32_3b"), known.gpu(fast.gpu)
+    profile = catalog.fit_profile(
         ratio,
-        model=known.model("llama32_3b"),
-        gpu=known.gpu("h100_80gb"),
+        model=model,
+        gpu=gpu,
         gpus_per_replica=1,
         basis="estimated",
-        source=SCALED_SOURCE,
+        source=SCALED_SOURCE.format(gpu=fast.gpu),
         date="2026",
     )
+    is_at_floor = profile.decode_per_token_s <= kv_read_floor_s_per_token(model, gpu, 1) * (1 + 1e-9)
+    return replace(profile, source=profile.source + FLOOR_NOTE) if is_at_floor else profile
 
 
 def _prefill(profile: Profile, tokens: float) -> float:
@@ -176,9 +215,11 @@ def every_profile() -> list[Profile]:
         for gpu, hardware in (("a100_80gb", "a100-80gb"), ("h100_80gb", "h100-80gb"))
     ]
     slow = sageserve("llama31_8b", "Llama-3.1-8B-tp-2.csv")
-    fast = operators()
     small = sageserve("llama32_3b", "Llama-3.2-3B-tp-2.csv")
-    return [*large, slow, fast, small, scaled(sageserve_points("llama32_3b", "Llama-3.2-3B-tp-2.csv"), slow, fast)]
+    composed = {key: operators(*key, gpus) for key, gpus in OPERATOR_GPUS.items()}
+    points = sageserve_points("llama32_3b", "Llama-3.2-3B-tp-2.csv")
+    from_ratio = [scaled(points, slow, fast) for (model, _), fast in composed.items() if model == slow.model]
+    return [*large, slow, small, *composed.values(), *from_ratio]
 
 
 if __name__ == "__main__":

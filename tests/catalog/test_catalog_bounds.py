@@ -46,3 +46,25 @@ def test_a_profile_is_checked_knot_by_knot_and_at_its_base():
     assert bounds.impossible_in_profile(profile, LLAMA, H100) == []
     fast = replace(profile, prefill_s=tuple(s / 1000 for s in profile.prefill_s), decode_base_s=1e-3)
     assert len(bounds.impossible_in_profile(fast, LLAMA, H100)) == len(profile.prefill_s) + 1
+
+
+def test_a_batch_reads_its_kv_cache_and_computes_a_token_for_each():
+    # weights 5.1475 ms, 500,000 tokens x 12.2269 ns; 2 x 68.977e9 x 1000 at the peak is 17.436 ms
+    assert bounds.impossible_decode(LLAMA, H100, 8, 0.0052) is None
+    text = bounds.impossible_decode(LLAMA, H100, 8, 0.0112, kv_tokens=500_000)
+    assert text is not None
+    assert "weights and 500,000 tokens of KV cache once" in text
+    assert bounds.impossible_decode(LLAMA, H100, 8, 0.0113, kv_tokens=500_000) is None
+    text = bounds.impossible_decode(LLAMA, H100, 8, 0.0174, requests=1000)
+    assert text is not None
+    assert "computing a token for 1,000 requests" in text
+    assert bounds.impossible_decode(LLAMA, H100, 8, 0.0175, requests=1000) is None
+
+
+def test_a_profile_must_be_possible_as_far_as_it_says_it_reaches():
+    profile = KNOWN.profile("llama2_70b", "h100_80gb")
+    far = replace(profile.validity, kv_tokens_max=1e9)
+    flat = replace(profile, decode_per_token_s=0.0, validity=far)
+    (finding,) = bounds.impossible_in_profile(flat, LLAMA, H100)
+    assert "1,000,000,000 tokens of KV cache" in finding
+    assert bounds.impossible_in_profile(replace(profile, validity=far), LLAMA, H100) == []

@@ -37,8 +37,8 @@ def test_an_unknown_key_names_the_nearest(look_up: str, word: str, meant: str):
 
 
 def test_a_missing_profile_says_where_the_model_is_known():
-    with pytest.raises(CatalogError, match="it has llama31_8b on a100_80gb, h100_80gb"):
-        KNOWN.profile("llama31_8b", "h200_141gb")
+    with pytest.raises(CatalogError, match="it has bloom_176b on a100_80gb, h100_80gb"):
+        KNOWN.profile("bloom_176b", "h200_141gb")
 
 
 def test_list_prices_of_the_paper():

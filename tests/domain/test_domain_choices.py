@@ -40,7 +40,11 @@ def refused(value: Any, finding: str, **changes: Any) -> None:
         "scale_in_below_fraction",
         "release_two_below_fraction",
         "release_one_below_fraction",
+        "pressure_out_above_fraction",
+        "pressure_in_below_fraction",
+        "batch_fill_fraction",
         "deferrable_share",
+        "mixed_share",
     ],
 )
 @pytest.mark.parametrize("number", [-0.01, 1.01, float("nan")])
@@ -48,9 +52,29 @@ def test_a_policy_refuses_fractions_outside_0_to_1(name: str, number: float) -> 
     refused(REACTIVE, rf"^policy reactive: (\s*- )?{name} must lie in 0-1, got {number}", **{name: number})
 
 
-@pytest.mark.parametrize("name", ["cooldown_s", "reclaim_s", "swap_s", "remote_s"])
-def test_a_policy_refuses_delays_below_zero(name: str) -> None:
-    refused(REACTIVE, f"{name} must not be negative, got -1.0", **{name: -1.0})
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cooldown_s",
+        "reclaim_s",
+        "swap_s",
+        "remote_s",
+        "deferrable_ages_after_s",
+        "override_in_last_s",
+        "pressure_mean_s",
+    ],
+)
+@pytest.mark.parametrize("number", [-1.0, float("nan"), float("inf")])
+def test_a_policy_refuses_what_is_no_delay(name: str, number: float) -> None:
+    refused(
+        REACTIVE, f"^policy reactive: {name} must be a number of seconds, 0 or more, got {number}", **{name: number}
+    )
+
+
+@pytest.mark.parametrize("name", ["override_out_ratio", "override_in_ratio", "drain_out_ratio", "drain_in_ratio"])
+@pytest.mark.parametrize("number", [-0.5, float("nan")])
+def test_a_policy_refuses_ratios_that_are_none(name: str, number: float) -> None:
+    refused(REACTIVE, f"^policy reactive: {name} must be a number, 0 or more, got {number}", **{name: number})
 
 
 @pytest.mark.parametrize(
@@ -60,6 +84,23 @@ def test_a_policy_refuses_delays_below_zero(name: str) -> None:
         ({"signal": "cpu"}, "signal must be one of largest, kv_cache, got cpu"),
         ({"scale_in_below_fraction": 0.7}, "scale_in_below_fraction 0.7 must lie below scale_out_above_fraction 0.7"),
         ({"floor_replicas": -1}, "floor_replicas must be a whole number, 0 or more, got -1"),
+        ({"floor_replicas": float("inf")}, "floor_replicas must be a whole number, 0 or more, got inf"),
+        ({"floor_replicas": 1.5}, "floor_replicas must be a whole number, 0 or more, got 1.5"),
+        (
+            {"release_two_below_fraction": 0.7},
+            "release_two_below_fraction 0.7 must lie at or below release_one_below_fraction 0.6",
+        ),
+        ({"override_in_ratio": 5.0}, "override_in_ratio 5.0 must lie below override_out_ratio 5.0"),
+        (
+            {"pressure_in_below_fraction": 0.9},
+            "pressure_in_below_fraction 0.9 must lie below pressure_out_above_fraction 0.6",
+        ),
+        ({"drain_in_ratio": 2.0}, "drain_in_ratio 2.0 must lie below drain_out_ratio 1.0"),
+        ({"scale_by": "wish"}, "scale_by must be one of load, back_pressure, got wish"),
+        ({"scale_by": "back_pressure"}, "scale_by back_pressure needs siloed = true"),
+        ({"mixed_share": 0.3}, "mixed_share needs siloed = true"),
+        ({"siloed": True, "mixed_share": 0.5, "deferrable_share": 0.5}, "must leave a part for interactive work"),
+        ({"siloed": True, "follow_plan": "paced"}, "a siloed fleet follows no plan"),
     ],
 )
 def test_a_policy_refuses_contradictions(changes: dict[str, Any], finding: str) -> None:
@@ -72,6 +113,13 @@ def test_a_policy_starts_from_the_published_thresholds() -> None:
     assert (REACTIVE.cooldown_s, REACTIVE.floor_replicas) == (15.0, 2)
     assert (REACTIVE.reclaim_s, REACTIVE.swap_s, REACTIVE.remote_s) == (60.0, 600.0, 7200.0)
     assert REACTIVE.deferrable_ages_after_s == 10 * 3600
+    assert (REACTIVE.override_in_last_s, REACTIVE.override_out_ratio, REACTIVE.override_in_ratio) == (1200.0, 5.0, 0.5)
+
+
+def test_silos_are_one_two_or_three_pools() -> None:
+    siloed = replace(REACTIVE, siloed=True)
+    assert [policy.silos for policy in (REACTIVE, siloed, replace(siloed, mixed_share=0.25))] == [1, 2, 3]
+    assert replace(siloed, scale_by="back_pressure").scale_by == "back_pressure"
 
 
 @pytest.mark.parametrize("follow_plan", FOLLOW_PLAN)

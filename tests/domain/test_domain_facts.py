@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workbench.domain import Gpu, Profile, Region, ServedModel, Tier, Vm, VmPrice
+from workbench.domain import FitError, Gpu, Profile, Region, ServedModel, Tier, Validity, Vm, VmPrice
 from workbench.domain.facts import refuse
 from workbench.errors import CatalogError, ScenarioError
 
@@ -36,9 +36,9 @@ PROFILE = Profile(
     decode_per_request_s=0.0,
     decode_per_token_s=0.0,
     batch_cap=256,
-    prompt_tokens_max=2048.0,
-    batch_max=64,
-    fit_mape_fraction=0.02,
+    validity=Validity(prompt_tokens_min=128.0, prompt_tokens_max=2048.0, batch_max=64, kv_tokens_max=65_536.0),
+    prefill_fit=FitError(r2=0.99, mape_fraction=0.02),
+    decode_fit=FitError(r2=0.98, mape_fraction=0.02),
     basis="measured",
     **SOURCE,
 )
@@ -102,10 +102,31 @@ def test_a_model_without_size_is_refused(name: str) -> None:
         ({"decode_per_token_s": -1e-9}, "must not be negative"),
         ({"gpus_per_replica": 0}, "gpus_per_replica must be 1 or more, got 0"),
         ({"batch_cap": 0}, "batch_cap must be 1 or more, got 0"),
+        ({"chunk_tokens": -1}, "chunk_tokens must not be negative, got -1"),
+        ({"decode_per_token_s": float("inf")}, "every size and time must be a finite number"),
+        ({"prefill_s": (0.01, 0.02, float("inf"))}, "every size and time must be a finite number"),
     ],
 )
 def test_a_profile_that_no_replica_can_have_is_refused(changes: dict[str, Any], finding: str) -> None:
     refused(PROFILE, f"^profile of llama31_8b on h100_80gb x .*{finding}", **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"prompt_tokens_min": 0.0}, "prompt_tokens_min 0 must be positive"),
+        ({"prompt_tokens_min": 4096.0}, "prompt_tokens_min 4096 must be .* no more than prompt_tokens_max 2048"),
+        ({"batch_max": 0}, "batch_max must be 1 or more, got 0"),
+        ({"kv_tokens_max": float("nan")}, "kv_tokens_max must be positive, got nan"),
+    ],
+)
+def test_a_validity_that_reaches_nowhere_is_refused(changes: dict[str, Any], finding: str) -> None:
+    refused(PROFILE.validity, f"^validity: {finding}", **changes)
+
+
+def test_a_fit_better_than_perfect_is_refused() -> None:
+    refused(PROFILE.decode_fit, "^fit error: r2 must be 1 or less, got 1.1$", r2=1.1)
+    refused(PROFILE.decode_fit, "^fit error: mape_fraction must not be negative, got nan$", mape_fraction=float("nan"))
 
 
 @pytest.mark.parametrize(

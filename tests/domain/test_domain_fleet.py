@@ -142,3 +142,12 @@ def test_serving_and_lent_replicas_may_fill_the_stock_exactly() -> None:
 def test_a_fleet_refuses_what_cannot_stand(changes: dict[str, Any], finding: str) -> None:
     with pytest.raises(ScenarioError, match=f"^fleet: {finding}"):
         replace(FLEET, **changes)
+
+
+def test_the_replicas_of_a_fleet_read_prompts_in_one_way() -> None:
+    assert FLEET.chunk_tokens == 0
+    chunked = replace(REPLICA, chunk_tokens=512)
+    assert replace(FLEET, replicas=(chunked,)).chunk_tokens == 512
+    mixed = replace(FLEET, replicas=(REPLICA, replace(chunked, gpu="a100_80gb")))
+    with pytest.raises(ScenarioError, match=r"llama2_70b on h100_80gb 0, llama2_70b on a100_80gb 512.*one size"):
+        _ = mixed.chunk_tokens

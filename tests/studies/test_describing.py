@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import polars as pl
@@ -66,3 +67,14 @@ def test_the_manifest_names_trace_versions_and_seed(small_study: Study) -> None:
     assert {"workbench", "polars", "prophet"} <= set(manifest["versions"])
     assert manifest["seed"] == 7
     assert set(manifest["runs"]) == set(small_study.runs)
+
+
+def test_where_the_simulation_leaves_what_the_speeds_are_known_for_is_said_once_per_pool(small_study: Study) -> None:
+    told = describing.notes_of_speed(small_study.fleet)
+    assert len(told) == len(small_study.fleet.replicas) == len({note.partition(":")[0] for note in told})
+    llama = next(note for note in told if note.startswith("Speed, llama2_70b on h100_80gb: "))
+    assert re.search(r"batches up to \d+ may be simulated, measured to 64", llama)
+    assert "% of prompts are longer than the 8,192 tokens measured" in llama
+    assert all(note in small_study.notes for note in told)
+    unknown = tuple(dataclasses.replace(kind, validity=None) for kind in small_study.fleet.replicas)
+    assert describing.notes_of_speed(dataclasses.replace(small_study.fleet, replicas=unknown)) == []

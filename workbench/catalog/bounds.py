@@ -44,22 +44,41 @@ def impossible_prefill(model: ServedModel, gpu: Gpu, gpus: int, tokens: float, s
     )
 
 
-def impossible_decode(model: ServedModel, gpu: Gpu, gpus: int, seconds: float) -> str | None:
-    """Say why a decode iteration cannot have taken the time, or None where it can."""
-    floor_s = decode_floor_s(model, gpu, gpus)
-    if seconds >= floor_s * (1 - ROUNDING):
+def impossible_decode(
+    model: ServedModel, gpu: Gpu, gpus: int, seconds: float, *, requests: float = 1.0, kv_tokens: float = 0.0
+) -> str | None:
+    """Say why a decode iteration of so many requests that hold so many KV tokens cannot have taken the time, or None.
+
+    It reads the weights and the KV cache once, and computes one token for every request.
+    """
+    read_s = decode_floor_s(model, gpu, gpus) + kv_tokens * kv_read_floor_s_per_token(model, gpu, gpus)
+    computed_s = prefill_floor_s(model, gpu, gpus, requests)
+    if seconds >= max(read_s, computed_s) * (1 - ROUNDING):
         return None
+    if computed_s > read_s:
+        return (
+            f"a decode iteration of {seconds:.3g} s is faster than computing a token for {requests:,.0f} requests at "
+            f"the dense peak of {gpus} x {gpu.key} ({computed_s:.3g} s at least): check the unit and the batch"
+        )
+    cache = f" and {kv_tokens:,.0f} tokens of KV cache" if kv_tokens else ""
     return (
-        f"a decode iteration of {seconds:.3g} s is faster than reading the weights once ({model.weights_gb:,.1f} GB at "
-        f"{gpus} x {gpu.bandwidth_gb_s:,.0f} GB/s, {floor_s:.3g} s at least): check the unit, whether the time is "
-        "of one iteration, and the number of GPUs"
+        f"a decode iteration of {seconds:.3g} s is faster than reading the weights{cache} once "
+        f"({model.weights_gb:,.1f} GB of weights at {gpus} x {gpu.bandwidth_gb_s:,.0f} GB/s, {read_s:.3g} s at "
+        "least): check the unit, whether the time is of one iteration, and the number of GPUs"
     )
 
 
 def impossible_in_profile(profile: Profile, model: ServedModel, gpu: Gpu) -> list[str]:
-    """List every impossible number of a profile."""
-    gpus = profile.gpus_per_replica
+    """List every impossible number of a profile: its prefill points, and its decode alone and at its validity's end."""
+    gpus, valid = profile.gpus_per_replica, profile.validity
     knots = zip(profile.prefill_tokens, profile.prefill_s, strict=True)
     findings = [impossible_prefill(model, gpu, gpus, tokens, seconds) for tokens, seconds in knots]
-    findings.append(impossible_decode(model, gpu, gpus, profile.decode_base_s))
-    return [finding for finding in findings if finding]
+    at_the_end_s = (
+        profile.decode_base_s
+        + profile.decode_per_request_s * valid.batch_max
+        + profile.decode_per_token_s * valid.kv_tokens_max
+    )
+    decode = impossible_decode(model, gpu, gpus, profile.decode_base_s) or impossible_decode(
+        model, gpu, gpus, at_the_end_s, requests=valid.batch_max, kv_tokens=valid.kv_tokens_max
+    )
+    return [finding for finding in (*findings, decode) if finding]

@@ -15,12 +15,14 @@ from typing import Any
 
 from workbench.catalog.bounds import impossible_in_profile
 from workbench.catalog.lookup import Catalog, NetworkLatency
+from workbench.catalog.records import Record
 from workbench.catalog.rows import Kind, facts_of, read_file
 from workbench.catalog.trace_sources import TraceSource
 from workbench.domain import Gpu, Profile, Region, ServedModel, Tier, Vm, VmPrice
 from workbench.errors import CatalogError, nearest, together
 
 PACKAGED = Path(__file__).parent
+OWN_FOLDER = "catalog"
 
 KINDS: tuple[Kind[Any], ...] = (
     Kind(name="gpu", file="gpus.toml", value=Gpu, key=lambda gpu: gpu.key),
@@ -41,6 +43,7 @@ KINDS: tuple[Kind[Any], ...] = (
         value=NetworkLatency,
         key=lambda latency: (latency.from_region, latency.to_region),
     ),
+    Kind(name="record", file="records.toml", value=Record, key=lambda record: record.key),
     Kind(name="trace_source", file="trace_sources.toml", value=TraceSource, key=lambda source: source.key),
 )
 FILES = tuple(dict.fromkeys(kind.file for kind in KINDS))
@@ -55,6 +58,15 @@ def load(extra: Path | None = None) -> Catalog:
     impossible value, and every row that refers to something unknown.
     """
     return _packaged() if extra is None else _merged(extra)
+
+
+def load_beside(data_dir: Path) -> Catalog:
+    """Return the catalog with the rows of ``data_dir/catalog``, where a user keeps rows of their own, if it is there.
+
+    Raises CatalogError as :func:`load` does.
+    """
+    own = data_dir / OWN_FOLDER
+    return load(own if own.is_dir() else None)
 
 
 @cache
@@ -100,6 +112,7 @@ def _checked(facts: Facts, findings: list[str], *, what: str) -> Catalog:
         tiers=MappingProxyType(facts["tier"]),  # type: ignore[arg-type]
         regions=MappingProxyType(facts["region"]),  # type: ignore[arg-type]
         network_latencies=tuple(facts["network_latency"].values()),
+        records=tuple(facts["record"].values()),
         trace_sources=MappingProxyType(facts["trace_source"]),  # type: ignore[arg-type]
     )
 
@@ -110,6 +123,7 @@ def _dangling(facts: Facts) -> list[str]:
         ("prices", "vm", "vm"),
         ("profile", "model", "model"),
         ("profile", "gpu", "gpu"),
+        ("record", "gpu", "gpu"),
     ]
     references += [("network_latency", "from_region", "region"), ("network_latency", "to_region", "region")]
     return [

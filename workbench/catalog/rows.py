@@ -10,7 +10,7 @@ import csv
 import re
 import tomllib
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import date
 from pathlib import Path
 from types import UnionType
@@ -74,21 +74,40 @@ def facts_of(kind: Kind[Fact], rows: list[Row], file: str) -> tuple[dict[Hashabl
 
 def _values(value: type, row: Row) -> tuple[dict[str, Any], list[str]]:
     hints = get_type_hints(value)
+    optional = {field.name for field in fields(value) if field.default is not MISSING}
     hints = {field.name: hints[field.name] for field in fields(value)}
     findings = [f"unknown key {name}; {nearest(name, hints)}" for name in row if name not in hints]
     values: dict[str, Any] = {}
     for name, hint in hints.items():
-        if name not in row:
-            if type(None) in get_args(hint):
-                values[name] = None
-            else:
-                findings.append(f"{name} is missing")
-            continue
-        try:
-            values[name] = _typed(row[name], hint)
-        except (TypeError, ValueError):
-            findings.append(f"{name} must be {_expected(hint)}, got {row[name]!r}")
+        if name in row:
+            values[name], wrong = _value(name, row[name], hint)
+            findings += wrong
+        elif type(None) in get_args(hint):
+            values[name] = None
+        elif name not in optional:
+            findings.append(f"{name} is missing")
     return values, findings + _provenance(values)
+
+
+def _value(name: str, found: Any, hint: Any) -> tuple[Any, list[str]]:
+    """Return one value and what is wrong with it; a value of several parts is written as an inline table."""
+    kind = _kind(hint)
+    if is_dataclass(kind) and isinstance(kind, type) and isinstance(found, Mapping):
+        parts, wrong = _values(kind, found)
+        try:
+            return (None, [f"{name}.{finding}" for finding in wrong]) if wrong else (kind(**parts), [])
+        except CatalogError as error:
+            return None, [str(error)]
+    try:
+        return _typed(found, hint), []
+    except (TypeError, ValueError):
+        return None, [f"{name} must be {_expected(kind)}, got {found!r}"]
+
+
+def _kind(hint: Any) -> Any:
+    if get_origin(hint) is UnionType:
+        return next(choice for choice in get_args(hint) if choice is not type(None))
+    return hint
 
 
 def _provenance(values: Row) -> list[str]:
@@ -101,8 +120,9 @@ def _provenance(values: Row) -> list[str]:
 
 
 def _typed(found: Any, hint: Any) -> Any:
-    if get_origin(hint) is UnionType:
-        hint = next(choice for choice in get_args(hint) if choice is not type(None))
+    hint = _kind(hint)
+    if is_dataclass(hint):
+        raise TypeError
     if get_origin(hint) is tuple:
         return tuple(_typed(item, get_args(hint)[0]) for item in _items(found))
     if get_origin(hint) is Literal:
@@ -141,6 +161,8 @@ def _one_of(found: Any, choices: tuple[Any, ...]) -> Any:
 
 
 def _expected(hint: Any) -> str:
+    if is_dataclass(hint):
+        return "an inline table { " + ", ".join(f"{field.name} = ..." for field in fields(hint)) + " }"
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(get_args(hint))
     if get_origin(hint) is tuple:

@@ -30,7 +30,7 @@ def quickstart(
         content = scenarios.quickstart(trace=name, requests=requests)
         scenario = scenarios.parse(content, source="quickstart")
         study = studies.run(
-            scenario, opened, catalog=catalog.load(), root=data_dir / "studies", now=now(), progress=tell
+            scenario, opened, catalog=catalog.load_beside(data_dir), root=data_dir / "studies", now=now(), progress=tell
         )
         tell("Writing the report", 0.0)
         report = reporting.monthly_cost(study, reports_dir=reports_dir, now=now())

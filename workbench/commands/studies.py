@@ -42,7 +42,8 @@ def study_run(
         raise ScenarioError("nothing to run: give a scenario file or --trace NAME (workbench traces list shows names).")
     place = store_at(store, value.store, data_dir=data_dir)
     with console.progress() as tell, open_store(place, read_only=True) as opened:
-        study = studies.run(value, opened, catalog=catalog.load(), root=data_dir / "studies", now=now(), progress=tell)
+        known = catalog.load_beside(data_dir)
+        study = studies.run(value, opened, catalog=known, root=data_dir / "studies", now=now(), progress=tell)
         if report:
             tell("Writing the report", 0.0)
             files = reporting.monthly_cost(study, reports_dir=reports_dir, now=now())

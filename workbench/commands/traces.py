@@ -83,7 +83,7 @@ def ingest(
         sample=sample,
         prefix_cache_tokens=prefix_cache_tokens,
     )
-    known = catalogs.load(catalog) if catalog else None
+    known = catalogs.load(catalog) if catalog else catalogs.load_beside(data_dir)
     for path in paths:
         taken = detect(path, format=format, options=options)
         console.screen().print(f"{path.name}: {taken.words}", highlight=False, markup=False, soft_wrap=True)
@@ -171,7 +171,7 @@ def traces_describe(
     from workbench.traces import open_store
 
     with open_store(store_at(store, data_dir=data_dir), read_only=True) as opened:
-        load = features.characterise(opened, name, tiers=catalog.load().tiers)
+        load = features.characterise(opened, name, tiers=catalog.load_beside(data_dir).tiers)
         info, findings = opened.describe(name), opened.findings(name)
     console.show_load(load)
     if html is not None:

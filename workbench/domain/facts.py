@@ -5,6 +5,7 @@ A fact refuses to be impossible where it is written.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -140,12 +141,57 @@ class ServedModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FitError:
+    """How far a fit lies from the times it is judged on: share of their variance explained, mean relative error."""
+
+    r2: float
+    mape_fraction: float
+
+    def __post_init__(self) -> None:
+        refuse(
+            CatalogError,
+            "fit error",
+            {
+                f"r2 must be 1 or less, got {self.r2}": not self.r2 <= 1,
+                f"mape_fraction must not be negative, got {self.mape_fraction}": not self.mape_fraction >= 0,
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validity:
+    """How far the points of a profile reach; beyond, its lines are extrapolated.
+
+    Prompts of so many tokens, so many requests decoding together, and the tokens of KV cache they hold together.
+    """
+
+    prompt_tokens_min: float
+    prompt_tokens_max: float
+    batch_max: int
+    kv_tokens_max: float
+
+    def __post_init__(self) -> None:
+        refuse(
+            CatalogError,
+            "validity",
+            {
+                f"prompt_tokens_min {self.prompt_tokens_min:g} must be positive and no more than prompt_tokens_max "
+                f"{self.prompt_tokens_max:g}": not 0 < self.prompt_tokens_min <= self.prompt_tokens_max,
+                f"batch_max must be 1 or more, got {self.batch_max}": self.batch_max < 1,
+                f"kv_tokens_max must be positive, got {self.kv_tokens_max:g}": not self.kv_tokens_max > 0,
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """How fast one replica of a model runs on one GPU kind.
 
     Prefill is piecewise linear through ``prefill_tokens`` -> ``prefill_s``; a decode iteration of B requests that hold
     K tokens of KV cache takes ``decode_base_s + decode_per_request_s * B + decode_per_token_s * K`` (simulation.md
-    section 1). Valid for prompts and batches inside the stated ranges; ``basis`` says measured or estimated.
+    section 1). ``batch_cap`` and ``chunk_tokens`` (prompt tokens an iteration may read, 0 for whole prompts) are the
+    engine's settings. ``basis`` says measured or estimated; ``prefill_fit`` and ``decode_fit`` how far the fit lies
+    from its own points, the ``held_out`` ones from points that it had not seen.
     """
 
     model: str
@@ -157,9 +203,12 @@ class Profile:
     decode_per_request_s: float
     decode_per_token_s: float
     batch_cap: int
-    prompt_tokens_max: float
-    batch_max: int
-    fit_mape_fraction: float
+    chunk_tokens: int = 0
+    validity: Validity
+    prefill_fit: FitError
+    decode_fit: FitError
+    prefill_held_out: FitError | None = None
+    decode_held_out: FitError | None = None
     basis: Literal["measured", "estimated"]
     source: str
     date: str
@@ -167,6 +216,7 @@ class Profile:
     def __post_init__(self) -> None:
         tokens, seconds = self.prefill_tokens, self.prefill_s
         pairs = list(zip(tokens, tokens[1:], seconds, seconds[1:], strict=False))
+        numbers = (*tokens, *seconds, self.decode_base_s, self.decode_per_request_s, self.decode_per_token_s)
         refuse(
             CatalogError,
             f"profile of {self.model} on {self.gpu} x {self.gpus_per_replica}",
@@ -177,6 +227,7 @@ class Profile:
                     right <= left or slower < faster for left, right, faster, slower in pairs
                 ),
                 "prefill times must be positive": any(not second > 0 for second in seconds),
+                "every size and time must be a finite number": not all(math.isfinite(number) for number in numbers),
                 f"decode_base_s must be positive, got {self.decode_base_s}": not self.decode_base_s > 0,
                 "decode times per request and token must not be negative": not min(
                     self.decode_per_request_s, self.decode_per_token_s
@@ -184,6 +235,7 @@ class Profile:
                 >= 0,
                 f"gpus_per_replica must be 1 or more, got {self.gpus_per_replica}": self.gpus_per_replica < 1,
                 f"batch_cap must be 1 or more, got {self.batch_cap}": self.batch_cap < 1,
+                f"chunk_tokens must not be negative, got {self.chunk_tokens}": self.chunk_tokens < 0,
             },
         )
 

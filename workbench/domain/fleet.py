@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from workbench.domain.facts import Region, ServedModel, Tier, refuse
+from workbench.domain.facts import Region, ServedModel, Tier, Validity, refuse
 from workbench.errors import ScenarioError
 
 
@@ -13,7 +14,8 @@ from workbench.errors import ScenarioError
 class Replica:
     """What one replica can do, derived from model, GPU and profile by :mod:`workbench.performance`.
 
-    ``kv_cache_tokens`` is the room left beside the weights.
+    ``kv_cache_tokens`` is the room left beside the weights; ``chunk_tokens`` the prompt tokens an iteration may read, 0
+    for whole prompts. ``validity`` says how far the ``basis`` of its speed reaches; null where nobody knows.
     """
 
     model: str
@@ -26,6 +28,9 @@ class Replica:
     decode_per_token_s: float
     kv_cache_tokens: float
     batch_cap: int
+    chunk_tokens: int = 0
+    validity: Validity | None = None
+    basis: Literal["measured", "estimated"] = "measured"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +120,20 @@ class Fleet:
     def tier(self, key: str) -> Tier:
         """Return the tier of a key."""
         return next(tier for tier in self.tiers if tier.key == key)
+
+    @property
+    def chunk_tokens(self) -> int:
+        """Prompt tokens an iteration of its replicas may read, 0 for whole prompts.
+
+        Raises ScenarioError where they differ: a replay reads the prompts of all replicas in one way.
+        """
+        chunks = {replica.chunk_tokens: replica for replica in self.replicas}
+        if len(chunks) > 1:
+            told = ", ".join(f"{kind.model} on {kind.gpu} {tokens}" for tokens, kind in sorted(chunks.items()))
+            raise ScenarioError(
+                f"fleet: its replicas read prompts in chunks of different size ({told}); give the replay one size."
+            )
+        return next(iter(chunks), 0)
 
     def replica(self, model: str, gpu: str) -> Replica:
         """Return what a replica of the model on the GPU kind can do."""

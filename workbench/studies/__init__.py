@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from workbench.catalog import Catalog, load
+from workbench.catalog import Catalog, load_beside
 from workbench.results import Study
 from workbench.studies import saving, starting
 from workbench.studies.running import expected_input_tps, last_hour_deferrable, run, simulate_all
@@ -30,7 +30,8 @@ __all__ = [
 def open_study(name: str, *, root: Path = Path("data/studies"), catalog: Catalog | None = None) -> Study:
     """Open a saved study by name or the unique beginning of one; ``latest`` opens the newest.
 
-    Raises StudyError where there is none or it is damaged.
+    Without a catalog it is the packaged one with the rows of the folder ``catalog`` beside ``root``. Raises StudyError
+    where there is none or it is damaged.
     """
     if name == "latest" and (found := saving.manifests(root)):
         name = found[-1]["id"]
@@ -48,7 +49,9 @@ def open_study(name: str, *, root: Path = Path("data/studies"), catalog: Catalog
         folder=folder,
         manifest=manifest,
         scenario=scenario,
-        fleet=starting.fleet_of(scenario, catalog or load(), frames["demand"], frames["shape"], as_of),
+        fleet=starting.fleet_of(
+            scenario, catalog or load_beside(root.parent), frames["demand"], frames["shape"], as_of
+        ),
         as_of=as_of,
         hours=manifest["hours"],
         notes=tuple(manifest["notes"]),

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from workbench import __version__
+from workbench import __version__, performance
 from workbench.domain import Fleet, Scenario
 from workbench.results import CapacityPlan, Forecast, SimRun
 from workbench.studies import preparing
@@ -84,6 +84,12 @@ def _gaps_ahead(ahead: pl.DataFrame) -> list[str]:
         f"{share:.1%} of the simulated span, series by series, are gaps of the source, run at the mean of the last "
         f"known hour and not at what came: {', '.join(named)}. What is said of these models rests on it."
     ]
+
+
+def notes_of_speed(fleet: Fleet) -> list[str]:
+    """Return, once per model and GPU kind, where the simulation may leave what the speed of a replica is known for."""
+    notes = (performance.validity_note(kind, fleet.mixes[kind.model]) for kind in fleet.replicas)
+    return [f"Speed, {note}" for note in notes if note]
 
 
 def notes_of_trace(store: Reading, scenario: Scenario) -> list[str]:

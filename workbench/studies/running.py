@@ -69,6 +69,7 @@ def run(
     notes = (
         *span.notes,
         *describing.notes_of(scenario, forecast, plan, demand, span),
+        *describing.notes_of_speed(fleet),
         *describing.notes_of_trace(store, scenario),
     )
     study = Study(

@@ -63,7 +63,7 @@ def fleet_of(scenario: Scenario, catalog: Catalog, demand: pl.DataFrame, shape: 
     prices = {gpu: _usd_per_gpu_hour(scenario, catalog, gpu) for gpu in scenario.gpus}
     deferrable = [tier.key for tier in tiers if tier.deferrable]
     sizes = _sizes(scenario, loads_of(history, deferrable, scenario), regions, replicas, mixes, prices)
-    floors = max(policy.floor_replicas * (2 if policy.siloed else 1) for policy in scenario.strategies)
+    floors = max(policy.floor_replicas * policy.silos for policy in scenario.strategies)
     stock, serving, lent = {}, {}, {}
     for region in regions:
         used = dict.fromkeys(scenario.gpus, 0)
