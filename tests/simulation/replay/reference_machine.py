@@ -75,28 +75,40 @@ class Machine:
         owed = sum(asked.prompt - asked.read for asked in self.reading) if self.scheduling.chunk_tokens else 0
         while self.waiting and owed < budget:
             first = min(self.waiting, key=lambda asked: self.rank(asked, now_s))  # the first of equals
-            inside = self.reading + self.running
-            reserved = sum(asked.prompt + asked.output for asked in (*inside, first))
-            if len(inside) >= self.replica.batch_cap or reserved > self.replica.kv_cache_tokens:
+            is_full = len(self.reading) + len(self.running) >= self.replica.batch_cap
+            if is_full or self.reserved_with(first) > self.replica.kv_cache_tokens:
                 break
             self.waiting.remove(first)
-            self.reading.append(first)
-            owed += first.prompt
+            (self.running if first.made else self.reading).append(first)
+            owed += first.prompt - first.read
         if not self.reading and not self.running:
             self.ends_s = math.inf
             return
-        held = sum(asked.prompt + asked.made for asked in self.running)
-        length_s = self.replica.decode_base_s + self.replica.decode_per_request_s * len(self.running)
-        length_s += self.replica.decode_per_token_s * held
         left, self.portions = budget, []
         for asked in self.reading:
             tokens = int(min(left, asked.prompt - asked.read))
             if tokens <= 0:
                 break
-            length_s += marginal_s(self.replica, asked.read + tokens) - marginal_s(self.replica, asked.read)
             left -= tokens
             self.portions.append((asked, tokens))
-        self.ends_s = now_s + length_s
+        self.ends_s = now_s + self.iteration_s()
+
+    def reserved_with(self, first: Asked) -> int:
+        """Prompt and output of everyone admitted and of one more."""
+        return sum(asked.prompt + asked.output for asked in (*self.reading, *self.running, first))
+
+    def iteration_s(self) -> float:
+        """Decoding of everyone who runs, and what the tokens read of prompts add."""
+        held = sum(asked.prompt + asked.made for asked in self.running)
+        length_s = self.replica.decode_base_s + self.replica.decode_per_request_s * len(self.running)
+        length_s += self.replica.decode_per_token_s * held
+        for asked, tokens in self.portions:
+            length_s += marginal_s(self.replica, asked.read + tokens) - marginal_s(self.replica, asked.read)
+        return length_s
+
+    def decode(self, born: list[Asked]) -> None:
+        """Go on with those whose prompt is read: they keep their place in the batch."""
+        self.running += born
 
     def end(self) -> None:
         """Hand out a token to everyone who decodes and to whom the prompt is read; then the next iteration."""
@@ -110,7 +122,7 @@ class Machine:
                 born.append(asked)
         self.portions = []
         self.reading = [asked for asked in self.reading if asked.read < asked.prompt]
-        self.running += born
+        self.decode(born)
         for asked in [asked for asked in self.running if asked.made >= asked.output]:
             asked.e2e_s = now_s - asked.arrival_s
             self.running.remove(asked)
