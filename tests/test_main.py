@@ -22,6 +22,7 @@ def test_every_verb_has_help_with_an_example(
     verbs = [["quickstart"], ["ingest"], ["report"], ["lab"], ["app"]]
     verbs += [["traces", name] for name in ("list", "check", "remove")]
     verbs += [["study", name] for name in ("run", "list", "show", "compare")]
+    verbs += [["profile", name] for name in ("fit", "list", "check")]
     for verb in verbs:
         assert call(*verb, "--help", monkeypatch=monkeypatch) == 0
         assert "Example: workbench" in " ".join(capsys.readouterr().out.split()), verb

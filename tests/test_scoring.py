@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.simulation.simulation_cases import BATCH, FAST, START, constant, demand, fleet, tiers
+from tests.simulation.replay.replay_cases import requests
+from tests.simulation.simulation_cases import BATCH, FAST, START, allocation, constant, demand, fleet, tiers
+from tests.simulation.test_fluid import plan_of
 from workbench import scoring, simulation
 from workbench.domain import Policy
 from workbench.results import Scorecard, SimRun
@@ -151,6 +153,33 @@ def test_effort_counts_starts_and_refusals_since_an_instant() -> None:
     assert effort["starts"] == 1.0
     assert effort["refused_starts"] > 0
     assert scoring.effort(run, START + timedelta(hours=1))["starts"] == 0.0
+
+
+@pytest.mark.parametrize("engine", ["fluid", "replay"])
+def test_waste_is_told_by_kind_of_start(engine: str) -> None:
+    """Two become five at once: eight lent GPUs in a minute, eight of another model in ten, eight more in two hours."""
+    plan = plan_of(allocation([{("east", "m"): 5, ("east", "other"): 2}] * 3))
+    rows = [(60.0 * at, 100, 10, FAST, "east") for at in range(180)]
+    run = simulation.run(
+        requests(rows),
+        fleet=fleet(models=("m", "other"), ready=2, lent=1, free_gpus=8),
+        policy=Policy(key="lt_i", label="LT-I", follow_plan="at_once"),
+        start=START,
+        hours=3.0,
+        plan=plan,
+        engine=engine,
+    )
+    effort = scoring.effort(run, START)
+    by_kind = [effort[f"waste_{kind}_gpu_hours"] for kind in ("reclaim", "swap", "remote")]
+    assert by_kind == pytest.approx([8 / 60, 8 * 10 / 60, 8 * 2.0])
+    assert sum(by_kind) == pytest.approx(effort["waste_gpu_hours"])
+    assert effort["starts"] == 3.0
+
+
+def test_nothing_started_is_nothing_wasted_of_any_kind() -> None:
+    run = simulation.run(constant(1.0, 1.0), fleet=fleet(), policy=STILL, start=START, hours=1.0)
+    effort = scoring.effort(run, START)
+    assert {effort[key] for key in effort if key.startswith("waste")} == {0.0}
 
 
 def test_tables_for_reading_show_percent_and_promises() -> None:

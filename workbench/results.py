@@ -74,7 +74,10 @@ class CapacityPlan:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SimRun:
-    """One strategy simulated over one span: windows, pools, latency histogram and scaling events."""
+    """One strategy simulated over one span: windows, pools, latency histogram and scaling events.
+
+    ``requests`` holds every request as ``SIM_REQUESTS`` where the replay was asked to keep them.
+    """
 
     strategy: str
     windows: pl.DataFrame
@@ -85,6 +88,7 @@ class SimRun:
     end: datetime
     window_s: float
     step_s: float
+    requests: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

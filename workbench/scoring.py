@@ -20,6 +20,7 @@ from workbench.units import SECONDS_PER_HOUR, after
 LEVELS = {"ttft_p50_s": 0.50, "ttft_p75_s": 0.75, "ttft_p95_s": 0.95, "ttft_p99_s": 0.99}
 BACKLOG_TOLERANCE = 0.05  # of the arrivals: more work left waiting than that was put off, not saved
 SERVICE_TOLERANCE = 0.005  # half a point of attainment: below it two strategies serve equally well
+STARTS = ("reclaim", "swap", "remote")
 
 
 def percentiles(histogram: pl.DataFrame, levels: Sequence[float]) -> list[float | None]:
@@ -45,12 +46,17 @@ def percentiles(histogram: pl.DataFrame, levels: Sequence[float]) -> list[float 
 
 
 def effort(run: SimRun, since: datetime) -> dict[str, float]:
-    """Return GPU-hours held, wasted and lent, cost and mean signals of a run from an instant on."""
+    """Return GPU-hours held, wasted and lent, cost and mean signals of a run from an instant on.
+
+    Wasted is what was held but could not serve yet (sageserve.md section 7.2), in all and by kind of start: GPUs
+    reclaimed with the model loaded, swapped from another model, or got from elsewhere.
+    """
     pools = run.pools.filter(pl.col("window_start") >= since)
     sums = pools.select(
         pl.col("gpu_hours", "cost_usd", "waste_gpu_hours", "lent_gpu_hours").sum(),
         (pl.col("work_fraction") * pl.col("gpu_hours")).sum().alias("work_gpu_hours"),
         (pl.col("kv_cache_used_fraction") * pl.col("gpu_hours")).sum().alias("kv_gpu_hours"),
+        **{f"waste_{kind}_gpu_hours": _wasted_on(kind).sum() for kind in STARTS},
     ).row(0, named=True)
     held = max(sums["gpu_hours"], 1e-9)
     events = run.scaling.filter(pl.col("window_start") >= since)
@@ -60,12 +66,20 @@ def effort(run: SimRun, since: datetime) -> dict[str, float]:
         "gpu_hours": sums["gpu_hours"],
         "cost_usd": sums["cost_usd"],
         "waste_gpu_hours": sums["waste_gpu_hours"],
+        **{f"waste_{kind}_gpu_hours": sums[f"waste_{kind}_gpu_hours"] for kind in STARTS},
         "lent_gpu_hours": sums["lent_gpu_hours"],
         "work_fraction": sums["work_gpu_hours"] / held,
         "kv_cache_used_fraction": sums["kv_gpu_hours"] / held,
         "starts": float(starts),
         "refused_starts": float(refused),
     }
+
+
+def _wasted_on(kind: str) -> pl.Expr:
+    """Return the wasted GPU-hours of a window and pool that one kind of start took: all replicas have equal GPUs."""
+    starting = pl.sum_horizontal(f"starting_{each}" for each in STARTS)
+    share = pl.when(starting > 0).then(pl.col(f"starting_{kind}") / starting).otherwise(0.0)
+    return pl.col("waste_gpu_hours") * share
 
 
 def service(run: SimRun, tier: Tier, since: datetime) -> dict[str, float | None]:

@@ -328,7 +328,7 @@ SIM_POOLS = Table(
     | _MODEL
     | _GPU
     | {
-        "silo": _text("shared, or the interactive or deferrable side of a siloed fleet"),
+        "silo": _text("shared, or the interactive, deferrable or mixed side of a siloed fleet"),
         "ready": _number("replicas", "mean ready to serve"),
         "starting_reclaim": _number("replicas", "mean starting on a lent VM of the same model"),
         "starting_swap": _number("replicas", "mean starting on a lent VM of another model"),
@@ -370,12 +370,30 @@ SCALING = Table(
     | _MODEL
     | _GPU
     | {
-        "silo": _text("shared, interactive or deferrable"),
+        "silo": _text("shared, interactive, deferrable or mixed"),
         "kind": _text("in, reclaim, swap, remote, or refused when the region had no GPU left"),
         "replicas": _number("replicas", "events in the window"),
     },
     key=("window_start", "region", "model", "gpu", "silo", "kind"),
     rules=_not_negative("replicas"),
+)
+
+SIM_REQUESTS = Table(
+    name="SIM_REQUESTS",
+    one_row_per="request that arrived in the span",
+    columns={"arrived_at": Column(dtype=INSTANT, unit="UTC", meaning="arrival")}
+    | _SERIES
+    | {
+        "input_tokens": _count("tokens", "prompt length"),
+        "output_tokens": _count("tokens", "generated length"),
+        "wait_s": _number("s", "from arrival to admission to a batch; null where it never came to that", nullable=True),
+        "ttft_s": _number("s", "time to first token as the origin sees it, network included", nullable=True),
+        "e2e_s": _number("s", "time to last token as the origin sees it", nullable=True),
+        "itl_s": _number("s", "mean gap between its tokens after the first; null for a single token", nullable=True),
+        "served_in": _text("region of the pool that it went to; null where it went to none", nullable=True),
+        "outcome": _text("served; inside a pool or queued before one when the span ends; shed as it fits in none"),
+    },
+    rules={"outcome is known": pl.col("outcome").is_in(["served", "inside", "queued", "shed"])},
 )
 
 TABLES = (
@@ -392,4 +410,5 @@ TABLES = (
     SIM_POOLS,
     TTFT_HISTOGRAM,
     SCALING,
+    SIM_REQUESTS,
 )

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from workbench.dashboards import state
+from workbench.domain import Policy
 from workbench.results import Study
 
 
@@ -67,3 +68,8 @@ def test_a_slider_reaches_the_value_of_the_study(own: float, expected: tuple[flo
 )
 def test_choices_that_change_nothing_are_known(study: Study, strategy: str, idle: set[str]) -> None:
     assert state.idle_choices(state.policy_named(study, strategy)) == idle
+
+
+def test_back_pressure_heeds_neither_plan_nor_load() -> None:
+    chiron = Policy(key="chiron", label="Chiron", siloed=True, scale_by="back_pressure")
+    assert state.idle_choices(chiron) == {"quantile", "planning_signal_fraction", "scale_out_above_fraction"}

@@ -18,6 +18,7 @@ from workbench.domain import Policy
 POLICIES = (
     Policy(key="reactive", label="Reactive", deferrable_ages_after_s=600.0, swap_s=60.0, remote_s=120.0),
     Policy(key="siloed", label="Siloed", siloed=True),
+    Policy(key="chiron", label="Chiron", siloed=True, mixed_share=0.3, scale_by="back_pressure", swap_s=60.0),
     Policy(key="lt_i", label="LT-I", follow_plan="at_once"),
     Policy(key="lt_ua", label="LT-UA", follow_plan="paced_with_override", signal="kv_cache"),
 )

@@ -7,6 +7,8 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from tests.simulation.simulation_cases import FAST, START, allocation, constant, demand, fleet
 from tests.simulation.test_fluid import REACTIVE, plan_of
@@ -17,6 +19,9 @@ from workbench.simulation import loads, setup
 from workbench.simulation import rules as r
 
 SILOED = Policy(key="siloed", label="Siloed", siloed=True)
+CHIRON = Policy(
+    key="chiron", label="Chiron", siloed=True, deferrable_share=0.25, mixed_share=0.25, scale_by="back_pressure"
+)
 
 
 @pytest.mark.parametrize(
@@ -54,10 +59,12 @@ def test_a_plan_with_a_hole_is_refused() -> None:
 @pytest.mark.parametrize(("ready", "lent"), [(0, 0), (1, 0), (2, 0), (2, 1), (3, 9), (20, 5)])
 def test_a_siloed_fleet_starts_with_the_same_total_as_a_shared_one(ready: int, lent: int) -> None:
     world = fleet(ready=ready, lent=lent, free_gpus=80)
-    sides = setup.pools_of(world, SILOED)
-    assert sum(pool.ready + pool.lent for pool in sides) == ready + lent
-    assert min(pool.ready for pool in sides) >= 0
-    assert min(pool.lent for pool in sides) >= 0
+    for policy in (SILOED, CHIRON):
+        sides = setup.pools_of(world, policy)
+        assert len(sides) == policy.silos
+        assert sum(pool.ready + pool.lent for pool in sides) == ready + lent
+        assert min(pool.ready for pool in sides) >= 0
+        assert min(pool.lent for pool in sides) >= 0
 
 
 def test_silos_share_the_same_total_as_the_shared_pool() -> None:
@@ -65,6 +72,73 @@ def test_silos_share_the_same_total_as_the_shared_pool() -> None:
     shared, sides = setup.pools_of(world, REACTIVE), setup.pools_of(world, SILOED)
     assert [(pool.silo, pool.ready, pool.lent) for pool in shared] == [(r.SHARED, 20, 5)]
     assert [(pool.silo, pool.ready, pool.lent) for pool in sides] == [(r.INTERACTIVE, 16, 4), (r.DEFERRABLE, 4, 1)]
+
+
+def test_a_chiron_fleet_of_forty_starts_as_twenty_ten_and_ten() -> None:
+    sides = setup.pools_of(fleet(ready=40, lent=8), CHIRON)
+    assert [(pool.silo, pool.ready, pool.lent) for pool in sides] == [
+        (r.INTERACTIVE, 20, 4),
+        (r.DEFERRABLE, 10, 2),
+        (r.MIXED, 10, 2),
+    ]
+    small = setup.pools_of(fleet(ready=2, lent=4), CHIRON)
+    assert [(pool.ready, pool.lent) for pool in small] == [(2, 0), (2, 0), (2, 0)]
+
+
+@settings(deadline=None)
+@given(
+    ready=st.integers(0, 40),
+    lent=st.integers(0, 20),
+    floor=st.integers(0, 5),
+    deferrable=st.floats(0, 0.99),
+    mixed=st.floats(0, 0.99),
+)
+def test_whatever_the_shares_no_replica_is_made_or_lost(
+    ready: int, lent: int, floor: int, deferrable: float, mixed: float
+) -> None:
+    assume(deferrable + mixed < 1.0)
+    policy = Policy(
+        key="s", label="s", siloed=True, deferrable_share=deferrable, mixed_share=mixed, floor_replicas=floor
+    )
+    sides = setup.pools_of(fleet(ready=ready, lent=lent, free_gpus=8), policy)
+    assert sum(pool.ready + pool.lent for pool in sides) == ready + lent
+    assert min(min(pool.ready, pool.lent) for pool in sides) >= 0
+    if ready + lent >= floor * policy.silos:
+        assert min(pool.ready for pool in sides) >= floor
+
+
+def test_a_mixed_pool_is_where_either_kind_overflows_before_the_next_region() -> None:
+    """Two regions of three pools each: places 0 and 1 are the silos of the first, 2 and 3 those of the second."""
+    world = fleet(regions=("east", "west"), ready=12)
+    span = loads.Span(start=START, steps=6, step_s=10.0, window_s=60.0, demand_window_s=60.0)
+    pools = setup.pools_of(world, CHIRON)
+    x = setup.inputs_of(
+        constant(1.0, 0.1), fleet=world, policy=CHIRON, pools=pools, span=span, plan=None, expected=None
+    )
+    assert x.preference.tolist() == [[0, 1, 2, 3], [2, 3, 0, 1]]
+    assert x.pools_in[0, :, :, 0].tolist() == [[0, 2, 3, 5], [1, 2, 4, 5]]
+    records = setup.state_of(world, pools, span, cooldown_s=15.0).pools
+    assert records.kin.tolist() == [1, 2, 0, 4, 5, 3]
+    assert records.group.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"region": "mars"}, "the expectation names region mars, which the fleet lacks; it has east"),
+        ({"model": "gpt"}, "the expectation names model gpt"),
+        ({"input_tps": -1.0}, "rates below nought"),
+    ],
+)
+def test_an_impossible_expectation_is_refused(changes: dict[str, object], message: str) -> None:
+    row = {"window_start": START, "region": "east", "model": "m", "input_tps": 1.0} | changes
+    plan = plan_of(allocation([{("east", "m"): 3}]))
+    policy = Policy(key="ua", label="ua", follow_plan="paced_with_override")
+    with pytest.raises(SimulationError, match=message):
+        simulation.run(
+            constant(1.0, 1.0), fleet=fleet(), policy=policy, start=START, hours=1.0, plan=plan,
+            expected=pl.DataFrame([row]),
+        )  # fmt: skip
 
 
 def test_small_pools_take_their_second_floor_from_the_lent_replicas() -> None:

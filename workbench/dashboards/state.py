@@ -67,7 +67,9 @@ def span_of(name: str, own: float) -> tuple[float, float]:
 
 
 def idle_choices(policy: Policy) -> frozenset[str]:
-    """Return the choices that change nothing under a strategy: it follows no plan, or nothing but the plan."""
+    """Return the choices that change nothing under a strategy: it follows no plan, nothing else, or back-pressure."""
+    if policy.scale_by == "back_pressure":
+        return frozenset({*PLAN_CHOICES, "scale_out_above_fraction"})
     if not policy.needs_plan:
         return frozenset(PLAN_CHOICES)
     return frozenset({"scale_out_above_fraction"}) if policy.follow_plan == "at_once" else frozenset()

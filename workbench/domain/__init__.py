@@ -5,15 +5,28 @@ and date; choices (headroom, thresholds, how many days) come from the scenario. 
 (``tier.deferrable``), never keys.
 """
 
-from workbench.domain.choices import FOLLOW_PLAN, SIGNALS, SOLVERS, Policy, RiskPolicy, Scenario
-from workbench.domain.facts import PRICE_KINDS, Gpu, Profile, Region, ServedModel, Tier, Vm, VmPrice
+from workbench.domain.choices import FOLLOW_PLAN, SCALE_BY, SIGNALS, SOLVERS, Policy, RiskPolicy, Scenario
+from workbench.domain.facts import (
+    PRICE_KINDS,
+    FitError,
+    Gpu,
+    Profile,
+    Region,
+    ServedModel,
+    Tier,
+    Validity,
+    Vm,
+    VmPrice,
+)
 from workbench.domain.fleet import Fleet, Replica, TokenMix
 
 __all__ = [
     "FOLLOW_PLAN",
     "PRICE_KINDS",
+    "SCALE_BY",
     "SIGNALS",
     "SOLVERS",
+    "FitError",
     "Fleet",
     "Gpu",
     "Policy",
@@ -25,6 +38,7 @@ __all__ = [
     "ServedModel",
     "Tier",
     "TokenMix",
+    "Validity",
     "Vm",
     "VmPrice",
 ]

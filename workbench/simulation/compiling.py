@@ -111,3 +111,12 @@ def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
 def whole(number: int) -> int:
     """Return a number in the one width that kernels hand on: each further width would compile its callees again."""
     return int(np.int64(number))
+
+
+@inlined
+def place(number: int) -> int:
+    """Return a number as an index that never counts from the end: otherwise every access asks whether it does.
+
+    It is for indices only: in sums with numbers that have a sign it would make fractions of them.
+    """
+    return int(np.uint64(number))

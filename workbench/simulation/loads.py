@@ -6,6 +6,7 @@ smoothing).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 
 from workbench.domain import Fleet
 from workbench.errors import SimulationError
-from workbench.tables import DEMAND, INSTANT
+from workbench.tables import INSTANT
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]
+SERIES = ("region", "model", "tier")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,25 +44,60 @@ class Span:
         return int(np.ceil(self.steps * self.step_s / self.window_s))
 
 
-def summed(requests: pl.DataFrame, *, start: datetime, steps: int, step_s: float) -> pl.DataFrame:
+def summed(
+    requests: pl.DataFrame | Iterable[pl.DataFrame], *, start: datetime, steps: int, step_s: float
+) -> pl.DataFrame:
     """Sum requests per step from ``start`` on, for every region, model and tier that has any (``DEMAND``).
 
-    A step without requests is zero, not unknown.
+    Takes one frame of requests or several, in any order. A step without requests is zero, not unknown.
     """
-    step_us, series = round(step_s * 1e6), ["region", "model", "tier"]
-    place = (pl.col("arrived_at") - start).dt.total_microseconds() // step_us
-    sums = (
-        requests.with_columns(place=place)
-        .filter(pl.col("place").is_between(0, steps - 1))
-        .group_by("place", *series)
-        .agg(pl.len().alias("requests"), pl.col("input_tokens").sum(), pl.col("output_tokens").sum())
+    sums: dict[tuple[str, ...], Floats] = {}
+    for frame in [requests] if isinstance(requests, pl.DataFrame) else requests:
+        for cell, found in _sums_of(frame, start=start, steps=steps, step_s=step_s):
+            sums[cell] = sums[cell] + found if cell in sums else found
+    cells = sorted(sums)
+    counted, prompts, outputs = np.concatenate([np.zeros((3, 0)), *(sums[cell] for cell in cells)], axis=1)
+    windows = pl.Series(range(steps), dtype=pl.Int64) * round(step_s * 1e6)
+    named = pl.DataFrame(cells, schema=dict.fromkeys(SERIES, pl.String), orient="row")
+    return named.join(windows.to_frame("us"), how="cross", maintain_order="left_right").select(
+        (pl.lit(start).cast(INSTANT) + pl.duration(microseconds="us")).alias("window_start"),
+        *SERIES,
+        requests=pl.Series(counted),
+        input_tokens=pl.Series(prompts),
+        output_tokens=pl.Series(outputs),
     )
-    grid = pl.DataFrame({"place": pl.int_range(steps, eager=True)}).join(sums.select(series).unique(), how="cross")
-    whole = grid.join(sums, on=["place", *series], how="left").with_columns(
-        pl.col("requests", "input_tokens", "output_tokens").fill_null(0),
-        window_start=pl.lit(start).cast(INSTANT) + pl.duration(microseconds=pl.col("place") * step_us),
+
+
+def _sums_of(
+    requests: pl.DataFrame, *, start: datetime, steps: int, step_s: float
+) -> Iterator[tuple[tuple[str, ...], Floats]]:
+    """Yield region, model and tier with requests, input and output tokens by step, for each that has any."""
+    step = (requests.get_column("arrived_at") - start).dt.total_microseconds().to_numpy() // round(step_s * 1e6)
+    is_inside = (step >= 0) & (step < steps)
+    names = [requests.get_column(name).unique().sort().to_list() for name in SERIES]
+    codes = tuple(
+        requests.get_column(name).cast(pl.Enum(known)).to_physical().to_numpy()[is_inside].astype(np.int64)
+        for name, known in zip(SERIES, names, strict=True)
     )
-    return DEMAND.conform(whole.sort(*series, "window_start"))
+    if not is_inside.any():
+        return
+    cells = np.ravel_multi_index(codes, sizes := tuple(len(known) for known in names))
+    seen = np.flatnonzero(np.bincount(cells))
+    place = np.searchsorted(seen, cells) * steps + step[is_inside]
+    weights = (None, *(requests.get_column(name).to_numpy()[is_inside] for name in ("input_tokens", "output_tokens")))
+    sums: Floats = np.stack([np.bincount(place, weights=values, minlength=seen.size * steps) for values in weights])
+    by_cell = np.moveaxis(sums.reshape(3, seen.size, steps), 1, 0)
+    for cell, found in zip(seen, by_cell, strict=True):
+        yield tuple(known[i] for known, i in zip(names, np.unravel_index(cell, sizes), strict=True)), found
+
+
+def keys_by_column(fleet: Fleet) -> dict[str, list[str]]:
+    """Return the fleet's regions, models and tiers, in the order of the arrays."""
+    return {
+        "region": [region.key for region in fleet.regions],
+        "model": [model.key for model in fleet.models],
+        "tier": [tier.key for tier in fleet.tiers],
+    }
 
 
 def keys_of(load: pl.DataFrame, fleet: Fleet, *, what: str) -> dict[str, list[str]]:
@@ -68,11 +105,7 @@ def keys_of(load: pl.DataFrame, fleet: Fleet, *, what: str) -> dict[str, list[st
 
     Raises SimulationError, which begins with ``what``, where the load names one that the fleet lacks.
     """
-    keys = {
-        "region": [region.key for region in fleet.regions],
-        "model": [model.key for model in fleet.models],
-        "tier": [tier.key for tier in fleet.tiers],
-    }
+    keys = keys_by_column(fleet)
     for column, known in keys.items():
         unknown = set(load.get_column(column).unique()) - set(known)
         if unknown:
@@ -139,11 +172,34 @@ def _hold(array: Floats, per_hour: int) -> Floats:
     return held
 
 
+def expectation_of(expected: pl.DataFrame, fleet: Fleet, span: Span) -> Floats:
+    """Return expected interactive input tokens per second, per step, region and model; NaN where nothing is said.
+
+    ``expected`` has window_start, region, model and input_tps. Raises SimulationError where it names a region or model
+    that the fleet lacks, or expects less than nothing.
+    """
+    _refuse_impossible(expected, fleet)
+    starts = expected.get_column("window_start").unique().sort()
+    of_step = np.searchsorted(
+        ((starts - span.start).dt.total_microseconds() / 1e6).to_numpy(), np.arange(span.steps) * span.step_s, "right"
+    )
+    rank = {start: i for i, start in enumerate(starts)}
+    regions = {region.key: i for i, region in enumerate(fleet.regions)}
+    models = {model.key: i for i, model in enumerate(fleet.models)}
+    table = np.full((len(rank) + 1, len(regions), len(models)), np.nan)
+    for window_start, region, model, input_tps in expected.select(
+        "window_start", "region", "model", "input_tps"
+    ).iter_rows():
+        table[rank[window_start] + 1, regions[region], models[model]] = input_tps
+    return np.asarray(table[of_step])
+
+
 def surprise_of(rps: Floats, prompt: Floats, expected: pl.DataFrame | None, fleet: Fleet, span: Span) -> Floats:
     """Return observed over expected interactive input tokens per second, per step, region and model.
 
     Observed is the mean of the last minute. ``expected`` has window_start, region, model and input_tps; where it says
-    nothing, or nothing is expected and nothing comes, the ratio is 1.
+    nothing, or nothing is expected and nothing comes, the ratio is 1. Raises SimulationError where it names a region
+    or model that the fleet lacks, or expects less than nothing.
     """
     ratio = np.ones((span.steps, len(fleet.regions), len(fleet.models)))
     if expected is None:
@@ -155,18 +211,18 @@ def surprise_of(rps: Floats, prompt: Floats, expected: pl.DataFrame | None, flee
     total = np.cumsum(np.concatenate([np.zeros_like(observed[:1]), observed]), axis=0)
     first = np.maximum(np.arange(span.steps) + 1 - minute, 0)
     seen = (total[1:] - total[first]) / (np.arange(span.steps) + 1 - first)[:, None, None]
-    starts = expected.get_column("window_start").unique().sort()
-    of_step = np.searchsorted(
-        ((starts - span.start).dt.total_microseconds() / 1e6).to_numpy(), np.arange(span.steps) * span.step_s, "right"
-    )
-    rank = {start: i for i, start in enumerate(starts)}
-    regions = {region.key: i for i, region in enumerate(fleet.regions)}
-    models = {model.key: i for i, model in enumerate(fleet.models)}
-    table = np.full((len(rank) + 1, *ratio.shape[1:]), np.nan)
-    for window_start, region, model, input_tps in expected.select(
-        "window_start", "region", "model", "input_tps"
-    ).iter_rows():
-        table[rank[window_start] + 1, regions[region], models[model]] = input_tps
-    wanted = table[of_step]
+    wanted = expectation_of(expected, fleet, span)
     known = ~np.isnan(wanted) & ((wanted > 0) | (seen > 0))
     return np.where(known, seen / np.maximum(wanted, 1e-9), 1.0)
+
+
+def _refuse_impossible(expected: pl.DataFrame, fleet: Fleet) -> None:
+    for column, places in (("region", fleet.regions), ("model", fleet.models)):
+        known = [place.key for place in places]
+        unknown = sorted(set(expected.get_column(column).unique()) - set(known))
+        if unknown:
+            raise SimulationError(
+                f"the expectation names {column} {unknown[0]}, which the fleet lacks; it has {', '.join(known)}."
+            )
+    if expected.filter(pl.col("input_tps") < 0).height:
+        raise SimulationError("the expectation holds rates below nought in input_tps; a rate is nought or more.")

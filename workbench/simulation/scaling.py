@@ -1,4 +1,9 @@
-"""Replicas of the fluid simulator come and go: readiness, the plan, a step of every pool, where GPUs come from."""
+"""Replicas come and go: readiness, the plan, which pool takes a step, where GPUs come from. One way for every engine.
+
+An engine's own is only how a replica is taken out of a pool, since that moves requests. So :func:`scale_from` goes
+through the pools in order, starts what is to be started, and stops at each pool that must lose a replica; the engine
+takes it out and calls again. Last the fluid simulator's own way.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,12 @@ import math
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import kernel
+from workbench.simulation.pressure import watch
 from workbench.simulation.service import residual_s
 from workbench.simulation.state import Floats, Inputs, Ints, Pools, Record, State
 
 DRAINED_AFTER = 3.0  # mean residual times: by then one in twenty of the running requests is left
+NOBODY = -1
 
 
 @kernel
@@ -35,12 +42,69 @@ def become_ready(pools: Pools, starting: Ints, ready_at: Ints, drained_at: Ints,
 @kernel
 def group_of(pools: Pools, starting: Ints, p: int) -> tuple[int, int]:
     """Return ready, and ready or starting replicas of the model in the region, over all GPU kinds of the same silo."""
-    ready, held = 0, 0
-    for q in range(pools.size):
+    ready, held, q = 0, 0, p
+    while True:
         if pools[q].group == pools[p].group:
             ready += pools[q].ready
             held += replicas_of(pools, starting, q)
-    return ready, held
+        q = pools[q].kin
+        if q == p:
+            return ready, held
+
+
+@kernel
+def pair_of(pools: Pools, starting: Ints, p: int) -> tuple[float, int, int]:
+    """Return replicas with an interactive request, ready ones, and ready or starting ones, over all that serve such."""
+    busy, ready, held, q = 0.0, 0, 0, p
+    while True:
+        if pools[q].silo != r.DEFERRABLE:
+            busy += pools[q].busy
+            ready += pools[q].ready
+            held += replicas_of(pools, starting, q)
+        q = pools[q].kin
+        if q == p:
+            return busy, ready, held
+
+
+@kernel
+def batch_of(pools: Pools, starting: Ints, p: int) -> tuple[float, float, float]:
+    """Return what waits for a batch pool in all, and the rates of its silo: ready replicas, and starting ones too."""
+    queued, ready_rps, held_rps, q = pools[p].queued, 0.0, 0.0, p
+    while True:
+        if pools[q].group == pools[p].group:
+            queued += max(pools[q].inside - pools[q].running, 0.0)
+            ready_rps += pools[q].ready * pools[q].drain_rps
+            held_rps += replicas_of(pools, starting, q) * pools[q].drain_rps
+        q = pools[q].kin
+        if q == p:
+            return queued, ready_rps, held_rps
+
+
+@kernel
+def wanted_change(x: Inputs, s: State, rules: r.Rules, step: int, p: int) -> int:
+    """Return what the rules want of a pool now: one replica more, one less or neither; nothing while it cools down."""
+    pools, starting, now_s = s.pools, s.starting, step * x.step_s
+    pool = pools[p]
+    if now_s - pool.last_action_s < rules.cooldown_s:
+        return 0
+    ready_in_group, held_in_group = group_of(pools, starting, p)
+    own_held = replicas_of(pools, starting, p)
+    if rules.scale_by == r.LOAD:
+        gap = x.observed_over_forecast[max(step - 1, 0), pool.region, pool.model]
+        return r.scaling_step(
+            rules, pool.signal, pool.ready, own_held - pool.ready, ready_in_group, held_in_group, pool.budget,
+            now_s % 3600.0, gap,
+        )  # fmt: skip
+    if pool.silo == r.DEFERRABLE:
+        queued, ready_rps, held_rps = batch_of(pools, starting, p)
+        return r.batch_step(
+            rules, queued, pool.left_s, pool.drain_rps, ready_rps, held_rps, pool.ready, own_held, ready_in_group,
+            held_in_group,
+        )  # fmt: skip
+    busy, ready, held = pair_of(pools, starting, p)
+    return r.pressure_step(
+        rules, busy, ready, held, pool.ready, own_held, ready_in_group, held_in_group, pool.signal > 0.0
+    )
 
 
 @kernel
@@ -92,9 +156,59 @@ def scale_out(
 
 
 @kernel
-def _scale_in(
-    pools: Pools, inside: Floats, leaving: Floats, drained_at: Ints, step: int, step_s: float, p: int
-) -> None:
+def follow_plan(pools: Pools, starting: Ints, target: Ints, hour: int) -> None:
+    """Set what is left to change in the hour: the plan's replicas less those ready and starting."""
+    for p in range(pools.size):
+        wanted = target[hour, p]
+        pools[p].budget = wanted - replicas_of(pools, starting, p) if wanted >= 0 else 0
+
+
+@kernel
+def _carry_out(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int, after: int) -> int:
+    """Carry out what is left of the plan: removals first; what finds no GPU is tried again until the hour ends."""
+    pools, starting, events, window = s.pools, s.starting, rec.events, step // x.window_steps
+    for p in range(max(after, 0), pools.size):
+        if pools[p].budget < 0 and pools[p].ready > 0 and group_of(pools, starting, p)[0] > rules.floor:
+            events[window, p, r.IN] += 1
+            pools[p].budget += 1
+            return p
+    for p in range(pools.size):
+        while pools[p].budget > 0:
+            kind = scale_out(pools, starting, s.free_gpus, s.ready_at, rules, step, x.step_s, p)
+            if kind != r.REFUSED or step * x.step_s % 3600.0 == 0.0:
+                events[window, p, kind] += 1
+            if kind == r.REFUSED:
+                break
+            pools[p].budget -= 1
+    return NOBODY
+
+
+@kernel
+def scale_from(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int, after: int) -> int:
+    """Go on with the pools after one (-1: from the first) and return the next that must lose a replica, -1 for none.
+
+    Every pool that is not cooling down takes at most one step; a plan due at once is carried out whole, removals first.
+    """
+    if rules.follow_plan == r.AT_ONCE:
+        return int(_carry_out(x, s, rec, rules, step, after))
+    pools = s.pools
+    for p in range(after + 1, pools.size):
+        change, kind = wanted_change(x, s, rules, step, p), r.IN
+        if change == 0:
+            continue
+        if change > 0:
+            kind = scale_out(pools, s.starting, s.free_gpus, s.ready_at, rules, step, x.step_s, p)
+        rec.events[step // x.window_steps, p, kind] += 1
+        pools[p].last_action_s = step * x.step_s
+        if kind != r.REFUSED and pools[p].budget * change > 0:
+            pools[p].budget -= change
+        if change < 0:
+            return p
+    return NOBODY
+
+
+@kernel
+def scale_in(pools: Pools, inside: Floats, leaving: Floats, drained_at: Ints, step: int, step_s: float, p: int) -> None:
     """Take one ready replica out of routing; it finishes what it runs and is then lent. What waits stays."""
     pool = pools[p]
     share = pool.running / pool.ready / pool.inside if pool.inside > 0.0 else 0.0
@@ -114,62 +228,11 @@ def _scale_in(
 
 
 @kernel
-def follow_plan(pools: Pools, starting: Ints, target: Ints, hour: int) -> None:
-    """Set what is left to change in the hour: the plan's replicas less those ready and starting."""
-    for p in range(pools.size):
-        wanted = target[hour, p]
-        pools[p].budget = wanted - replicas_of(pools, starting, p) if wanted >= 0 else 0
-
-
-@kernel
-def _carry_out(s: State, events: Floats, rules: r.Rules, step: int, step_s: float, window: int, tell: bool) -> None:
-    """Carry out what is left of the plan: removals first; what finds no GPU is tried again until the hour ends."""
-    pools, starting = s.pools, s.starting
-    for p in range(pools.size):
-        while pools[p].budget < 0 and pools[p].ready > 0 and group_of(pools, starting, p)[0] > rules.floor:
-            _scale_in(pools, s.inside, s.leaving, s.drained_at, step, step_s, p)
-            events[window, p, r.IN] += 1
-            pools[p].budget += 1
-    for p in range(pools.size):
-        while pools[p].budget > 0:
-            kind = scale_out(pools, starting, s.free_gpus, s.ready_at, rules, step, step_s, p)
-            if kind != r.REFUSED or tell:
-                events[window, p, kind] += 1
-            if kind == r.REFUSED:
-                break
-            pools[p].budget -= 1
-
-
-@kernel
-def wanted_change(x: Inputs, s: State, rules: r.Rules, step: int, p: int) -> int:
-    """Return what the rules want of a pool now: one replica more, one less or neither; nothing while it cools down."""
-    pool, now_s = s.pools[p], step * x.step_s
-    if now_s - pool.last_action_s < rules.cooldown_s:
-        return 0
-    gap = x.observed_over_forecast[max(step - 1, 0), pool.region, pool.model]
-    ready, held = group_of(s.pools, s.starting, p)
-    coming = replicas_of(s.pools, s.starting, p) - pool.ready
-    return r.scaling_step(rules, pool.signal, pool.ready, coming, ready, held, pool.budget, now_s % 3600.0, gap)
-
-
-@kernel
 def scale(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
-    """Let every pool that is not cooling down take at most one step, or carry out the plan where it is due at once."""
-    pools, starting, events = s.pools, s.starting, rec.events
-    window, now_s = step // x.window_steps, step * x.step_s
-    if rules.follow_plan == r.AT_ONCE:
-        _carry_out(s, events, rules, step, x.step_s, window, now_s % 3600.0 == 0.0)
-        return
-    for p in range(pools.size):
-        change = wanted_change(x, s, rules, step, p)
-        if change == 0:
-            continue
-        kind = r.IN
-        if change > 0:
-            kind = scale_out(pools, starting, s.free_gpus, s.ready_at, rules, step, x.step_s, p)
-        else:
-            _scale_in(pools, s.inside, s.leaving, s.drained_at, step, x.step_s, p)
-        events[window, p, kind] += 1
-        pools[p].last_action_s = now_s
-        if kind != r.REFUSED and pools[p].budget * change > 0:
-            pools[p].budget -= change
+    """Take one step of every pool of the fluid simulator."""
+    if rules.scale_by == r.BACK_PRESSURE:
+        watch(x, s, rules, step)
+    p = scale_from(x, s, rec, rules, step, NOBODY)
+    while p >= 0:
+        scale_in(s.pools, s.inside, s.leaving, s.drained_at, step, x.step_s, p)
+        p = scale_from(x, s, rec, rules, step, p)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from workbench.errors import SimulationError, nearest, together
 
 SCHEDULERS = ("fcfs", "edf", "pf", "dpa")
+BALANCES = ("prefill_tokens", "requests")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class Scheduling:
     """
 
     order: str = "fcfs"
+    balance: str = "prefill_tokens"
     chunk_tokens: int = 0
     severe_s: float = 10.0
     urgent_s: float = 0.5
@@ -28,6 +30,7 @@ class Scheduling:
     def __post_init__(self) -> None:
         findings = {
             f"unknown order '{self.order}': {nearest(self.order, SCHEDULERS)}": self.order not in SCHEDULERS,
+            f"unknown balance '{self.balance}': {nearest(self.balance, BALANCES)}": self.balance not in BALANCES,
             **{
                 f"{name} must not be negative, got {getattr(self, name)}": not getattr(self, name) >= 0
                 for name in ("chunk_tokens", "severe_s", "urgent_s")

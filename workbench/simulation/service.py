@@ -37,7 +37,7 @@ def note_limits(pools: Pools, prompt_grid: Floats, rules: r.Rules, p: int) -> No
     reserved = pool.cross * pool.prompt + pool.output_square * pool.output
     work = marginal_prompt_s(prompt_grid, p, pool.prompt) + pool.output * (pool.per_request_s + pool.per_token_s * held)
     pool.holds_to_route = holds(pools, rules, p, rules.route_below, held, reserved, work)
-    pool.holds_to_release = holds(pools, rules, p, rules.release_one_below, held, reserved, work)
+    pool.holds_to_release = holds(pools, rules, p, r.release_until(rules, pool.silo), held, reserved, work)
 
 
 @kernel
@@ -83,7 +83,7 @@ def advance(pools: Pools, prompt_grid: Floats, rules: r.Rules, step_s: float, p:
     greatest = slots / (slots + output * base / work)
     pool.saturated = 1.0 if pool.work > 0.95 * greatest or above > 0.05 else 0.0
     pool.holds_to_route = holds(pools, rules, p, rules.route_below, held, reserved, work)
-    pool.holds_to_release = holds(pools, rules, p, rules.release_one_below, held, reserved, work)
+    pool.holds_to_release = holds(pools, rules, p, r.release_until(rules, pool.silo), held, reserved, work)
     return float(served)
 
 

@@ -42,10 +42,11 @@ class Pool:
 def pools_of(fleet: Fleet, policy: Policy) -> list[Pool]:
     """Return every pool of the fleet under the policy, with the same total at the start whatever the policy.
 
-    A siloed fleet splits each pool into an interactive and a deferrable side, both at the floor where there are enough;
-    what the floors need beyond the ready replicas comes out of the lent ones. Without a deferrable tier there is
-    nothing to split.
+    A siloed fleet splits each pool into sides by the policy's shares, each at the floor where there are enough; what
+    the floors need beyond the ready replicas comes out of the lent ones. Without a deferrable tier there is nothing to
+    split.
     """
+    is_split = policy.siloed and any(tier.deferrable for tier in fleet.tiers)
     pools = []
     for region in fleet.regions:
         for replica in fleet.replicas:
@@ -53,13 +54,7 @@ def pools_of(fleet: Fleet, policy: Policy) -> list[Pool]:
                 continue
             key = (region.key, replica.model, replica.gpu)
             ready, lent = fleet.initial_replicas.get(key, 0), fleet.initial_lent_replicas.get(key, 0)
-            sides = [(r.SHARED, ready, lent)]
-            if policy.siloed and any(tier.deferrable for tier in fleet.tiers):
-                batch = min(max(round(ready * policy.deferrable_share), policy.floor_replicas), (ready + lent) // 2)
-                chat = min(max(ready - batch, policy.floor_replicas), ready + lent - batch)
-                spare = ready + lent - batch - chat
-                spare_batch = round(spare * policy.deferrable_share)
-                sides = [(r.INTERACTIVE, chat, spare - spare_batch), (r.DEFERRABLE, batch, spare_batch)]
+            sides = _sides(policy, ready, lent) if is_split else [(r.SHARED, ready, lent)]
             pools += [
                 Pool(
                     region=region.key,
@@ -76,6 +71,25 @@ def pools_of(fleet: Fleet, policy: Policy) -> list[Pool]:
     if not pools:
         raise SimulationError("no region holds enough GPUs for one replica of any model; raise the stock of GPUs.")
     return pools
+
+
+def _sides(policy: Policy, ready: int, lent: int) -> list[tuple[int, int, int]]:
+    """Return silo, ready and lent replicas of every side of a siloed pool; the interactive side takes what is left."""
+    others = {r.DEFERRABLE: policy.deferrable_share}
+    if policy.silos == 3:
+        others[r.MIXED] = policy.mixed_share  # after the batch pool: what waits is offered to the pools in their order
+    floor, total = policy.floor_replicas, ready + lent
+    most = total // (1 + len(others))
+    serving = {silo: min(max(round(ready * share), floor), most) for silo, share in others.items()}
+    taken = sum(serving.values())
+    chat = min(max(ready - taken, floor), total - taken)
+    spare = left = total - taken - chat
+    sides = []
+    for silo, share in others.items():
+        part = min(round(spare * share), left)
+        left -= part
+        sides.append((silo, serving[silo], part))
+    return [(r.INTERACTIVE, chat, left), *sides]
 
 
 def _targets(plan: CapacityPlan | None, pools: Sequence[Pool], span: Span) -> NDArray[np.int64]:
@@ -120,10 +134,9 @@ def inputs_of(
         raise SimulationError("network latencies must be numbers from nought up; one between two regions is not.")
     replicas = [fleet.replica(pool.model, pool.gpu) for pool in pools]
     lengths = 2.0 ** (np.arange(state.PROMPT_GRID) / 4.0)
-    order = np.argsort(network, axis=1, kind="stable")
-    preference = np.where(np.take_along_axis(network, order, axis=1) < NO_ROUTE_S, order, -1)
     pools_in = _pools_in(pools, regions, models)
-    _refuse_cut_off(rps, fleet, preference, pools_in)
+    preference = _preference(network, silos=pools_in.shape[2] // len(regions))
+    refuse_cut_off(rps.sum(axis=0), fleet, preference, pools_in)
     return state.Inputs(
         step_s=span.step_s,
         demand_steps=int(span.demand_window_s / span.step_s),
@@ -139,23 +152,36 @@ def inputs_of(
         preference=preference,
         network_s=network,
         pools_in=pools_in,
-        siloed=policy.siloed,
+        siloed=policy.silos == 2,
         prompt_grid=np.array([[performance.prompt_s_per_token(x, float(p)) for p in lengths] for x in replicas]),
         target=_targets(plan if policy.needs_plan else None, pools, span),
         observed_over_forecast=surprise_of(rps, prompt, expected, fleet, span),
     )
 
 
+def _preference(network: Floats, *, silos: int) -> NDArray[np.int64]:
+    """Return the places that each origin has a route to, nearest region first, in each its ``silos`` one by one."""
+    order = np.argsort(network, axis=1, kind="stable")
+    has_route = np.take_along_axis(network, order, axis=1) < NO_ROUTE_S
+    places = order[..., None] * silos + np.arange(silos)
+    return np.where(has_route[..., None], places, -1).reshape(len(network), -1)
+
+
 def _pools_in(pools: Sequence[Pool], regions: Sequence[str], models: Sequence[str]) -> NDArray[np.int64]:
-    """Return the pools that may take a model's interactive (0) or deferrable (1) requests, by region, padded."""
-    serves = {r.SHARED: (0, 1), r.INTERACTIVE: (0,), r.DEFERRABLE: (1,)}
+    """Return the pools that may take a model's interactive (0) or deferrable (1) requests, by place, padded.
+
+    A place is a region; beside mixed pools, which both kinds overflow into, a region has two of them.
+    """
+    serves = {r.SHARED: (0, 1), r.INTERACTIVE: (0,), r.DEFERRABLE: (1,), r.MIXED: (0, 1)}
+    silos = 2 if any(pool.silo == r.MIXED for pool in pools) else 1
     width = max(
         sum(pool.region == region and pool.model == model for pool in pools) for region in regions for model in models
     )
-    table = np.full((len(models), 2, len(regions), max(width, 1) + 1), -1, dtype=np.int64)
+    table = np.full((len(models), 2, len(regions) * silos, max(width, 1) + 1), -1, dtype=np.int64)
     for i, pool in enumerate(pools):
+        place = regions.index(pool.region) * silos + (1 if pool.silo == r.MIXED else 0)
         for kind in serves[pool.silo]:
-            row = table[models.index(pool.model), kind, regions.index(pool.region)]
+            row = table[models.index(pool.model), kind, place]
             row[int((row >= 0).sum())] = i
     for model, region_pools in zip(models, table, strict=True):
         if (region_pools < 0).all():
@@ -163,9 +189,11 @@ def _pools_in(pools: Sequence[Pool], regions: Sequence[str], models: Sequence[st
     return table
 
 
-def _refuse_cut_off(rps: Floats, fleet: Fleet, preference: NDArray[np.int64], pools_in: NDArray[np.int64]) -> None:
-    """Refuse demand of a region that has no route to any pool which may serve it."""
-    for h, m, k in np.argwhere(rps.sum(axis=0) > 0):
+def refuse_cut_off(
+    arriving: NDArray[np.number], fleet: Fleet, preference: NDArray[np.int64], pools_in: NDArray[np.int64]
+) -> None:
+    """Refuse what arrives (H, M, K) in a region that has no route to any pool which may serve it."""
+    for h, m, k in np.argwhere(arriving > 0):
         routed = preference[h][preference[h] >= 0]
         if not (pools_in[m, int(fleet.tiers[k].deferrable), routed, 0] >= 0).any():
             raise SimulationError(
@@ -206,13 +234,22 @@ def _group_of(pool: Pool, pools: Sequence[Pool]) -> int:
     return next(i for i, other in enumerate(pools) if (other.region, other.model, other.silo) == own)
 
 
+def _kin(pools: Sequence[Pool]) -> list[int]:
+    """Return for every pool the next one of its region and model, round and round: other silos, other GPU kinds."""
+    rings: dict[tuple[str, str], list[int]] = {}
+    for i, pool in enumerate(pools):
+        rings.setdefault((pool.region, pool.model), []).append(i)
+    following = {i: after for ring in rings.values() for i, after in zip(ring, [*ring[1:], ring[0]], strict=True)}
+    return [following[i] for i in range(len(pools))]
+
+
 def _pool_records(
     fleet: Fleet, pools: Sequence[Pool], regions: list[str], gpus: list[str], cooldown_s: float
 ) -> state.Pools:
     """Return one record per pool: where it stands, how fast a replica is, its model's length moments, its start."""
     models = [model.key for model in fleet.models]
     records = np.zeros(len(pools), dtype=state.POOL).view(np.recarray)
-    for record, pool in zip(records, pools, strict=True):
+    for record, pool, kin in zip(records, pools, _kin(pools), strict=True):
         replica, mix = fleet.replica(pool.model, pool.gpu), fleet.mixes[pool.model]
         values = {
             "region": regions.index(pool.region),
@@ -231,7 +268,9 @@ def _pool_records(
             "output_square": mix.output_square_ratio,
             "cross": mix.cross_ratio,
             "dispersion": mix.dispersion,
+            "silo": pool.silo,
             "group": _group_of(pool, pools),
+            "kin": kin,
             "last_action_s": FIRST_SCALING_S - cooldown_s,
             "prompt": mix.input_tokens,
             "output": mix.output_tokens,

@@ -19,7 +19,9 @@ POOL = np.dtype(
     [
         *(
             (name, np.int64)
-            for name in ("region", "model", "gpu", "gpus", "group", "ready", "draining", "lent_gpus", "budget")
+            for name in (
+                "region", "model", "gpu", "gpus", "silo", "group", "kin", "ready", "draining", "lent_gpus", "budget",
+            )
         ),
         *(
             (name, np.float64)
@@ -29,6 +31,7 @@ POOL = np.dtype(
                 "last_action_s", "inside", "arriving", "variance", "prompt", "output",
                 "kv", "slots", "work", "signal", "running", "iteration_s", "saturated", "finished",
                 "holds_to_route", "holds_to_release",
+                "busy", "queued", "left_s", "drain_rps",
             )
         ),
     ]
@@ -47,10 +50,10 @@ class Inputs(NamedTuple):
     output_mean: Floats  # W, H, M, K
     deferrable: Ints  # K
     promise_s: Floats  # K: time to first token, or deadline
-    preference: Ints  # H, R: regions, nearest first, padded with -1 where there is no route
+    preference: Ints  # H, places: regions or silos of one, nearest first, padded with -1 where there is no route
     network_s: Floats  # H, R
-    pools_in: Ints  # M, 2 (interactive, deferrable), R, pools, padded with -1
-    siloed: bool
+    pools_in: Ints  # M, 2 (interactive, deferrable), places, pools, padded with -1
+    siloed: bool  # deferrable requests have pools of their own alone, and go there at once
     prompt_grid: Floats  # P, PROMPT_GRID: marginal seconds per prompt token over log2 of the prompt length
     target: Ints  # hours, P; -1 where there is no plan
     observed_over_forecast: Floats  # steps, R, M

@@ -115,20 +115,21 @@ def _release(
     A pool signals at each completion, and each ready replica once per step, so that an idle pool is fed too. The
     queue stands at home, or in the nearest region that hosts the model.
     """
-    going, host = 0.0, h
+    going, host, silos = 0.0, 0, pools_in.shape[2] // preference.shape[0]
     for i in range(_routes(preference, h)):
         if pools_in[m, 1, preference[h, i], 0] >= 0:
-            host = preference[h, i]
+            host = preference[h, i] // silos
             break
-    for i in range(pools_in.shape[3]):
-        p = pools_in[m, 1, host, i]
-        if p < 0 or queued <= going:
-            break
-        allowed = r.released_per_signal(rules, pools[p].signal) * (pools[p].finished + pools[p].ready)
-        batch = min(queued - going, allowed, max(pools[p].holds_to_release - _taken(pools, p), 0.0))
-        if batch > 0.0:
-            _send(pools, inflow, p, h, k, batch, prompt, output)
-            going += batch
+    for place in range(host * silos, (host + 1) * silos):
+        for i in range(pools_in.shape[3]):
+            p = pools_in[m, 1, place, i]
+            if p < 0 or queued <= going:
+                break
+            allowed = r.released_from(rules, pools[p].silo, pools[p].signal) * (pools[p].finished + pools[p].ready)
+            batch = min(queued - going, allowed, max(pools[p].holds_to_release - _taken(pools, p), 0.0))
+            if batch > 0.0:
+                _send(pools, inflow, p, h, k, batch, prompt, output)
+                going += batch
     return going
 
 
@@ -136,7 +137,7 @@ def _release(
 def arrive(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
     """Bring in one step's arrivals: interactive ones are routed; deferrable ones queued, and released when it is time.
 
-    What has grown old in the queue goes as if it were interactive.
+    What has grown old in the queue waits for no signal any more, as if it were interactive.
     """
     pools, inflow, arrived, released, series = s.pools, s.inflow, s.arrived, s.released, rec.series
     rps, prompts, outputs, preference, pools_in = x.rps, x.prompt_mean, x.output_mean, x.preference, x.pools_in
@@ -159,8 +160,7 @@ def arrive(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
                     aged = arrived[old, h, m, k] - released[h, m, k] if old >= 0 else 0.0
                     due = min(max(aged, 0.0), queued)
                 if due > 0.0:
-                    kind = 0 if waits else x.deferrable[k]
-                    route(pools, inflow, preference, pools_in, rules, h, m, k, kind, due, prompt, output)
+                    route(pools, inflow, preference, pools_in, rules, h, m, k, x.deferrable[k], due, prompt, output)
                 if waits and queued > due:
                     due += _release(pools, inflow, preference, pools_in, rules, h, m, k, queued - due, prompt, output)
                 released[h, m, k] += due

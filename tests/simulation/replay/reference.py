@@ -28,7 +28,10 @@ DEFERRABLE_TIER = 2
 class PoolOf:
     """The replicas of one region and the load signal as it was last noted."""
 
-    def __init__(self, fleet: Fleet, region: str, scheduling: Scheduling, promise_s: Sequence[float]) -> None:
+    def __init__(
+        self, fleet: Fleet, region: str, scheduling: Scheduling, promise_s: Sequence[float], *, kv_cache_only: bool
+    ) -> None:
+        self.kv_cache_only = kv_cache_only
         self.replica, self.scheduling, self.promise_s = fleet.replicas[0], scheduling, promise_s
         cell = (region, self.replica.model, self.replica.gpu)
         self.ready_at_start, self.lent = fleet.initial_replicas[cell], fleet.initial_lent_replicas[cell]
@@ -61,13 +64,18 @@ class PoolOf:
         self.decode_s = self.output * self.replica.decode_base_s / (prompt_s + self.output * slope)
 
     def note_signal(self) -> None:
-        """The larger of slots (in number or in KV reserved) and work; KV held is never above KV reserved."""
+        """The larger of slots (in number or in KV reserved) and work, never below KV held; or KV held alone."""
         everyone = self.parked + [asked for machine in self.ready() for asked in machine.everyone()]
         n, inside = float(len(self.ready())), float(len(everyone))
         if n == 0.0:
             self.signal = 1.0 if everyone else 0.0
             return
-        needed, room = float(sum(asked.prompt + asked.output for asked in everyone)), self.replica.kv_cache_tokens
+        room = self.replica.kv_cache_tokens
+        if self.kv_cache_only:
+            owed = sum(asked.prompt for asked in self.parked) + sum(machine.owed() for machine in self.ready())
+            self.signal = min((sum(machine.held for machine in self.ready()) + owed) / (n * room), 1.0)
+            return
+        needed = float(sum(asked.prompt + asked.output for asked in everyone))
         slots = min(max(inside / (n * self.replica.batch_cap), needed / (n * room)), 1.0)
         each = inside / n
         if slots >= 1.0:
@@ -83,12 +91,12 @@ class PoolOf:
             machine.completions = 0
 
     def take(self, asked: Asked, now_s: float) -> None:
-        """Hand a request to the ready replica that owes the fewest prompt tokens, then requests, then the first."""
+        """Hand a request to the least loaded of the ready replicas, the first of equals."""
         self.prompt += (asked.prompt - self.prompt) / AVERAGED_OVER
         self.output += (asked.output - self.output) / AVERAGED_OVER
         self.carry(now_s)
         if self.ready():
-            chosen = min(self.ready(), key=lambda machine: (machine.owed(), len(machine.everyone())))
+            chosen = min(self.ready(), key=Machine.load)
             chosen.waiting.append(asked)
             if math.isinf(chosen.ends_s):
                 chosen.begin(now_s)
@@ -115,8 +123,7 @@ class PoolOf:
         """Take the emptiest replica out of routing; what waits before it goes to the others."""
         machine = min(self.ready(), key=lambda machine: len(machine.everyone()))
         machine.is_draining = True
-        by_queue = (lambda asked: 0) if self.scheduling.order == "fcfs" else (lambda asked: asked.tier)
-        waiting, machine.waiting = sorted(machine.waiting, key=by_queue), []
+        waiting, machine.waiting = sorted(machine.waiting, key=lambda asked: machine.queue(asked, now_s)), []
         for asked in waiting:
             self.take(asked, now_s)
         self.note_signal()
@@ -127,7 +134,16 @@ class Reference:
 
     def __init__(self, fleet: Fleet, policy: Policy, scheduling: Scheduling, tables: state.Inputs) -> None:
         self.policy, self.rules, self.tables = policy, r.rules_of(policy), tables
-        self.pools = [PoolOf(fleet, region.key, scheduling, tables.promise_s.tolist()) for region in fleet.regions]
+        self.pools = [
+            PoolOf(
+                fleet,
+                region.key,
+                scheduling,
+                tables.promise_s.tolist(),
+                kv_cache_only=self.rules.kv_cache_only,
+            )
+            for region in fleet.regions
+        ]
         for pool in self.pools:
             pool.last_action_s = FIRST_SCALING_S - policy.cooldown_s
         self.deferred: list[list[Asked]] = [[] for _ in self.pools]

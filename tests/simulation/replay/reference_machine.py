@@ -47,12 +47,27 @@ class Machine:
     ends_s: float = math.inf
     is_draining: bool = False
     completions: int = 0
+    held: int = 0  # KV tokens of what decodes, as they were when prompts, ends or admissions last changed the batch
+    is_changed: bool = True
 
     def everyone(self) -> list[Asked]:
         return self.waiting + self.reading + self.running
 
     def owed(self) -> int:
         return sum(asked.prompt for asked in self.waiting + self.reading)
+
+    def load(self) -> tuple[int, int]:
+        """What the choice of a replica compares."""
+        owed, requests = self.owed(), len(self.everyone())
+        return (owed, requests) if self.scheduling.balance == "prefill_tokens" else (requests, owed)
+
+    def queue(self, asked: Asked, now_s: float) -> tuple[int, int, float]:
+        """Where a request waits: under DPA what is past its promise behind the rest, then by tier and arrival."""
+        if self.scheduling.order == "fcfs":
+            return 0, 0, 0.0
+        slack_s = asked.arrival_s + self.promise_s[asked.tier] - now_s
+        is_late = (slack_s < 0.0) + (slack_s < -self.scheduling.severe_s) if self.scheduling.order == "dpa" else 0
+        return is_late, asked.tier, asked.arrival_s
 
     def rank(self, asked: Asked, now_s: float) -> tuple[float, float]:
         """The order of sageserve.md section 4.4, least first."""
@@ -80,7 +95,10 @@ class Machine:
                 break
             self.waiting.remove(first)
             (self.running if first.made else self.reading).append(first)
+            self.is_changed = True
             owed += first.prompt - first.read
+        if self.is_changed:
+            self.held = sum(asked.prompt + asked.made for asked in self.running)
         if not self.reading and not self.running:
             self.ends_s = math.inf
             return
@@ -120,6 +138,7 @@ class Machine:
             if asked.read == asked.prompt:
                 asked.ttft_s, asked.made = now_s - asked.arrival_s, 1
                 born.append(asked)
+        self.is_changed = bool(self.portions)
         self.portions = []
         self.reading = [asked for asked in self.reading if asked.read < asked.prompt]
         self.decode(born)
@@ -127,4 +146,5 @@ class Machine:
             asked.e2e_s = now_s - asked.arrival_s
             self.running.remove(asked)
             self.completions += 1
+            self.is_changed = True
         self.begin(now_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -51,7 +51,13 @@ def steadily(rate: float, seconds: float, *, prompt: int = 1000, output: int = 1
     return requests([(i / rate, prompt, output, tier, "east") for i in range(int(seconds * rate))])
 
 
-def run(load: pl.DataFrame, world: Fleet, policy: Policy = STILL, hours: float = 0.5, **more: object) -> SimRun:
+def run(
+    load: pl.DataFrame | Iterable[pl.DataFrame],
+    world: Fleet,
+    policy: Policy = STILL,
+    hours: float = 0.5,
+    **more: object,
+) -> SimRun:
     """Replay through the one entry."""
     return simulation.run(
         load,
@@ -77,7 +83,7 @@ class Replayed:
 
 
 def prepared(
-    load: pl.DataFrame,
+    load: pl.DataFrame | Sequence[pl.DataFrame],
     fleet: Fleet,
     policy: Policy = STILL,
     *,
@@ -85,6 +91,7 @@ def prepared(
     scheduling: Scheduling | None = None,
     plan: CapacityPlan | None = None,
     window_s: float = 300.0,
+    keep_requests: bool = False,
 ) -> tuple[replay.Replay, state.Inputs, state.State, state.Record, int]:
     """Make a replay ready to be called step by step, with inputs, state, record and the number of steps."""
     steps = round(hours * 360)
@@ -106,6 +113,7 @@ def prepared(
         rules=rules.rules_of(policy),
         span=span,
         scheduling=scheduling or Scheduling(),
+        keep_requests=keep_requests,
     )
     return made, tables, begun, record, steps
 
@@ -120,8 +128,10 @@ def replayed(
     plan: CapacityPlan | None = None,
 ) -> Replayed:
     """Replay to the end."""
-    made, tables, begun, record, steps = prepared(load, fleet, policy, hours=hours, scheduling=scheduling, plan=plan)
-    made(0, steps)
-    return Replayed(
-        replay=made, world=made.world, tables=tables, state=begun, record=record, latencies=made.latencies()
+    made, tables, begun, record, steps = prepared(
+        load, fleet, policy, hours=hours, scheduling=scheduling, plan=plan, keep_requests=True
     )
+    made(0, steps)
+    latencies = made.latencies()
+    assert latencies is not None
+    return Replayed(replay=made, world=made.world, tables=tables, state=begun, record=record, latencies=latencies)

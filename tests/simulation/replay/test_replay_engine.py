@@ -116,7 +116,7 @@ def test_6_same_inputs_same_bytes_whatever_the_blocks() -> None:
     first, second = (run(rush(), world, SCALING) for _ in range(2))
     for name in ("windows", "pools", "ttft", "scaling"):
         assert getattr(first, name).equals(getattr(second, name))
-    whole, parts = replayed(rush(), world, SCALING), prepared(rush(), world, SCALING)
+    whole, parts = replayed(rush(), world, SCALING), prepared(rush(), world, SCALING, keep_requests=True)
     for step in range(0, parts[4], 9):
         parts[0](step, step + 9)
     assert parts[0].latencies().equals(whole.latencies)

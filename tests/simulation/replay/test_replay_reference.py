@@ -20,7 +20,7 @@ from tests.simulation.replay.reference_machine import Asked
 from tests.simulation.replay.replay_cases import STILL, TIERS, Row, replayed, requests
 from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, fleet
 from workbench.domain import Fleet, Policy
-from workbench.simulation.scheduling import SCHEDULERS, Scheduling
+from workbench.simulation.scheduling import BALANCES, SCHEDULERS, Scheduling
 
 TOLERANCE_S = 1e-9
 REGIONS = ("east", "west")
@@ -87,31 +87,65 @@ def compare(rows: list[Row], world: Fleet, policy: Policy, how: Scheduling, hour
     order=st.sampled_from(SCHEDULERS),
     chunk=st.sampled_from([0, 0, 256, 1024]),
     severe_s=st.sampled_from([0.3, 10.0]),
+    balance=st.sampled_from(BALANCES),
 )
 def test_a_fixed_pool_under_every_order(
-    rows: list[Row], ready: int, room: float, cap: int, order: str, chunk: int, severe_s: float
+    rows: list[Row], ready: int, room: float, cap: int, order: str, chunk: int, severe_s: float, balance: str
 ) -> None:
     """Mixed lengths, three tiers, KV-limited, slot-limited, overloaded, whole and chunked prompts, some too large."""
     world = uneven(ready=ready, batch_cap=cap, kv_cache_tokens=room)
-    compare(rows, world, STILL, Scheduling(order=order, chunk_tokens=chunk, severe_s=severe_s))
+    compare(rows, world, STILL, Scheduling(order=order, chunk_tokens=chunk, severe_s=severe_s, balance=balance))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=30)
+@given(
+    rows=rows_of(150, regions=1, most_gap_us=150_000, longest=4000),
+    ready=st.integers(15, 90),
+    room=st.sampled_from([4500.0, 1e6]),
+    cap=st.sampled_from([1, 4]),
+    balance=st.sampled_from(BALANCES),
+)
+def test_a_pool_of_many_replicas(rows: list[Row], ready: int, room: float, cap: int, balance: str) -> None:
+    """More than are looked at one by one: blocks of them that are full, in part and only just begun."""
+    compare(rows, uneven(ready=ready, batch_cap=cap, kv_cache_tokens=room), STILL, Scheduling(balance=balance))
+
+
+@settings(deadline=None, max_examples=150)
 @given(
     rows=rows_of(40, regions=2, most_gap_us=9_000_000, longest=2000),
     ready=st.integers(0, 3),
     lent=st.integers(0, 2),
     free=st.integers(0, 2),
     cap=st.sampled_from([2, 6]),
-    order=st.sampled_from(["fcfs", "edf", "pf"]),
+    order=st.sampled_from(SCHEDULERS),
+    chunk=st.sampled_from([0, 0, 300]),
+    balance=st.sampled_from(BALANCES),
 )
 def test_two_regions_with_routing_release_scaling_delays_and_drain(
-    rows: list[Row], ready: int, lent: int, free: int, cap: int, order: str
+    rows: list[Row], ready: int, lent: int, free: int, cap: int, order: str, chunk: int, balance: str
 ) -> None:
     """Pools that begin without a replica, park, start late, overflow, age deferrable work, drain and lend."""
     free = max(free, 1 - ready - lent)
     world = uneven(regions=REGIONS, ready=ready, lent=lent, free_gpus=8 * free, batch_cap=cap)
-    compare(rows, world, SCALING, Scheduling(order=order))
+    compare(rows, world, SCALING, Scheduling(order=order, chunk_tokens=chunk, balance=balance, severe_s=2.0))
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    rows=rows_of(60, regions=2, most_gap_us=2_000_000, longest=2000),
+    ready=st.integers(0, 3),
+    lent=st.integers(0, 2),
+    room=st.sampled_from([4_000.0, 12_000.0]),
+    order=st.sampled_from(["fcfs", "edf", "pf"]),
+    chunk=st.sampled_from([0, 300]),
+)
+def test_two_regions_that_look_at_the_kv_cache_alone(
+    rows: list[Row], ready: int, lent: int, room: float, order: str, chunk: int
+) -> None:
+    """The paper's signal: KV held as each macro-step began, and prompts that are owed, over the room of those ready."""
+    policy = dataclasses.replace(SCALING, signal="kv_cache", scale_in_below_fraction=0.03)
+    world = uneven(regions=REGIONS, ready=ready, lent=lent, free_gpus=8, kv_cache_tokens=room)
+    compare(rows, world, policy, Scheduling(order=order, chunk_tokens=chunk))
 
 
 @pytest.mark.parametrize("order", SCHEDULERS)
@@ -132,7 +166,8 @@ def test_a_burst_of_three_hundred_under_every_order(order: str) -> None:
     compare(rows, world, STILL, Scheduling(order=order, chunk_tokens=512), hours=0.5)
 
 
-def test_a_rush_scales_out_and_in_again_with_delays() -> None:
+@pytest.mark.parametrize(("order", "signal"), [("pf", "largest"), ("dpa", "largest"), ("pf", "kv_cache")])
+def test_a_rush_scales_out_and_in_again_with_delays(order: str, signal: str) -> None:
     """A minute of load for eight replicas on two: reclaimed and remote ones come late, later all but the floor go."""
     drawn = np.random.default_rng(8)
     rows: list[Row] = [
@@ -147,4 +182,5 @@ def test_a_rush_scales_out_and_in_again_with_delays() -> None:
         )
     ]
     world = uneven(regions=REGIONS, ready=2, lent=2, free_gpus=16, batch_cap=32)
-    compare(rows, world, SCALING, Scheduling(order="pf"))
+    policy = dataclasses.replace(SCALING, signal=signal, scale_in_below_fraction=0.02 if signal == "kv_cache" else 0.1)
+    compare(rows, world, policy, Scheduling(order=order))

@@ -7,9 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.simulation.replay.replay_cases import requests
 from tests.simulation.replay.test_replay_reference import REGIONS
-from tests.simulation.simulation_cases import BATCH, FAST, START, fleet
+from tests.simulation.simulation_cases import START, fleet
 from workbench import performance
 from workbench.domain import Policy
 from workbench.errors import SimulationError
@@ -21,26 +20,13 @@ from workbench.simulation.setup import pools_of
 SPAN = loads.Span(start=START, steps=6, step_s=10.0, window_s=60.0, demand_window_s=10.0)
 
 
-def test_requests_lie_by_model_and_arrival_and_only_those_of_the_span() -> None:
-    world = fleet(regions=REGIONS, models=("a", "b"))
-    load = requests([(70.0, 9, 9, FAST, "east"), (30.0, 1, 5, BATCH, "west"), (20.0, 2, 6, FAST, "east")], model="b")
-    more = requests([(59.0, 3, 7, FAST, "west")], model="a")
-    arrays, frame = setup.requests_of(load.vstack(more), world, SPAN)
-    assert arrays.arrival_s.tolist() == [59.0, 20.0, 30.0]
-    assert arrays.prompt.tolist() == [3, 2, 1]
-    assert arrays.origin.tolist() == [1, 0, 1]
-    assert arrays.tier.tolist() == [0, 0, 2]
-    assert (arrays.position.tolist(), arrays.last.tolist()) == ([0, 1], [1, 3])
-    assert frame["model"].to_list() == ["a", "b", "b"]
-
-
 def test_every_pool_has_a_block_of_places_and_a_table_of_prompts() -> None:
     world = fleet(regions=REGIONS, ready=2, lent=1, free_gpus=8)
     pools = pools_of(world, Policy(key="p", label="p"))
-    made = setup.world_of(world, pools, 10)
+    made = setup.world_of(world, pools)
     assert made.speeds.places.tolist() == [4, 4]
-    assert made.speeds.first.tolist() == [0, 4]
-    assert made.replicas.pool.tolist() == [0] * 4 + [1] * 4
+    assert made.speeds.first.tolist() == [0, state.BLOCK]
+    assert made.replicas.pool.tolist() == [0] * state.BLOCK + [1] * state.BLOCK
     tokens, seconds, slope = made.prompts[0, 1]
     assert tokens == 512.0
     assert seconds == pytest.approx(performance.prompt_s_per_token(world.replicas[0], 512.0) * 512.0)
@@ -69,7 +55,7 @@ def test_deferrable_work_waits_where_the_nearest_pool_is() -> None:
         initial_lent_replicas=dict.fromkeys(there, 0),
     )
     pools = pools_of(lean, Policy(key="p", label="p"))
-    made = setup.world_of(lean, pools, 1)
+    made = setup.world_of(lean, pools)
     records = np.zeros(1, dtype=[("region", np.int64)])
     pools_in = np.array([[[[0, -1], [-1, -1]]] * 2])
     outside = setup.outside_of(lean, made, records, np.array([[0, 1], [1, 0]]), pools_in)

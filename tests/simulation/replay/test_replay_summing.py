@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.simulation.replay.replay_cases import STILL, prepared, requests
 from tests.simulation.simulation_cases import BATCH, FAST, START, fleet
 from workbench.domain import Fleet
 from workbench.simulation import loads, readout
 from workbench.simulation.latency import BIN_EDGES_S, BIN_RATIO, BINS, UNSERVED_S
-from workbench.simulation.replay import state, summing
+from workbench.simulation.replay import summing
 
 REGIONS = ("east", "west")
 SPAN = loads.Span(start=START, steps=180, step_s=10.0, window_s=300.0, demand_window_s=10.0)
-DELAY_S = {("east", "east"): 0.003, ("east", "west"): 0.04}
 
 
 def windows_of(
@@ -23,24 +26,12 @@ def windows_of(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Sum requests from east given as (arrival, tier, ttft, e2e, pool), eleven tokens each; return windows and bins."""
     world = world or fleet(regions=REGIONS)
-    load = requests([(at, 100, 11, tier, "east") for at, tier, *_ in rows])
-    made, tables, begun, record, _ = prepared(load, world, STILL)
-    arrays, _ = summing_inputs(load, world)
-    latencies = np.array([[0.0, ttft, e2e] for _, _, ttft, e2e, _ in rows])
-    made.world.latencies_s[:] = latencies
-    outside = made.outside
-    outside.pool_of[:] = [pool for *_, pool in rows]
-    summing.sum_up(
-        record, tables, made.world, outside, arrays, regions=begun.pools["region"],
-        oldest_s=np.zeros((SPAN.windows, 2, 1, 3)), saturated=np.zeros((SPAN.steps, 2)), span=SPAN,
-    )  # fmt: skip
+    made, _, _, record, _ = prepared(requests([(at, 100, 11, tier, "east") for at, tier, *_ in rows]), world, STILL)
+    made.rows.requests.position[:] = made.rows.requests.last
+    made.world.latencies_s[:] = [[0.0, ttft, e2e] for _, _, ttft, e2e, _ in rows]
+    made.outside.pool_of[:] = [pool for *_, pool in rows]
+    made.sum_up()
     return readout.windows_frame(record, world, SPAN, is_measured=True), readout.ttft_frame(record, world, SPAN)
-
-
-def summing_inputs(load: pl.DataFrame, world: Fleet) -> tuple[state.Requests, pl.DataFrame]:
-    from workbench.simulation.replay import setup
-
-    return setup.requests_of(load, world, SPAN)
 
 
 def row_of(frame: pl.DataFrame, window: int, tier: str = FAST) -> dict[str, float]:
@@ -84,8 +75,6 @@ def test_a_request_is_served_in_the_window_where_it_ends() -> None:
 
 def test_deadlines_are_judged_in_the_window_where_they_fall() -> None:
     """A deadline of 24 h never falls in half an hour; one of ten minutes does."""
-    import dataclasses
-
     world = fleet(regions=REGIONS)
     tiers = tuple(dataclasses.replace(t, deadline_s=600.0) if t.deferrable else t for t in world.tiers)
     soon = dataclasses.replace(world, tiers=tiers)
@@ -99,10 +88,24 @@ def test_deadlines_are_judged_in_the_window_where_they_fall() -> None:
 
 
 def test_percentiles_lie_inside_the_bin_that_holds_them() -> None:
-    counts = np.zeros((3, BINS), dtype=np.int64)
-    counts[0, 100], counts[1, 100], counts[1, 200] = 4, 50, 50
-    found = summing.percentiles(counts, 0.5)
-    assert found[0] == pytest.approx(BIN_EDGES_S[100] * BIN_RATIO**0.5)
-    assert found[1] == pytest.approx(BIN_EDGES_S[101])
-    assert np.isnan(found[2])
-    assert BIN_EDGES_S[200] < summing.percentiles(counts, 0.95)[1] < BIN_EDGES_S[201]
+    counts = np.zeros((3, 1, 1, 1, BINS), dtype=np.int32)
+    counts[0, ..., 100], counts[1, ..., 100], counts[1, ..., 200] = 4, 50, 50
+    found = np.full((3, 1, 1, 1, 3), np.nan)
+    summing.read_percentiles(counts, summing.LEVELS, BIN_EDGES_S, found)
+    half, most = found[:, 0, 0, 0, 0], found[:, 0, 0, 0, 1]
+    assert half[0] == pytest.approx(BIN_EDGES_S[100] * BIN_RATIO**0.5)
+    assert half[1] == pytest.approx(BIN_EDGES_S[101])
+    assert np.isnan(half[2])
+    assert BIN_EDGES_S[200] < most[1] < BIN_EDGES_S[201]
+
+
+@given(seconds=st.lists(st.floats(0.0, 1e9), max_size=60), order=st.randoms())
+def test_sums_of_seconds_do_not_hang_on_the_order(seconds: list[float], order: object) -> None:
+    forth, back = np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.int64)
+    for value in seconds:
+        summing.add_seconds(forth, 0, value)
+    order.shuffle(seconds)  # type: ignore[attr-defined]
+    for value in seconds:
+        summing.add_seconds(back, 0, value)
+    assert forth.tolist() == back.tolist()
+    assert summing.seconds_of(forth, 0) == pytest.approx(sum(seconds), rel=1e-12, abs=60 * 2.0**-32)

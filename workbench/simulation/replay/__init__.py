@@ -6,7 +6,7 @@ the fluid simulator is judged and calibrated against (simulation.md section 2).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import polars as pl
@@ -14,20 +14,29 @@ import polars as pl
 from workbench.domain import Fleet
 from workbench.simulation import state as shared
 from workbench.simulation.loads import Span
-from workbench.simulation.replay import engine, setup, summing
+from workbench.simulation.replay import engine, rows, setup
+from workbench.simulation.replay.arrivals import Arrived, arrivals_of, together
+from workbench.simulation.replay.keeping import Kept
+from workbench.simulation.replay.state import Outside, World
+from workbench.simulation.replay.summing import Tally
+from workbench.simulation.replay.surprise import Surprise
 from workbench.simulation.rules import Rules
 from workbench.simulation.scheduling import Scheduling
-from workbench.simulation.setup import Pool
+from workbench.simulation.setup import Pool, refuse_cut_off
 
 __all__ = ["Replay"]
 
 
 class Replay:
-    """A replay under way: call it with first and last step; after the last one the record is filled."""
+    """A replay under way: call it with first and last step; after the last one the record is filled.
+
+    ``load`` is a frame of requests or several in order of time, which are read as the replay comes to them; of those
+    read before only the requests inside are held. ``keep_requests`` holds every single one for :meth:`requests`.
+    """
 
     def __init__(
         self,
-        requests: pl.DataFrame,
+        load: pl.DataFrame | Iterable[pl.DataFrame],
         *,
         fleet: Fleet,
         pools: Sequence[Pool],
@@ -37,15 +46,25 @@ class Replay:
         rules: Rules,
         span: Span,
         scheduling: Scheduling,
+        expected: pl.DataFrame | None = None,
+        keep_requests: bool = False,
     ) -> None:
         self._inputs, self._state, self._record, self._rules, self._span = inputs, state, record, rules, span
-        self._places = {i: pool.region for i, pool in enumerate(pools)}
-        self._requests, self.frame = setup.requests_of(requests, fleet, span)
-        self.world = setup.world_of(fleet, pools, self.frame.height)
-        self.outside = setup.outside_of(fleet, self.world, state.pools, inputs.preference, inputs.pools_in)
+        self._fleet, self._blocks = fleet, arrivals_of(load, fleet, span)
+        self._known_steps = self._done_steps = 0
         self._order = setup.order_of(scheduling, inputs.promise_s)
-        self._oldest_s = np.zeros((span.windows, *self.outside.deferred.shape[:3]))
-        self._saturated = np.zeros((span.steps, len(pools)))
+        self._surprise = Surprise(inputs.observed_over_forecast, expected, fleet, span)
+        self._tally = Tally(record, inputs, regions=state.pools["region"], span=span)
+        self._kept = Kept(fleet, pools, inputs.network_s, span) if keep_requests else None
+        world = setup.world_of(fleet, pools)
+        self.rows = rows.Rows(
+            requests=rows.no_requests(len(fleet.models)),
+            world=world,
+            outside=setup.outside_of(fleet, world, state.pools, inputs.preference, inputs.pools_in),
+            number=np.zeros(0, dtype=np.int64),
+            known=0,
+        )
+        self._take_in()
 
     def __call__(self, first: int, last: int) -> None:
         """Run steps [first, last); after the last one of the span, sum up."""
@@ -54,31 +73,68 @@ class Replay:
             self.sum_up()
 
     def advance(self, first: int, last: int) -> None:
-        """Run steps [first, last) and sum up nothing yet."""
-        engine.replay(
-            self._inputs, self._state, self._record, self._order, self.world, self.outside, self._requests,
-            self._oldest_s, self._saturated, self._rules, first, last,
-        )  # fmt: skip
+        """Run steps [first, last) and sum up nothing but what leaves to make room."""
+        while first < last:
+            if self._known_steps <= first:
+                self._take_in()
+            until = min(last, self._known_steps)
+            engine.replay(
+                self._inputs, self._state, self._record, self._order, self.rows.world, self.rows.outside,
+                self.rows.requests, self._tally.oldest_s, self._tally.saturated, self._rules, first, until,
+            )  # fmt: skip
+            first = self._done_steps = until
 
     def sum_up(self) -> None:
-        """Fill the record's windows, latency bins and percentiles from the requests' times."""
-        summing.sum_up(
-            self._record, self._inputs, self.world, self.outside, self._requests,
-            regions=self._state.pools["region"], oldest_s=self._oldest_s, saturated=self._saturated, span=self._span,
-        )  # fmt: skip
+        """Fill the record's windows, latency bins and percentiles from the times of the requests still held."""
+        self._settle(everyone=True)
+        self._tally.finish()
 
-    def latencies(self) -> pl.DataFrame:
-        """Return every request with its times inside the pool, the pool's number and where that stands.
+    @property
+    def world(self) -> World:
+        """The replicas and what is in them."""
+        return self.rows.world
 
-        ``wait_s`` ends with admission to a batch, ``ttft_s`` and ``e2e_s`` with the first and last token; null where it
-        never came to that. ``pool`` is -1 for a request not yet routed and -2 for one that was shed; ``served_in`` is
-        null for both.
-        """
-        names = ("wait_s", "ttft_s", "e2e_s")
-        times = {name: pl.Series(self.world.latencies_s[:, i]).fill_nan(None) for i, name in enumerate(names)}
-        pool = pl.Series(self.outside.pool_of)
-        return self.frame.with_columns(
-            **times,
-            pool=pool,
-            served_in=pool.replace_strict(self._places, default=None, return_dtype=pl.String),
-        )
+    @property
+    def outside(self) -> Outside:
+        """What waits outside the replicas."""
+        return self.rows.outside
+
+    def requests(self) -> pl.DataFrame | None:
+        """Return every request with its times as its origin sees them (``SIM_REQUESTS``); None if none were kept."""
+        return self._kept.frame() if self._kept is not None else None
+
+    def latencies(self) -> pl.DataFrame | None:
+        """Return every request with its times as its pool sees them, and the pool's number; None if none were kept."""
+        return self._kept.latencies() if self._kept is not None else None
+
+    def _take_in(self) -> None:
+        """Read blocks until those of another step are known, let go what is settled, and add them."""
+        blocks: list[Arrived] = []
+        before = self._known_steps
+        while self._known_steps <= before:
+            block = next(self._blocks, None)
+            if block is None:
+                self._known_steps = self._span.steps
+                break
+            refuse_cut_off(_counts(block, self._fleet), self._fleet, self._inputs.preference, self._inputs.pools_in)
+            self._surprise.add(block)
+            blocks.append(block)
+            self._known_steps = min(int(block.known_us // round(self._span.step_s * 1e6)), self._span.steps)
+        self._surprise.tell(before, self._known_steps)
+        if blocks:
+            self._settle(everyone=False)
+            self.rows = rows.followed_by(self.rows, together(blocks), is_numbered=self._kept is not None)
+
+    def _settle(self, *, everyone: bool) -> None:
+        """Count what is settled, or everyone when the span is over."""
+        self._tally.add(self.rows, self._done_steps * self._span.step_s, everyone=everyone)
+        if self._kept is not None:
+            which = rows.settled(self.rows)
+            self._kept.add(self.rows, which | everyone)
+
+
+def _counts(block: Arrived, fleet: Fleet) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Return how many requests of a block come from each region for each model and tier."""
+    sizes = (len(fleet.regions), len(fleet.models), len(fleet.tiers))
+    cells = np.ravel_multi_index((block.origin, block.model, block.tier), sizes)
+    return np.bincount(cells, minlength=int(np.prod(sizes))).reshape(sizes)

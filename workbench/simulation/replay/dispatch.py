@@ -12,7 +12,7 @@ too full lapse, at the latest with the tick.
 from __future__ import annotations
 
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import inlined, kernel, whole
+from workbench.simulation.compiling import inlined, kernel, place, whole
 from workbench.simulation.replay.batching import carry, enqueue, release_slot
 from workbench.simulation.replay.state import (
     FIRST,
@@ -33,7 +33,7 @@ MIXED_OVER = 1024.0  # requests over which a pool's mean lengths are taken: fewe
 @inlined
 def note_signal(w: World, pools: Pools, rules: r.Rules, p: int) -> None:
     """Note the load signal of a pool as it stands: KV cache, slots and work of what is inside, at most all slots."""
-    pool, speed = pools[p], w.speeds[p]
+    pool, speed = pools[place(p)], w.speeds[place(p)]
     n = float(pool.ready)
     if n <= 0.0:
         pool.signal = 1.0 if speed.inside > 0.0 else 0.0
@@ -52,7 +52,7 @@ def hand_over(
     how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, slot: int, now_s: float
 ) -> None:
     """Give a request to the least loaded replica of a pool, or park it where none is ready yet."""
-    request = w.slots[slot]
+    request = w.slots[place(slot)]
     pools[p].prompt += (request.prompt - pools[p].prompt) / MIXED_OVER
     pools[p].output += (request.output - pools[p].output) / MIXED_OVER
     i = carry(how, w, p, now_s)
@@ -68,7 +68,7 @@ def hand_over(
         w.speeds[p].inside += 1.0
         w.speeds[p].needed += request.prompt + request.output
         w.speeds[p].owed += request.prompt
-    out.pool_of[request.row] = p
+    out.pool_of[place(request.row)] = p
     note_signal(w, pools, rules, p)
 
 
@@ -84,7 +84,7 @@ def hand_over_apart(
 def new_slot(w: World, out: Outside) -> int:
     """Return a free slot: one given back, else one never used."""
     if w.free_slots[0] > 0:
-        slot = w.free_slots[w.free_slots[0]]
+        slot = w.free_slots[place(w.free_slots[0])]
         w.free_slots[0] -= 1
         return whole(slot)
     out.fresh[0] += 1
@@ -124,10 +124,10 @@ def send(
     now_s: float,
 ) -> None:
     """Route a request by the rules and hand it over; one that fits in no pool is shed."""
-    request = w.slots[slot]
+    request = w.slots[place(slot)]
     p = fitting_pool(ways, w, pools, rules, request.origin, m, kind, request.prompt + request.output)
     if p < 0:
-        out.pool_of[request.row] = SHED
+        out.pool_of[place(request.row)] = SHED
         release_slot(w, slot)
     else:
         hand_over(how, w, out, pools, rules, p, slot, now_s)
@@ -137,8 +137,8 @@ def send(
 def send_apart(
     ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, m: int, slot: int, now_s: float
 ) -> None:
-    """Route a deferrable request as if it were interactive, as a call of its own."""
-    send(ways, how, w, out, pools, rules, m, whole(0), slot, now_s)
+    """Route a deferrable request that waits for no signal, as a call of its own."""
+    send(ways, how, w, out, pools, rules, m, whole(1), slot, now_s)
 
 
 @kernel
@@ -159,7 +159,7 @@ def oldest_queue(w: World, out: Outside, m: int, region: int) -> tuple[int, int]
 def leave_queue(w: World, out: Outside, h: int, m: int, k: int) -> int:
     """Take the first request out of a queue of deferrable work."""
     slot = out.deferred[h, m, k, FIRST]
-    out.deferred[h, m, k, FIRST] = w.slots[slot].next
+    out.deferred[h, m, k, FIRST] = w.slots[place(slot)].next
     if out.deferred[h, m, k, FIRST] < 0:
         out.deferred[h, m, k, LAST] = NOBODY
     out.queued[out.hosts[h, m], m] -= 1
@@ -169,10 +169,10 @@ def leave_queue(w: World, out: Outside, h: int, m: int, k: int) -> int:
 @kernel
 def release(ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, now_s: float) -> None:
     """Let deferrable requests of a pool's region go, as many per signal of spare capacity as the rule says."""
-    pool, speed = pools[p], w.speeds[p]
+    pool, speed = pools[place(p)], w.speeds[place(p)]
     while speed.credits >= 1.0 and out.queued[pool.region, pool.model] > 0:
         speed.credits -= 1.0
-        allowed = r.released_per_signal(rules, pool.signal)
+        allowed = r.released_from(rules, pool.silo, pool.signal)
         if allowed == 0:
             break
         for _ in range(allowed):
@@ -180,7 +180,7 @@ def release(ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules:
                 break
             h, k = oldest_queue(w, out, pool.model, pool.region)
             slot = leave_queue(w, out, h, pool.model, k)
-            if w.slots[slot].prompt + w.slots[slot].output > speed.room:
+            if w.slots[place(slot)].prompt + w.slots[place(slot)].output > speed.room:
                 send_apart(ways, how, w, out, pools, rules, pool.model, slot, now_s)
             else:
                 hand_over_apart(how, w, out, pools, rules, p, slot, now_s)
@@ -189,7 +189,7 @@ def release(ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules:
 
 @kernel
 def release_aged(ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, now_s: float) -> None:
-    """Route what has grown old in the queues as if it were interactive."""
+    """Route what has grown old in the queues: it waits for no signal any more, as if it were interactive."""
     for h in range(out.deferred.shape[0]):
         for m in range(out.deferred.shape[1]):
             for k in range(out.deferred.shape[2]):
@@ -205,13 +205,13 @@ def arrive(
     ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, q: Requests, m: int, row: int
 ) -> None:
     """Take in one request: a deferrable one joins its queue, another is routed; spare capacity is used at once."""
-    now_s, h, k = q.arrival_s[row], q.origin[row], q.tier[row]
+    now_s, h, k = q.arrival_s[place(row)], q.origin[place(row)], q.tier[place(row)]
     slot = new_slot(w, out)
-    request = w.slots[slot]
+    request = w.slots[place(slot)]
     request.arrival_s = now_s
     request.row = row
-    request.prompt = q.prompt[row]
-    request.output = q.output[row]
+    request.prompt = q.prompt[place(row)]
+    request.output = q.output[place(row)]
     request.tier = k
     request.origin = h
     request.next = NOBODY
@@ -224,6 +224,6 @@ def arrive(
         out.queued[out.hosts[h, m], m] += 1
         return
     send(ways, how, w, out, pools, rules, m, ways.deferrable[k], slot, now_s)
-    p = whole(out.pool_of[row])
+    p = whole(out.pool_of[place(row)])
     if p >= 0 and out.queued[pools[p].region, m] > 0:
         release(ways, how, w, out, pools, rules, p, now_s)

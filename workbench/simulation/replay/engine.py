@@ -12,6 +12,9 @@ Invariants, each with a test:
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import kernel
 from workbench.simulation.recording import record_pools
@@ -67,7 +70,7 @@ def replay(
     out: Outside,
     q: Requests,
     oldest_s: Floats,
-    saturated: Floats,
+    saturated: NDArray[np.uint8],
     rules: r.Rules,
     first_step: int,
     last_step: int,
@@ -103,7 +106,7 @@ def replay(
         for p in range(pools.size):
             carry(how, w, p, until_s)
             look(x, w, pools, rules, p)
-            saturated[step, p] = pools[p].saturated
+            saturated[step, p] = pools[p].saturated > 0.0
         record_pools(pools, s.starting, rec.pools, step // x.window_steps)
         if (step + 1) % x.window_steps == 0 or step + 1 == last_step:
             note_oldest(w, out, oldest_s, step // x.window_steps, until_s)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import kernel, whole
-from workbench.simulation.replay.batching import note_key
+from workbench.simulation.replay.batching import note_block, note_key
 from workbench.simulation.replay.dispatch import hand_over_apart, note_signal
-from workbench.simulation.replay.queues import take
+from workbench.simulation.replay.pressure import watch
+from workbench.simulation.replay.queues import age, take
 from workbench.simulation.replay.state import (
+    DPA,
     DRAINING,
     FIRST,
     LAST,
@@ -20,7 +22,7 @@ from workbench.simulation.replay.state import (
     Outside,
     World,
 )
-from workbench.simulation.scaling import group_of, scale_out, wanted_change
+from workbench.simulation.scaling import scale_from
 from workbench.simulation.state import Inputs, Pools, Record, State
 
 
@@ -39,7 +41,8 @@ def start_ready(how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules
             out.free_heaps[0] -= 1
             speed.used = max(speed.used, i - speed.first + 1)
             speed.active += 1
-            note_key(w, i)
+            note_key(how, w, i)
+            note_block(w, i)
         slot = whole(out.parked[p, FIRST]) if speed.active > 0 else NOBODY
         if slot >= 0:
             out.parked[p, FIRST] = NOBODY
@@ -66,7 +69,8 @@ def retire(how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, p: 
             chosen, fewest = i, inside
     replica = w.replicas[chosen]
     replica.status = DRAINING
-    note_key(w, chosen)
+    note_key(how, w, chosen)
+    note_block(w, chosen)
     speed.active -= 1
     pool.ready -= 1
     pool.draining += 1
@@ -74,6 +78,8 @@ def retire(how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, p: 
     speed.inside -= replica.running + replica.admitted + replica.waiting
     speed.needed -= replica.reserved
     speed.owed -= replica.owed
+    if how.scheduler == DPA:
+        age(how, w, chosen, now_s)
     for queue in range(QUEUES):
         while w.queues[chosen, queue, FIRST] >= 0:
             slot = take(w, chosen, queue)
@@ -104,43 +110,12 @@ def lend_drained(w: World, out: Outside, pools: Pools) -> None:
 
 
 @kernel
-def carry_out(
-    x: Inputs, s: State, rec: Record, how: Order, w: World, out: Outside, rules: r.Rules, step: int, now_s: float
-) -> None:
-    """Carry out what is left of the plan at once: removals first; what finds no GPU is tried again all hour."""
-    pools, starting, events, window = s.pools, s.starting, rec.events, step // x.window_steps
-    for p in range(pools.size):
-        while pools[p].budget < 0 and pools[p].ready > 0 and group_of(pools, starting, p)[0] > rules.floor:
-            retire(how, w, out, pools, rules, p, now_s)
-            events[window, p, r.IN] += 1
-            pools[p].budget += 1
-    for p in range(pools.size):
-        while pools[p].budget > 0:
-            kind = scale_out(pools, starting, s.free_gpus, s.ready_at, rules, step, x.step_s, p)
-            if kind != r.REFUSED or now_s % 3600.0 == 0.0:
-                events[window, p, kind] += 1
-            if kind == r.REFUSED:
-                break
-            pools[p].budget -= 1
-
-
-@kernel
 def scale(x: Inputs, s: State, rec: Record, how: Order, w: World, out: Outside, rules: r.Rules, step: int) -> None:
-    """Let every pool that is not cooling down take at most one step, or carry out the plan where it is due at once."""
-    pools, window, now_s = s.pools, step // x.window_steps, step * x.step_s
-    if rules.follow_plan == r.AT_ONCE:
-        carry_out(x, s, rec, how, w, out, rules, step, now_s)
-        return
-    for p in range(pools.size):
-        change = wanted_change(x, s, rules, step, p)
-        if change == 0:
-            continue
-        kind = r.IN
-        if change > 0:
-            kind = scale_out(pools, s.starting, s.free_gpus, s.ready_at, rules, step, x.step_s, p)
-        else:
-            retire(how, w, out, pools, rules, p, now_s)
-        rec.events[window, p, kind] += 1
-        pools[p].last_action_s = now_s
-        if kind != r.REFUSED and pools[p].budget * change > 0:
-            pools[p].budget -= change
+    """Take one step of every pool of the replay."""
+    now_s = step * x.step_s
+    if rules.scale_by == r.BACK_PRESSURE:
+        watch(x, w, out, s.pools, rules, now_s)
+    p = scale_from(x, s, rec, rules, step, NOBODY)
+    while p >= 0:
+        retire(how, w, out, s.pools, rules, p, now_s)
+        p = scale_from(x, s, rec, rules, step, p)

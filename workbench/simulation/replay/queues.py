@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from workbench.simulation.compiling import inlined, kernel, whole
+from workbench.simulation.compiling import inlined, kernel, place, whole
 from workbench.simulation.replay.state import (
+    BLOCK,
     DPA,
     EDF,
     FCFS,
@@ -14,6 +15,8 @@ from workbench.simulation.replay.state import (
     PF,
     QUEUES,
     TIERS,
+    UNCHOSEN,
+    Floats,
     Ints,
     Order,
     World,
@@ -21,23 +24,41 @@ from workbench.simulation.replay.state import (
 
 
 @inlined
-def put(w: World, i: int, queue: int, slot: int) -> None:
-    """Add a request to the end of one of a replica's queues."""
-    w.slots[slot].next = NOBODY
-    if w.queues[i, queue, LAST] < 0:
+def put(how: Order, w: World, i: int, queue: int, slot: int) -> None:
+    """Add a request to one of a replica's queues: at the end, or by arrival where the order of service goes by it."""
+    ends = w.queues[place(i), place(queue)]
+    w.slots[place(slot)].next = NOBODY
+    if ends[LAST] < 0:
+        ends[FIRST] = slot
+        ends[LAST] = slot
+    elif how.scheduler == FCFS or w.slots[place(ends[LAST])].arrival_s <= w.slots[place(slot)].arrival_s:
+        w.slots[place(ends[LAST])].next = slot
+        ends[LAST] = slot
+    else:
+        push_in(w, i, queue, slot)
+
+
+@kernel
+def push_in(w: World, i: int, queue: int, slot: int) -> None:
+    """Put a request before the first of a queue that arrived after it: it has waited elsewhere for a while."""
+    at_s, before, after = w.slots[slot].arrival_s, whole(NOBODY), whole(w.queues[i, queue, FIRST])
+    while w.slots[after].arrival_s <= at_s:
+        before, after = after, whole(w.slots[after].next)
+    w.slots[slot].next = after
+    if before < 0:
         w.queues[i, queue, FIRST] = slot
     else:
-        w.slots[w.queues[i, queue, LAST]].next = slot
-    w.queues[i, queue, LAST] = slot
+        w.slots[before].next = slot
 
 
 @inlined
 def take(w: World, i: int, queue: int) -> int:
     """Take the first request out of one of a replica's queues."""
-    slot = w.queues[i, queue, FIRST]
-    w.queues[i, queue, FIRST] = w.slots[slot].next
-    if w.queues[i, queue, FIRST] < 0:
-        w.queues[i, queue, LAST] = NOBODY
+    ends = w.queues[place(i), place(queue)]
+    slot = ends[FIRST]
+    ends[FIRST] = w.slots[place(slot)].next
+    if ends[FIRST] < 0:
+        ends[LAST] = NOBODY
     return whole(slot)
 
 
@@ -53,12 +74,12 @@ def age(how: Order, w: World, i: int, now_s: float) -> None:
     for tier in range(TIERS):
         promise_s, recent, severe = how.promise_s[tier], TIERS + tier, 2 * TIERS + tier
         while w.queues[i, tier, FIRST] >= 0 and w.slots[w.queues[i, tier, FIRST]].arrival_s + promise_s - now_s < 0.0:
-            put(w, i, recent, take(w, i, tier))
+            put(how, w, i, recent, take(w, i, tier))
         while (
             w.queues[i, recent, FIRST] >= 0
             and w.slots[w.queues[i, recent, FIRST]].arrival_s + promise_s - now_s < -how.severe_s
         ):
-            put(w, i, severe, take(w, i, recent))
+            put(how, w, i, severe, take(w, i, recent))
 
 
 @kernel
@@ -108,30 +129,53 @@ def first_queue(how: Order, w: World, i: int, now_s: float) -> int:
 
 
 @inlined
-def push(heaps: Ints, row: int, size: int, key: int) -> None:
-    """Add a key to a heap of that size."""
-    i = size
-    while i > 0:
-        parent = (i - 1) >> 1
-        if heaps[row, parent] <= key:
-            break
-        heaps[row, i] = heaps[row, parent]
-        i = parent
-    heaps[row, i] = key
+def lesser(a: float, b: float) -> float:
+    """Return the lesser of two numbers."""
+    return a if a < b else b
 
 
 @inlined
-def pop(heaps: Ints, row: int, size: int) -> None:
-    """Remove the smallest key of a heap of that size."""
-    last, end = heaps[row, size - 1], size - 1
+def least_of_block(values: Floats | Ints, begin: int) -> float:
+    """Return the least of a block's values, as the least of four that are found side by side."""
+    a, b, c, d = (values[place(begin)], values[place(begin + 1)], values[place(begin + 2)], values[place(begin + 3)])
+    for i in range(begin + 4, begin + BLOCK, 4):
+        a, b = lesser(values[place(i)], a), lesser(values[place(i + 1)], b)
+        c, d = lesser(values[place(i + 2)], c), lesser(values[place(i + 3)], d)
+    return lesser(lesser(a, b), lesser(c, d))
+
+
+@inlined
+def push(heaps: Ints, heap: int, size: int, key: int) -> None:
+    """Add a key to a heap of that size."""
+    row, i = place(heap), size
+    while i > 0:
+        parent = (i - 1) >> 1
+        if heaps[row, place(parent)] <= key:
+            break
+        heaps[row, place(i)] = heaps[row, place(parent)]
+        i = parent
+    heaps[row, place(i)] = key
+
+
+@inlined
+def pop(heaps: Ints, heap: int, size: int) -> None:
+    """Remove the smallest key of a heap of that size.
+
+    The hole moves down to the bottom whatever the last key is, and the last key from there up again: it belongs near
+    the bottom, and a way whose length is known beforehand costs no wrong guesses.
+    """
+    row, end = place(heap), size - 1
+    last = heaps[row, place(end)]
+    heaps[row, place(end)] = UNCHOSEN  # the sibling of a single child
     i, child = 0, 1
     while child < end:
-        if child + 1 < end and heaps[row, child + 1] < heaps[row, child]:
-            child += 1
-        if heaps[row, child] >= last:
+        child += int(heaps[row, place(child + 1)] < heaps[row, place(child)])
+        heaps[row, place(i)] = heaps[row, place(child)]
+        i, child = child, 2 * child + 1
+    while i > 0:
+        parent = (i - 1) >> 1
+        if heaps[row, place(parent)] <= last:
             break
-        heaps[row, i] = heaps[row, child]
-        i = child
-        child = 2 * i + 1
-    if end > 0:
-        heaps[row, i] = last
+        heaps[row, place(i)] = heaps[row, place(parent)]
+        i = parent
+    heaps[row, place(i)] = last

@@ -1,51 +1,22 @@
-"""Turn requests, fleet and pools into the arrays that the replay runs on, and refuse what cannot be replayed."""
+"""Turn fleet, pools and scheduling into the arrays that the replay runs on, and refuse what cannot be replayed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from workbench import performance
 from workbench.domain import Fleet, Replica
 from workbench.errors import SimulationError
 from workbench.simulation import state as fluid_state
-from workbench.simulation.loads import Span, keys_of
 from workbench.simulation.replay import state
 from workbench.simulation.rules import NEVER
-from workbench.simulation.scheduling import SCHEDULERS, Scheduling
+from workbench.simulation.scheduling import BALANCES, SCHEDULERS, Scheduling
 from workbench.simulation.setup import Pool
 
 Floats = NDArray[np.float64]
-
-
-def requests_of(requests: pl.DataFrame, fleet: Fleet, span: Span) -> tuple[state.Requests, pl.DataFrame]:
-    """Return the requests that arrive in the span, by model and arrival, as arrays and as the frame in that order.
-
-    Raises SimulationError where a region, model or tier is not of the fleet.
-    """
-    end = span.start + pl.duration(microseconds=round(span.steps * span.step_s * 1e6))
-    inside = requests.filter((pl.col("arrived_at") >= span.start) & (pl.col("arrived_at") < end))
-    places = keys_of(inside, fleet, what="requests have")
-    numbered = inside.with_columns(
-        pl.col(column).replace_strict(known, list(range(len(known))), return_dtype=pl.Int16).alias(f"{column}_place")
-        for column, known in places.items()
-    ).sort("model_place", "arrived_at", maintain_order=True)
-    counts = np.bincount(numbered.get_column("model_place").to_numpy(), minlength=len(places["model"]))
-    last = np.cumsum(counts).astype(np.int64)
-    since_us = (numbered.get_column("arrived_at") - span.start).dt.total_microseconds().to_numpy()
-    arrays = state.Requests(
-        arrival_s=since_us / 1e6,
-        prompt=numbered.get_column("input_tokens").to_numpy().astype(np.int32),
-        output=numbered.get_column("output_tokens").to_numpy().astype(np.int32),
-        origin=numbered.get_column("region_place").to_numpy().astype(np.int16),
-        tier=numbered.get_column("tier_place").to_numpy().astype(np.int16),
-        position=last - counts,
-        last=last,
-    )
-    return arrays, numbered
 
 
 def order_of(scheduling: Scheduling, promise_s: Floats) -> state.Order:
@@ -55,14 +26,15 @@ def order_of(scheduling: Scheduling, promise_s: Floats) -> state.Order:
     return state.Order(
         scheduler=SCHEDULERS.index(scheduling.order),
         chunk_tokens=scheduling.chunk_tokens,
+        balance=BALANCES.index(scheduling.balance),
         promise_s=np.append(promise_s, [NEVER] * (state.TIERS - promise_s.size)),
         severe_s=scheduling.severe_s,
         urgent_s=scheduling.urgent_s,
     )
 
 
-def world_of(fleet: Fleet, pools: Sequence[Pool], requests: int) -> state.World:
-    """Return the world before the first request: every place for a replica off, every queue empty."""
+def world_of(fleet: Fleet, pools: Sequence[Pool]) -> state.World:
+    """Return the world before the first request: every place for a replica off, every queue empty, and no slots."""
     replicas = [fleet.replica(pool.model, pool.gpu) for pool in pools]
     places = [fleet.stock_gpus[pool.region, pool.gpu] // pool.gpus_per_replica for pool in pools]
     speeds = np.zeros(len(pools), state.SPEED).view(np.recarray)
@@ -72,23 +44,26 @@ def world_of(fleet: Fleet, pools: Sequence[Pool], requests: int) -> state.World:
     speeds.room = [replica.kv_cache_tokens for replica in replicas]
     speeds.batch_cap = [replica.batch_cap for replica in replicas]
     speeds.places = places
-    speeds.first = np.concatenate([[0], np.cumsum(places)[:-1]])
-    count = int(np.sum(places))
+    blocks = -(-np.array(places) // state.BLOCK)
+    speeds.first = np.concatenate([[0], np.cumsum(blocks)[:-1]]) * state.BLOCK
+    count = int(blocks.sum()) * state.BLOCK
     machines = np.zeros(count, state.REPLICA).view(np.recarray)
     machines.chain = machines.chain_tail = state.NOBODY
-    machines.pool = np.repeat(np.arange(len(pools)), places)
+    machines.pool = np.repeat(np.arange(len(pools)), blocks * state.BLOCK)
     heaps = _most_replicas(fleet, pools) * 2  # a drained place may still run while another starts
     return state.World(
         replicas=machines,
         ends_s=np.full(count, state.NEVER_S),
         keys=np.full(count, state.UNCHOSEN, dtype=np.int64),
+        first_end_s=np.full(count // state.BLOCK, state.NEVER_S),
+        least_keys=np.full(count // state.BLOCK, state.UNCHOSEN, dtype=np.int64),
         queues=np.full((count, state.QUEUES, 2), state.NOBODY, dtype=np.int32),
         heaps=np.zeros((heaps, max(replica.batch_cap for replica in replicas) + state.APART), dtype=np.int64),
-        slots=np.zeros(requests + 1, state.SLOT).view(np.recarray),
-        free_slots=np.zeros(requests + 2, dtype=np.int32),
+        slots=np.zeros(0, state.SLOT).view(np.recarray),
+        free_slots=np.zeros(1, dtype=np.int32),
         speeds=speeds,
         prompts=_prompt_tables(replicas),
-        latencies_s=np.full((requests, state.LATENCIES), np.nan),
+        latencies_s=np.zeros((0, state.LATENCIES)),
     )
 
 
@@ -105,7 +80,7 @@ def outside_of(
         queued=np.zeros((h, m), dtype=np.int64),
         hosts=_hosts(preference, pools_in, records, h, m),
         parked=np.full((w.speeds.size, 2), state.NOBODY, dtype=np.int32),
-        pool_of=np.full(w.latencies_s.shape[0], state.NOBODY, dtype=np.int16),
+        pool_of=np.zeros(0, dtype=np.int16),
     )
 
 
@@ -135,9 +110,9 @@ def _hosts(
     preference: NDArray[np.int64], pools_in: NDArray[np.int64], records: fluid_state.Pools, origins: int, models: int
 ) -> NDArray[np.int64]:
     """Return the nearest region that hosts a model, for every origin: there its deferrable requests wait."""
-    hosts = np.full((origins, models), -1, dtype=np.int64)
+    hosts, silos = np.full((origins, models), -1, dtype=np.int64), pools_in.shape[2] // origins
     for h in range(origins):
         for m in range(models):
-            reached = (region for region in preference[h] if region >= 0 and pools_in[m, 1, region, 0] >= 0)
+            reached = (place // silos for place in preference[h] if place >= 0 and pools_in[m, 1, place, 0] >= 0)
             hosts[h, m] = next(reached, -1)
     return hosts

@@ -22,6 +22,8 @@ QUEUES = 3 * TIERS  # waiting by tier: fresh, and under DPA those recently and t
 NOBODY = -1
 NEVER_S = np.inf
 UNCHOSEN = 1 << 62  # the key of a place that takes no request
+BLOCK_BITS = 4
+BLOCK = 1 << BLOCK_BITS  # places whose least key and first end are kept: a pool of hundreds looks at one in sixteen
 WHOLE = 1 << 60
 APART = 8  # a row of a heap is a line longer than needed, or with caps of 2^n all tops would share a place in the cache
 
@@ -77,6 +79,7 @@ class Order(NamedTuple):
 
     scheduler: int
     chunk_tokens: int  # prompt tokens per iteration; 0: whole prompts
+    balance: int  # what the choice of a replica compares
     promise_s: Floats  # K
     severe_s: float
     urgent_s: float
@@ -87,7 +90,9 @@ class World(NamedTuple):
 
     replicas: Records  # N of REPLICA
     ends_s: Floats  # N: when the macro-step ends
-    keys: Ints  # N: what the choice of a replica compares
+    keys: Ints  # N: what the choice of a replica compares, and the place inside the block
+    first_end_s: Floats  # blocks: the first of their ends
+    least_keys: Ints  # blocks: the least of their keys
     queues: NDArray[np.int32]  # N, Q, 2: first and last slot of what waits
     heaps: Ints  # heaps, batch cap + APART: finish iteration << 32 | slot
     slots: Records  # S of SLOT
@@ -112,20 +117,22 @@ class Outside(NamedTuple):
 class Ways(NamedTuple):
     """Where requests may go."""
 
-    preference: Ints  # H, R
-    pools_in: Ints  # M, 2 (interactive, deferrable), R, pools, padded with -1
+    preference: Ints  # H, places
+    pools_in: Ints  # M, 2 (interactive, deferrable), places, pools, padded with -1
     deferrable: Ints  # K
     siloed: bool
 
 
 class Requests(NamedTuple):
-    """The requests, by model and then by arrival; row r of a model lies in [first[m], last[m])."""
+    """The requests by row: those inside from before, then those of model m by arrival in [first[m], last[m])."""
 
     arrival_s: Floats
     prompt: NDArray[np.int32]
     output: NDArray[np.int32]
     origin: NDArray[np.int16]
     tier: NDArray[np.int16]
+    model: NDArray[np.int16]
+    first: Ints  # M
     position: Ints  # M: the next to arrive
     last: Ints  # M
 

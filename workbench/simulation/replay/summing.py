@@ -2,183 +2,232 @@
 
 A percentile is that of all arrivals of a window: one without a first token counts as later than every other, and one
 without an end as a miss. The mean takes such a request with its age when the run ends, which is a lower bound: how
-long it would have waited is not known, and a stand-in would drown what is. The sums are made by model and hour, as the
-requests lie, so that they need no memory in proportion to the requests.
+long it would have waited is not known, and a stand-in would drown what is.
+
+Requests are counted when nothing will become of them any more, block by block. Sums of seconds are kept as whole
+seconds and whole parts of 2^-32 s, so that no order of adding them up gives another result; the bins of an hour's
+windows are held until the last of its interactive requests is counted.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.simulation import state as shared
-from workbench.simulation.latency import BIN_EDGES_S, BIN_HIGH_S, BIN_LOW_S, BIN_RATIO, BINS, UNSERVED_S
+from workbench.simulation.compiling import inlined, kernel, place
+from workbench.simulation.latency import BIN_EDGES_S, BIN_RATIO, BINS, UNSERVED_S, bin_of
 from workbench.simulation.loads import Span
-from workbench.simulation.replay.state import E2E, SHED, TTFT, Outside, Requests, World
+from workbench.simulation.replay.rows import Rows, settled, taken_in
+from workbench.simulation.replay.state import E2E, SHED, TTFT, Requests
 from workbench.units import SECONDS_PER_HOUR
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-LEVELS = (0.50, 0.95, 0.99)
+Counts = NDArray[np.int32]
+LEVELS = np.array([0.50, 0.95, 0.99])
+PARTS = float(1 << 32)
+TTFT_WHOLE, TTFT_PARTS, GAP_WHOLE, GAP_PARTS, GAPS = range(5)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """The requests of one model that arrive in one hour; latencies as the origin sees them, NaN where none came."""
+class Facts(NamedTuple):
+    """What a request is judged by."""
 
-    model: int
-    hour: int
-    arrival_s: Floats
-    cell: Ints  # origin x tiers + tier
-    output: NDArray[np.int32]
-    pool: Ints
-    region: Ints  # of the pool; -1 where there is none
-    origin: NDArray[np.int16]
-    ttft_s: Floats
-    e2e_s: Floats
-    ended_s: Floats  # when the last token left its pool
-    promise_s: Floats
-    is_deferrable: Flags
+    deferrable: Ints  # K
+    promise_s: Floats  # K
+    network_s: Floats  # H, R
+    regions: Ints  # P: where each pool stands
+    saturated: NDArray[np.uint8]  # steps, P
+    step_s: float
+    window_s: float
+    end_s: float
 
 
-def sum_up(
-    rec: shared.Record, x: shared.Inputs, w: World, out: Outside, q: Requests, *, regions: Ints, oldest_s: Floats,
-    saturated: Floats, span: Span,
-) -> None:  # fmt: skip
-    """Fill the series, bins and percentiles of a record from the requests' latencies.
+class Sums(NamedTuple):
+    """What the counted requests add up to."""
 
-    ``regions`` holds the region of every pool, ``oldest_s`` the age of the oldest deferrable request by window, and
-    ``saturated`` whether a pool was within 5 % of what it can do, by step.
-    """
-    first = 0
-    for model, last in enumerate(q.last):
-        hours = np.arange(span.hours + 1) * SECONDS_PER_HOUR
-        edges = first + np.searchsorted(q.arrival_s[first:last], hours)
-        edges[-1] = last
-        for hour in range(span.hours):
-            part = _part(x, w, out, q, regions, slice(edges[hour], edges[hour + 1]), model, hour)
-            _count_arrivals(rec, part, span, saturated)
-            _count_ends(rec, part, span)
-            _count_deadlines(rec, part, span)
-            _bin_latencies(rec, part, span)
-        first = last
-    series = rec.series
-    gone = series[..., shared.SERVED] + series[..., shared.SHED]
-    series[..., shared.BACKLOG] = np.cumsum(series[..., shared.ARRIVED] - gone, axis=0)
-    series[..., shared.OLDEST] = oldest_s
+    series: Floats  # windows, H, M, K, columns: whole numbers only
+    seconds: Ints  # windows, H, M, K, GAPS + 1: sums of seconds and parts, and how many gaps
+    hour_bins: Floats  # hours, H, M, K, bins
 
 
-def _part(
-    x: shared.Inputs, w: World, out: Outside, q: Requests, regions: Ints, rows: slice, model: int, hour: int
-) -> Part:
-    origin, tier, arrival_s = q.origin[rows], q.tier[rows], q.arrival_s[rows]
-    pool = out.pool_of[rows].astype(np.int64)
-    region = np.where(pool >= 0, regions[np.maximum(pool, 0)], -1)
-    delay_s = np.where(pool >= 0, x.network_s[origin, region], 0.0)
-    return Part(
-        model=model,
-        hour=hour,
-        arrival_s=arrival_s,
-        cell=origin.astype(np.int64) * x.deferrable.size + tier,
-        output=q.output[rows],
-        pool=pool,
-        region=region,
-        origin=origin,
-        ttft_s=w.latencies_s[rows, TTFT] + delay_s,
-        e2e_s=w.latencies_s[rows, E2E] + delay_s,
-        ended_s=arrival_s + w.latencies_s[rows, E2E],
-        promise_s=x.promise_s[tier],
-        is_deferrable=x.deferrable[tier] == 1,
-    )
+@inlined
+def add_seconds(sums: Ints, column: int, seconds: float) -> None:
+    """Add seconds to a sum of whole seconds and the parts behind it, exactly."""
+    whole_s = math.floor(seconds)
+    sums[column] += int(whole_s)
+    sums[column + 1] += int((seconds - whole_s) * PARTS)
 
 
-def _add(
-    rec: shared.Record, part: Part, column: int, window: Ints, where: Flags, weights: Floats | None = None
+@inlined
+def window_of(facts: Facts, at_s: float, windows: int) -> int:
+    """Return the window of an instant, the last one where it is later."""
+    return min(int(at_s / facts.window_s), windows - 1)
+
+
+@kernel
+def count_interactive(
+    facts: Facts, sums: Sums, bins: Counts, window: int, h: int, m: int, k: int, arrival_s: float, ttft_s: float
 ) -> None:
-    """Add requests, or their weights, to a column of the windows."""
-    windows, origins, _, tiers, _ = rec.series.shape
-    place = (window * (origins * tiers) + part.cell)[where]
-    total = np.bincount(place, weights=None if weights is None else weights[where], minlength=windows * origins * tiers)
-    rec.series[:, :, part.model, :, column] += total.reshape(windows, origins, tiers)
+    """Count a first token, as the origin sees it, or that there is none."""
+    begun = not math.isnan(ttft_s)
+    if begun and ttft_s <= facts.promise_s[k]:
+        sums.series[window, h, m, k, shared.KEPT] += 1.0
+    add_seconds(sums.seconds[window, h, m, k], TTFT_WHOLE, ttft_s if begun else facts.end_s - arrival_s)
+    i = bin_of(ttft_s if begun else UNSERVED_S)
+    bins[window % bins.shape[0], h, m, k, i] += 1
+    sums.hour_bins[int(arrival_s / 3600.0), h, m, k, i] += 1.0
 
 
-def _windows(at_s: Floats, where: Flags, span: Span) -> Ints:
-    """Return the window of each instant, the last one where it is later; nought where there is none."""
-    return np.minimum(np.where(where, at_s, 0.0) / span.window_s, span.windows - 1).astype(np.int64)
+@kernel
+def count_deadline(facts: Facts, sums: Sums, h: int, m: int, k: int, arrival_s: float, e2e_s: float) -> None:
+    """Count a deadline that falls into the run in the window where it falls, as kept or missed."""
+    due_s = arrival_s + facts.promise_s[k]
+    if due_s < facts.end_s:
+        is_kept = not math.isnan(e2e_s) and e2e_s <= facts.promise_s[k]
+        column = shared.KEPT if is_kept else shared.MISSED
+        sums.series[window_of(facts, due_s, sums.series.shape[0]), h, m, k, column] += 1.0
 
 
-def _count_arrivals(rec: shared.Record, part: Part, span: Span, saturated: Floats) -> None:
-    everyone, routed = np.ones(part.cell.size, dtype=bool), part.pool >= 0
-    window = _windows(part.arrival_s, everyone, span)
-    step = np.minimum((part.arrival_s / span.step_s).astype(np.int64), span.steps - 1)
-    interactive, begun = ~part.is_deferrable, np.isfinite(part.ttft_s)
-    age_s = span.steps * span.step_s - part.arrival_s
-    _add(rec, part, shared.ARRIVED, window, everyone)
-    _add(rec, part, shared.SHED, window, part.pool == SHED)
-    _add(rec, part, shared.ELSEWHERE, window, routed & (part.region != part.origin))
-    _add(rec, part, shared.BAD_SHARE, window, routed, saturated[step, np.maximum(part.pool, 0)])
-    _add(rec, part, shared.TTFT_SUM, window, interactive, np.where(begun, part.ttft_s, age_s))
-    _add(rec, part, shared.KEPT, window, interactive & begun & (part.ttft_s <= part.promise_s))
+@kernel
+def count(
+    facts: Facts, sums: Sums, bins: Counts, q: Requests, latencies_s: Floats, pool_of: NDArray[np.int16],
+    first: int, last: int, everyone: bool,
+) -> None:  # fmt: skip
+    """Count the rows [first, last) that are settled, or all of them."""
+    windows = sums.series.shape[0]
+    for row in range(first, last):
+        p, ended_s = pool_of[place(row)], latencies_s[place(row), E2E]
+        has_ended = not math.isnan(ended_s)
+        if not (everyone or has_ended or p == SHED):
+            continue
+        h, m, k, arrival_s = q.origin[place(row)], q.model[place(row)], q.tier[place(row)], q.arrival_s[place(row)]
+        window = window_of(facts, arrival_s, windows)
+        cell = sums.series[window, h, m, k]
+        cell[shared.ARRIVED] += 1.0
+        delay_s = 0.0
+        if p == SHED:
+            cell[shared.SHED] += 1.0
+        elif p >= 0:
+            region = facts.regions[p]
+            delay_s = facts.network_s[h, region]
+            if region != h:
+                cell[shared.ELSEWHERE] += 1.0
+            step = min(int(arrival_s / facts.step_s), facts.saturated.shape[0] - 1)
+            cell[shared.BAD_SHARE] += facts.saturated[step, p]
+        ttft_s = latencies_s[place(row), TTFT] + delay_s
+        if has_ended:
+            sums.series[window_of(facts, arrival_s + ended_s, windows), h, m, k, shared.SERVED] += 1.0
+            if q.output[place(row)] > 1:
+                gap_s = (ended_s + delay_s - ttft_s) / (q.output[place(row)] - 1)
+                add_seconds(sums.seconds[window, h, m, k], GAP_WHOLE, gap_s)
+                sums.seconds[window, h, m, k, GAPS] += 1
+        if facts.deferrable[k]:
+            count_deadline(facts, sums, h, m, k, arrival_s, ended_s + delay_s)
+        else:
+            count_interactive(facts, sums, bins, window, h, m, k, arrival_s, ttft_s)
 
 
-def _count_ends(rec: shared.Record, part: Part, span: Span) -> None:
-    """Count completions where they end, and the gaps between tokens where the request arrived.
+@kernel
+def read_percentiles(bins: Counts, levels: Floats, edges_s: Floats, found_s: Floats) -> None:
+    """Read latencies off the bins of every window, origin, model and tier that had an arrival.
 
-    The readout divides by the arrivals, so a window's mean gap over the requests that have one is laid on all of them.
+    One is the latency that a level's share of the arrivals does not exceed, log-interpolated inside its bin.
     """
-    ended = np.isfinite(part.e2e_s)
-    _add(rec, part, shared.SERVED, _windows(part.ended_s, ended, span), ended)
-    spaced = ended & (part.output > 1)
-    gap_s = np.where(spaced, part.e2e_s - part.ttft_s, 0.0) / np.maximum(part.output - 1, 1)
-    windows, origins, _, tiers, _ = rec.series.shape
-    place = _windows(part.arrival_s, np.ones(ended.size, dtype=bool), span) * (origins * tiers) + part.cell
-    arrived, number, total = (
-        np.bincount(place, weights=weights, minlength=windows * origins * tiers).astype(np.float64)
-        for weights in (None, spaced.astype(np.float64), gap_s)
-    )
-    mean_s = np.divide(total, number, out=np.zeros(total.shape), where=number > 0)
-    mean_s[(number == 0) & (arrived > 0)] = np.nan
-    rec.series[:, :, part.model, :, shared.ITL_SUM] += (mean_s * arrived).reshape(windows, origins, tiers)
+    for window in range(found_s.shape[0]):
+        for h in range(bins.shape[1]):
+            for m in range(bins.shape[2]):
+                for k in range(bins.shape[3]):
+                    cell, total = bins[window, h, m, k], 0
+                    for i in range(cell.size):
+                        total += cell[i]
+                    if total == 0:
+                        continue
+                    i, before = 0, 0
+                    for level in range(levels.size):
+                        wanted = levels[level] * total
+                        while before + cell[i] < wanted:
+                            before += cell[i]
+                            i += 1
+                        share = (wanted - before) / cell[i]
+                        found_s[window, h, m, k, level] = edges_s[i] * BIN_RATIO**share
 
 
-def _count_deadlines(rec: shared.Record, part: Part, span: Span) -> None:
-    """Count the deferrable requests whose deadline falls into the run, in the window where it falls."""
-    due_s = part.arrival_s + part.promise_s
-    due = part.is_deferrable & (due_s < span.steps * span.step_s)
-    kept = np.isfinite(part.e2e_s) & (part.e2e_s <= part.promise_s)
-    window = _windows(due_s, due, span)
-    _add(rec, part, shared.MISSED, window, due & ~kept)
-    _add(rec, part, shared.KEPT, window, due & kept)
+class Tally:
+    """Counts what is settled into a record, block by block."""
+
+    def __init__(self, record: shared.Record, inputs: shared.Inputs, *, regions: Ints, span: Span) -> None:
+        self._record, self._span = record, span
+        self._bins: dict[int, Counts] = {}  # by hour
+        self.saturated = np.zeros((span.steps, regions.size), dtype=np.uint8)
+        self.oldest_s = np.zeros((span.windows, *record.series.shape[1:4]))
+        self._facts = Facts(
+            deferrable=inputs.deferrable,
+            promise_s=inputs.promise_s,
+            network_s=inputs.network_s,
+            regions=np.ascontiguousarray(regions),
+            saturated=self.saturated,
+            step_s=span.step_s,
+            window_s=span.window_s,
+            end_s=span.steps * span.step_s,
+        )
+        seconds = np.zeros((*record.series.shape[:4], GAPS + 1), dtype=np.int64)
+        self._sums = Sums(series=record.series, seconds=seconds, hour_bins=record.hour_bins)
+
+    def add(self, rows: Rows, now_s: float, *, everyone: bool = False) -> None:
+        """Count the rows that are settled at an instant, or everyone, as nothing more will happen."""
+        edges = np.arange(self._span.hours + 1) * SECONDS_PER_HOUR
+        arrival_s = rows.requests.arrival_s
+        parts = [(0, rows.inside), *zip(rows.requests.first, rows.requests.position, strict=True)]
+        bounds = np.array([first + np.searchsorted(arrival_s[first:last], edges) for first, last in parts])
+        bounds[:, -1] = [last for _, last in parts]
+        until_s = math.inf if everyone else min(self._first_open_s(rows), now_s)
+        for hour in np.flatnonzero((np.diff(bounds, axis=1) > 0).any(axis=0)).tolist():
+            for first, last in bounds[:, hour : hour + 2]:
+                self._count(rows, hour, int(first), int(last), everyone)
+            self._close(min(until_s, (hour + 1) * SECONDS_PER_HOUR))  # later hours may have been begun before
+        self._close(until_s)
+
+    def _first_open_s(self, rows: Rows) -> float:
+        """Return the first arrival of an interactive request that is not settled yet."""
+        is_open = taken_in(rows) & ~settled(rows) & (self._facts.deferrable[rows.requests.tier] == 0)
+        return float(rows.requests.arrival_s[is_open].min(initial=math.inf))
+
+    def _count(self, rows: Rows, hour: int, first: int, last: int, everyone: bool) -> None:
+        if hour not in self._bins:
+            per_hour = max(round(SECONDS_PER_HOUR / self._span.window_s), 1)
+            self._bins[hour] = np.zeros((per_hour, *self._record.series.shape[1:4], BINS), dtype=np.int32)
+        count(
+            self._facts, self._sums, self._bins[hour], rows.requests, rows.world.latencies_s, rows.outside.pool_of,
+            first, last, everyone,
+        )  # fmt: skip
+
+    def _close(self, until_s: float) -> None:
+        """Read the percentiles of every hour that ends before an instant, and forget its bins."""
+        for hour in [hour for hour in self._bins if (hour + 1) * SECONDS_PER_HOUR <= until_s]:
+            bins = self._bins.pop(hour)
+            found_s = self._record.percentiles[hour * len(bins) : (hour + 1) * len(bins)]
+            read_percentiles(bins, LEVELS, BIN_EDGES_S, found_s)
+
+    def finish(self) -> None:
+        """Fill in what needs all sums: means, what is left inside, and the ages of what waits.
+
+        The readout divides by the arrivals, so a window's mean gap over the requests that have one is laid on all.
+        """
+        series, seconds = self._record.series, self._sums.seconds
+        arrived, gaps = series[..., shared.ARRIVED], seconds[..., GAPS]
+        series[..., shared.TTFT_SUM] = seconds_of(seconds, TTFT_WHOLE)
+        mean_s = np.divide(seconds_of(seconds, GAP_WHOLE), gaps, out=np.zeros(gaps.shape), where=gaps > 0)
+        mean_s[(gaps == 0) & (arrived > 0)] = np.nan
+        series[..., shared.ITL_SUM] = mean_s * arrived
+        gone = series[..., shared.SERVED] + series[..., shared.SHED]
+        series[..., shared.BACKLOG] = np.cumsum(arrived - gone, axis=0)
+        series[..., shared.OLDEST] = self.oldest_s
 
 
-def _bin_latencies(rec: shared.Record, part: Part, span: Span) -> None:
-    """Count an hour's first tokens into its bins and read its windows' percentiles."""
-    _, origins, _, tiers, _ = rec.series.shape
-    cells, per_hour = origins * tiers, max(round(SECONDS_PER_HOUR / span.window_s), 1)
-    counted = ~part.is_deferrable
-    ttft_s = np.where(np.isfinite(part.ttft_s), part.ttft_s, UNSERVED_S)[counted]
-    place = np.log(np.clip(ttft_s, BIN_LOW_S, BIN_HIGH_S * 0.999) / BIN_LOW_S) / np.log(BIN_RATIO)
-    bins = np.minimum(place.astype(np.int64), BINS - 1)
-    within = ((part.arrival_s[counted] - part.hour * SECONDS_PER_HOUR) / span.window_s).astype(np.int64)
-    counts = np.bincount((within * cells + part.cell[counted]) * BINS + bins, minlength=per_hour * cells * BINS)
-    counts = counts.reshape(per_hour, origins, tiers, BINS)
-    rec.hour_bins[part.hour, :, part.model] += counts.sum(axis=0)
-    first = part.hour * per_hour
-    windows = min(per_hour, span.windows - first)
-    for i, level in enumerate(LEVELS):
-        rec.percentiles[first : first + windows, :, part.model, :, i] = percentiles(counts[:windows], level)
-
-
-def percentiles(counts: NDArray[np.int64], level: float) -> Floats:
-    """Return the latency not exceeded by a share of each row of bins, log-interpolated inside its bin; NaN if empty."""
-    running = counts.cumsum(axis=-1)
-    total = running[..., -1]
-    wanted = level * total
-    place = np.argmax(running >= wanted[..., None], axis=-1)
-    here = np.take_along_axis(counts, place[..., None], axis=-1)[..., 0]
-    before = np.take_along_axis(running, place[..., None], axis=-1)[..., 0] - here
-    share = np.divide(wanted - before, here, out=np.zeros(wanted.shape), where=here > 0)
-    return np.where(total > 0, BIN_EDGES_S[place] * BIN_RATIO ** np.clip(share, 0.0, 1.0), np.nan)
+def seconds_of(sums: Ints, column: int) -> Floats:
+    """Return sums of seconds from their whole seconds and parts."""
+    return np.asarray(sums[..., column] + sums[..., column + 1] / PARTS)

@@ -1,4 +1,8 @@
-"""Every rule of workbench.simulation.rules against sageserve.md sections 4.2, 4.3, 7.1, 7.2 and 7.4."""
+"""Every rule of workbench.simulation.rules against sageserve.md sections 4.2, 4.3, 7.1, 7.2 and 7.4.
+
+In workbench.simulation.rules.routing, workbench.simulation.rules.release, workbench.simulation.rules.pacing and
+workbench.simulation.rules.readiness, with the numbers of workbench.simulation.rules.thresholds.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +58,19 @@ def test_a_pool_without_ready_replica_is_the_last_resort() -> None:
     assert pick([0.0, 0.0], [0, 0], regions=[0, 1], preference=[1, 0]) == 1
 
 
+def test_a_silo_overflows_into_the_next_of_its_region_before_another_region() -> None:
+    """Places 0 and 1 are the two silos of one region, 2 and 3 those of the other."""
+    order = {"regions": [0, 1, 2, 3], "preference": [0, 1, 2, 3]}
+    assert pick([0.69, 0.0, 0.0, 0.0], [1, 1, 1, 1], **order) == 0
+    assert pick([0.71, 0.6, 0.0, 0.0], [1, 1, 1, 1], **order) == 1
+    assert pick([0.71, 0.8, 0.6, 0.0], [1, 1, 1, 1], **order) == 2
+
+
+def test_a_region_without_route_is_passed_over() -> None:
+    assert pick([0.9, 0.1], [1, 1], regions=[0, 1], preference=[0, -1]) == 0
+    assert pick([0.9, 0.1], [1, 1], regions=[0, 1], preference=[-1, -1]) == -1
+
+
 def test_inside_a_region_the_least_loaded_pool_is_taken() -> None:
     assert pick([0.6, 0.3, 0.1], [1, 1, 1], regions=[0, 0, 1], preference=[0, 1]) == 1
 
@@ -61,6 +78,22 @@ def test_inside_a_region_the_least_loaded_pool_is_taken() -> None:
 @pytest.mark.parametrize(("signal", "released"), [(0.49, 2), (0.50, 1), (0.59, 1), (0.60, 0), (0.9, 0)])
 def test_release_two_below_half_one_below_six_tenths(signal: float, released: int) -> None:
     assert r.released_per_signal(rules(), signal) == released
+
+
+@pytest.mark.parametrize(
+    ("silo", "signal", "released"),
+    [
+        (r.SHARED, 0.49, 2),
+        (r.MIXED, 0.49, 2),  # kept free for bursts, filled meanwhile
+        (r.MIXED, 0.60, 0),
+        (r.INTERACTIVE, 0.0, 0),
+        (r.DEFERRABLE, 0.84, 2),  # nobody to protect
+        (r.DEFERRABLE, 0.85, 0),
+    ],
+)
+def test_each_silo_takes_queued_work_up_to_its_own_level(silo: int, signal: float, released: int) -> None:
+    assert r.released_from(rules(), silo, signal) == released
+    assert (signal < r.release_until(rules(), silo)) == (released > 0)
 
 
 def test_reactive_goes_out_over_070_and_in_under_030_down_to_the_floor() -> None:
@@ -95,6 +128,26 @@ def test_override_lifts_the_limit_only_late_in_the_hour_and_at_five_times_the_fo
     assert step(override, signal=0.65, into=late, gap=5.0) == 0
     assert step(override, signal=0.20, into=late, gap=0.5) == -1
     assert step(override, signal=0.20, into=late, gap=0.6) == 0
+
+
+def test_an_unspent_budget_against_the_surprise_holds_the_override_back() -> None:
+    """The plan still wants to take two away: five times the forecast lifts no limit upward before they are gone."""
+    override = rules(follow_plan="paced_with_override")
+    assert step(override, signal=0.75, into=2400.0, gap=9.0, budget=-2) == 0
+    assert step(override, signal=0.20, into=2400.0, gap=0.1, budget=2) == 0
+
+
+@pytest.mark.parametrize(("minute", "change"), [(39.99, 0), (40.0, 1), (59.99, 1)])
+def test_the_override_begins_with_the_last_twenty_minutes(minute: float, change: int) -> None:
+    assert step(rules(follow_plan="paced_with_override"), signal=0.75, into=60.0 * minute, gap=5.0) == change
+
+
+def test_the_floor_counts_every_gpu_kind_and_comes_before_plan_and_signal() -> None:
+    for follow in ("no", "paced", "paced_with_override"):
+        policy = rules(follow_plan=follow)
+        assert r.scaling_step(policy, 0.1, 1, 0, 1, 1, 0, 0.0, 1.0) == 1
+        assert r.scaling_step(policy, 0.1, 1, 0, 1, 2, 0, 0.0, 1.0) == 0
+        assert r.scaling_step(policy, 0.1, 1, 0, 3, 3, -1, 0.0, 1.0) == -1
 
 
 def test_a_plan_carried_out_at_once_leaves_nothing_to_the_signal() -> None:
