@@ -152,6 +152,7 @@ def manifest_of(
                 "end": run.end.isoformat(),
                 "window_s": run.window_s,
                 "step_s": run.step_s,
+                "notes": list(run.notes),
             }
             for key, run in runs.items()
         },

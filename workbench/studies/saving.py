@@ -157,6 +157,7 @@ def read_runs(folder: Path, manifest: Mapping[str, Any]) -> dict[str, SimRun]:
             end=datetime.fromisoformat(facts["end"]),
             window_s=facts["window_s"],
             step_s=facts["step_s"],
+            notes=tuple(facts.get("notes", ())),
             **frames,
         )
     return runs
