@@ -66,8 +66,8 @@ def laid_of(load: Load, fleet: Fleet, span: Span) -> Laid:
 
 
 def _refuse_bad_grid(demand_window_s: float, window_s: float, step_s: float, hours: float) -> None:
-    if not hours > 0 or not step_s > 0:
-        raise SimulationError(f"hours and step_s must be positive, got {hours} and {step_s}.")
+    if not 0 < hours < math.inf or not 0 < step_s < math.inf:
+        raise SimulationError(f"hours and step_s must be positive numbers, got {hours} and {step_s}.")
     for name, length in (("demand windows", demand_window_s), ("window_s", window_s), ("an hour", SECONDS_PER_HOUR)):
         if length < step_s or abs(length / step_s - round(length / step_s)) > 1e-9:
             raise SimulationError(f"{name} of {length:g} s must be a whole number of steps of {step_s:g} s.")
