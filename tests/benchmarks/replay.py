@@ -44,7 +44,7 @@ STREAM = """
 import json, resource, sys, time
 from tests.benchmarks import replay
 from workbench import simulation
-world = replay.fleet(regions=replay.REGIONS, models=replay.MODELS, ready=4, lent=4, free_gpus=320)
+world = replay.fleet(regions=replay.REGIONS, models=replay.MODELS, ready=4, lent=40)
 asked = dict(fleet=world, policy=replay.REACTIVE, start=replay.START, engine="replay")
 simulation.run(replay.requests(1000, 1.0), hours=1.0, **asked)  # compiled, and its memory taken
 start = time.process_time()

@@ -92,7 +92,7 @@ def run(
     advance: Callable[[int, int], None] = functools.partial(fluid.simulate, inputs, state, record, numbers)
     if is_replayed:
         advance = replay = replaying.Replay(
-            load,
+            intake.singles_of(load),
             fleet=fleet,
             pools=pools,
             inputs=inputs,

@@ -22,10 +22,8 @@ def is_replayed(load: Load, engine: str, *, keep_requests: bool) -> bool:
     """Return whether the replay is asked for. Raises SimulationError for what the engine cannot take or give."""
     if engine not in ENGINES:
         raise SimulationError(f"unknown engine '{engine}': {nearest(engine, ENGINES)}.")
-    if engine == "replay" and not is_single(load):
-        raise SimulationError(
-            "the replay takes single requests (REQUESTS) and got sums per window; use the fluid engine."
-        )
+    if engine == "replay":
+        singles_of(load)
     if engine != "replay" and keep_requests:
         raise SimulationError("keep_requests needs engine 'replay': the fluid engine knows no single requests.")
     return engine == "replay"
@@ -36,6 +34,15 @@ def is_single(load: Load) -> bool:
     if isinstance(load, Laid):
         return False
     return not isinstance(load, pl.DataFrame) or "arrived_at" in load.columns
+
+
+def singles_of(load: Load) -> pl.DataFrame | Iterable[pl.DataFrame]:
+    """Return the load as the single requests that it is. Raises SimulationError where it is sums per window."""
+    if isinstance(load, Laid) or not is_single(load):
+        raise SimulationError(
+            "the replay takes single requests (REQUESTS) and got sums per window; use the fluid engine."
+        )
+    return load
 
 
 def span_of(
