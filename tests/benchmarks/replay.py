@@ -2,17 +2,25 @@
 
 CPU time of the replay itself, after everything is compiled, from arrays of requests to latencies of each; the week is
 also measured the whole way, from frame to windows. The ratio is to the plain-Python simulator of the tests, which runs
-every iteration, on the same requests in turns.
+every iteration, on the same requests in turns. ``python -m tests.benchmarks.replay 1 10 100`` prints the curve over
+that many million requests of the same week, read in blocks in a process of its own, and over the number of pools.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 import tracemalloc
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
+from rich.console import Console
+from rich.table import Table
 
 from tests.benchmarks.timing import Figure, Spread, measure, side_by_side
 from tests.simulation.replay.reference import Reference
@@ -28,13 +36,34 @@ REGIONS, MODELS = ("east", "central", "west"), ("a", "b", "c", "d")
 SHARES = (0.45, 0.27, 0.28)
 REACTIVE = Policy(key="reactive", label="Reactive")
 WEEK_HOURS, WEEK_REQUESTS = 168.0, 10_000_000
+PER_BLOCK = 100_000
+POOLS = ((3, 4), (6, 8), (12, 16), (20, 20))  # regions and models
+ROOT = Path(__file__).resolve().parents[2]
+
+STREAM = """
+import json, resource, sys, time
+from tests.benchmarks import replay
+from workbench import simulation
+world = replay.fleet(regions=replay.REGIONS, models=replay.MODELS, ready=4, lent=40)
+asked = dict(fleet=world, policy=replay.REACTIVE, start=replay.START, engine="replay")
+simulation.run(replay.requests(1000, 1.0), hours=1.0, **asked)  # compiled, and its memory taken
+start = time.process_time()
+made = sum(block.height for block in replay.blocks(int(sys.argv[1])))
+making = time.process_time() - start
+start = time.process_time()
+done = simulation.run(replay.blocks(int(sys.argv[1])), hours=replay.WEEK_HOURS, **asked)
+seconds = time.process_time() - start - making
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(json.dumps({"requests": made, "served": done.windows["served"].sum(), "s": seconds, "peak": peak}))
+"""
 
 
 def requests(count: int, hours: float, *, regions: tuple[str, ...] = REGIONS, models: tuple[str, ...] = MODELS,
-             shares: tuple[float, ...] = SHARES, wave: float = 0.6) -> pl.DataFrame:  # fmt: skip
+             shares: tuple[float, ...] = SHARES, wave: float = 0.6, first_hour: float = 0.0,
+             seed: int = 3) -> pl.DataFrame:  # fmt: skip
     """Lognormal lengths as in simulation.md, three tiers, a daily wave."""
-    drawn = np.random.default_rng(3)
-    grid = np.linspace(0.0, hours * 3600.0, 20_001)
+    drawn = np.random.default_rng(seed)
+    grid = np.linspace(first_hour * 3600.0, (first_hour + hours) * 3600.0, 20_001)
     heights = np.cumsum(1.0 - wave * np.cos(2.0 * np.pi * grid / 86_400.0))
     at_s = np.interp(np.sort(drawn.random(count)) * (heights[-1] - heights[0]) + heights[0], heights, grid)
     names = {"region": regions, "model": models, "tier": TIERS[: len(shares)]}
@@ -45,7 +74,7 @@ def requests(count: int, hours: float, *, regions: tuple[str, ...] = REGIONS, mo
         for name, values in names.items()
     }  # fmt: skip
     return REQUESTS.conform(
-        pl.DataFrame({"us": (at_s * 1e6).astype(np.int64).clip(0, int(hours * 3.6e9) - 1)}).select(
+        pl.DataFrame({"us": (at_s * 1e6).astype(np.int64).clip(0, int((first_hour + hours) * 3.6e9) - 1)}).select(
             arrived_at=pl.lit(START).cast(pl.Datetime("us")) + pl.duration(microseconds="us"),
             **columns,
             app=pl.lit(None, dtype=pl.String),
@@ -55,6 +84,15 @@ def requests(count: int, hours: float, *, regions: tuple[str, ...] = REGIONS, mo
             cached_tokens=pl.lit(None, dtype=pl.Int64),
         )
     )
+
+
+def blocks(millions: int) -> Iterator[pl.DataFrame]:
+    """Yield so many million requests of a week in blocks of one length in time, about a hundred thousand each."""
+    number = max(millions * 1_000_000 // PER_BLOCK, 1)
+    hours = WEEK_HOURS / number
+    for i in range(number):
+        share = 1.0 - 0.6 * np.cos(2.0 * np.pi * (i + 0.5) * hours / 24.0)
+        yield requests(round(PER_BLOCK * share), hours, first_hour=i * hours, seed=i)
 
 
 def kernel_seconds(load: pl.DataFrame, world: Fleet, policy: Policy, hours: float, runs: int = 3) -> Spread:
@@ -150,3 +188,43 @@ def run() -> list[Figure]:
         Figure(metric="bytes_per_request", unit="B", spread=Spread(median=held, low=held, high=held)),
         *week(),
     ]
+
+
+def streamed(millions: int) -> dict[str, float]:
+    """Replay a week of so many million requests in blocks, in another process; CPU seconds without making them."""
+    command = [sys.executable, "-c", STREAM, str(millions)]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {key: float(value) for key, value in json.loads(answer.stdout.splitlines()[-1]).items()}
+
+
+def curve(sizes: Iterable[int]) -> Table:
+    """Replay weeks of so many million requests; what one costs more than in the first is shown, and the memory."""
+    table = Table("million requests", "CPU s", "s per million", "peak RSS, GB", "cost per request against the first")
+    first = None
+    for millions in sizes:
+        found = streamed(millions)
+        each = found["s"] / found["requests"] * 1e6
+        first = first or each
+        table.add_row(
+            f"{millions}", f"{found['s']:.1f}", f"{each:.2f}", f"{found['peak'] / 1e9:.2f}", f"{each / first:.2f}"
+        )
+    return table
+
+
+def pools_curve(count: int = 1_000_000, hours: float = 16.8) -> Table:
+    """Replay the same number of requests on ever more pools."""
+    table = Table("pools", "regions", "models", "CPU s", "cost against the first")
+    first = None
+    for regions, models in POOLS:
+        names = tuple(f"r{i}" for i in range(regions)), tuple(f"m{i}" for i in range(models))
+        world = fleet(regions=names[0], models=names[1], ready=2, lent=2, free_gpus=320)
+        load = requests(count, hours, regions=names[0], models=names[1])
+        seconds = kernel_seconds(load, world, REACTIVE, hours, runs=1).median
+        first = first or seconds
+        table.add_row(f"{regions * models}", f"{regions}", f"{models}", f"{seconds:.2f}", f"{seconds / first:.1f}")
+    return table
+
+
+if __name__ == "__main__":
+    Console().print(curve(int(word) for word in sys.argv[1:]))
+    Console().print(pools_curve())

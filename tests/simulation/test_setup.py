@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import assume, given, settings
@@ -22,25 +21,6 @@ SILOED = Policy(key="siloed", label="Siloed", siloed=True)
 CHIRON = Policy(
     key="chiron", label="Chiron", siloed=True, deferrable_share=0.25, mixed_share=0.25, scale_by="back_pressure"
 )
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"hours": 0.0}, "hours and step_s must be positive"),
-        ({"step_s": 7.0}, "whole number of steps"),
-        ({"window_s": 5.0}, "whole number of steps"),
-        ({"window_s": 90.0}, "divide an hour and be whole minutes"),
-        ({"window_s": 420.0}, "divide an hour and be whole minutes"),
-        ({"window_s": 7200.0}, "divide an hour and be whole minutes"),
-        ({"start": START + timedelta(seconds=30)}, "edge of the demand's windows"),
-        ({"policy": Policy(key="i", label="i", follow_plan="at_once")}, "follows a plan and got none"),
-    ],
-)
-def test_a_call_that_makes_no_sense_is_refused(changes: dict[str, object], message: str) -> None:
-    arguments = {"fleet": fleet(), "policy": REACTIVE, "start": START, "hours": 1.0} | changes
-    with pytest.raises(SimulationError, match=message):
-        simulation.run(constant(1.0, 1.0), **arguments)  # type: ignore[arg-type]
 
 
 def test_demand_of_an_unknown_region_is_refused_by_name() -> None:
@@ -128,25 +108,6 @@ def test_a_mixed_pool_is_where_either_kind_overflows_before_the_next_region() ->
     assert records.group.tolist() == [0, 1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"region": "mars"}, "the expectation names region mars, which the fleet lacks; it has east"),
-        ({"model": "gpt"}, "the expectation names model gpt"),
-        ({"input_tps": -1.0}, "rates below nought"),
-    ],
-)
-def test_an_impossible_expectation_is_refused(changes: dict[str, object], message: str) -> None:
-    row = {"window_start": START, "region": "east", "model": "m", "input_tps": 1.0} | changes
-    plan = plan_of(allocation([{("east", "m"): 3}]))
-    policy = Policy(key="ua", label="ua", follow_plan="paced_with_override")
-    with pytest.raises(SimulationError, match=message):
-        simulation.run(
-            constant(1.0, 1.0), fleet=fleet(), policy=policy, start=START, hours=1.0, plan=plan,
-            expected=pl.DataFrame([row]),
-        )  # fmt: skip
-
-
 def test_small_pools_take_their_second_floor_from_the_lent_replicas() -> None:
     sides = setup.pools_of(fleet(ready=2, lent=4), SILOED)
     assert [(pool.ready, pool.lent) for pool in sides] == [(2, 2), (2, 0)]
@@ -161,51 +122,3 @@ def test_a_gap_of_the_source_is_run_at_the_last_known_rate() -> None:
     )
     simulated = simulation.run(load, fleet=fleet(), policy=REACTIVE, start=START, hours=1.0)
     assert simulated.windows.get_column("arrived").sum() == pytest.approx(7200.0)
-
-
-def test_surprise_is_observed_over_expected_and_one_where_nothing_is_known() -> None:
-    span = loads.Span(start=START, steps=720, step_s=10.0, window_s=300.0, demand_window_s=60.0)
-    expected = pl.DataFrame(
-        {
-            "window_start": [START + timedelta(hours=1)],
-            "region": ["east"],
-            "model": ["m"],
-            "input_tps": [2.0 * 1490.0],
-        }
-    )
-    inputs = setup.inputs_of(
-        loads.grid_of(constant(10.0, 2.0), fleet(), span),
-        fleet=fleet(),
-        policy=REACTIVE,
-        pools=setup.pools_of(fleet(), REACTIVE),
-        span=span,
-        plan=None,
-        expected=expected,
-    )
-    ratio = inputs.observed_over_forecast[:, 0, 0]
-    assert np.all(ratio[:360] == 1.0)
-    assert ratio[360:] == pytest.approx(5.0)
-
-
-def test_a_load_laid_out_once_runs_as_its_frame_does_and_in_multiples() -> None:
-    world, frame = fleet(ready=3), constant(3.0, 2.0)
-    laid = simulation.lay_out(frame, fleet=world, start=START, hours=2.0)
-    doubled = constant(6.0, 2.0)
-    for load, same in ((laid, frame), (laid.times(2.0), doubled)):
-        first, second = (simulation.run(x, fleet=world, policy=REACTIVE, start=START, hours=2.0) for x in (load, same))
-        assert first.windows.equals(second.windows)
-    part = simulation.run(laid, fleet=world, policy=REACTIVE, start=START, hours=1.0)
-    assert part.windows.get_column("arrived").sum() == pytest.approx(3.0 * 3600.0)
-
-
-def test_a_load_laid_out_for_another_span_or_fleet_is_refused() -> None:
-    laid = simulation.lay_out(constant(3.0, 2.0), fleet=fleet(), start=START, hours=2.0)
-    for words, world, start, hours in (
-        ("laid out for start", fleet(), START + timedelta(hours=1), 1.0),
-        ("laid out for regions", fleet(regions=("west",)), START, 1.0),
-        ("laid out for 120 windows", fleet(), START, 3.0),
-    ):
-        with pytest.raises(SimulationError, match=words):
-            simulation.run(laid, fleet=world, policy=REACTIVE, start=start, hours=hours)
-    with pytest.raises(SimulationError, match="from nought up, got -1"):
-        laid.times(-1.0)

@@ -21,10 +21,10 @@ from workbench.dashboards import state
 from workbench.dashboards.state import Choices
 from workbench.domain import Policy
 from workbench.results import CapacityPlan, Forecast, Scorecard, SimRun, Study
+from workbench.simulation.loads import Laid
 from workbench.units import SECONDS_PER_MINUTE
 
-KEPT_PLANS, KEPT_RUNS = 16, 8
-COUNTS = ("requests", "input_tokens", "output_tokens")
+KEPT_PLANS, KEPT_RUNS, KEPT_LOADS = 16, 8, 2
 CHOSEN, BASELINE, OWN = "chosen", "baseline", "study"
 
 
@@ -97,13 +97,24 @@ def _baseline_run(study: Study, demand_factor: float, plan: CapacityPlan | None)
 def _run(study: Study, policy: Policy, demand_factor: float, plan: CapacityPlan | None) -> SimRun:
     forecast = _scaled_forecast(study.forecast, demand_factor)
     return simulation.run(
-        study.demand.with_columns(pl.col(COUNTS) * demand_factor),
+        _load(study).times(demand_factor),
         fleet=study.fleet,
         policy=policy,
         start=study.as_of,
         hours=study.hours,
         plan=plan,
         expected=studies.expected_input_tps(forecast, study.fleet) if policy.needs_plan else None,
+    )
+
+
+@lru_cache(maxsize=KEPT_LOADS)
+def _load(study: Study) -> Laid:
+    """Lay the study's demand out once for all its choices."""
+    return simulation.lay_out(
+        study.demand,
+        fleet=study.fleet,
+        start=study.as_of,
+        hours=study.hours,
         demand_window_s=_demand_window_s(study),
     )
 

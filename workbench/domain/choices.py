@@ -89,7 +89,7 @@ class Policy:
         return wrong
 
     def _wrong_order(self) -> dict[str, bool]:
-        """Return the thresholds that stand in the wrong order: between two that meet, a pool would go to and fro."""
+        """Return the thresholds that stand in the wrong order: between two that meet a pool would flap."""
         below = (
             ("scale_in_below_fraction", "scale_out_above_fraction"),
             ("pressure_in_below_fraction", "pressure_out_above_fraction"),

@@ -48,16 +48,16 @@ def run(
     """Simulate ``hours`` from ``start``.
 
     ``load`` is ``DEMAND``, whose windows must be whole steps and aligned with ``start``, the same laid out before
-    (:func:`lay_out`), or ``REQUESTS``, which the fluid engine sums per step and the replay takes one by one. Requests may also come as several frames in order of
-    time, as ``store.batches(name)`` yields them: they are read one after the other, and memory follows the longest and
-    what is inside the pools. ``plan`` is needed by strategies that follow one; its hours count from ``start``.
-    ``expected`` (window_start, region, model, input_tps) is the forecast that the override compares with.
-    ``scheduling`` says how a replica orders what waits and reads prompts (replay only; null: by arrival, in the chunks
-    of the fleet's replicas). ``calibration`` corrects the fluid engine's times to first token by what was measured for the
-    fleet's replicas (:mod:`.calibration`); the result's notes say where it was measured for something else.
-    ``keep_requests`` adds every request with its latencies to the result (replay only; each
-    takes memory). ``progress`` is called with the share done. Returns windows of ``window_s``. Raises TableError on
-    rows that are no requests or demand and SimulationError on input that describes no possible system.
+    (:func:`lay_out`), or ``REQUESTS``, which the fluid engine sums per step and the replay takes one by one. Requests
+    may also come as several frames in order of time, as ``store.batches(name)`` yields them: they are read one after
+    the other, and memory follows the longest and what is inside the pools. ``plan`` is needed by strategies that follow
+    one; its hours count from ``start``. ``expected`` (window_start, region, model, input_tps) is the forecast that the
+    override compares with. ``scheduling`` says how a replica orders what waits and reads prompts (replay only; null: by
+    arrival, in the chunks of the fleet's replicas). ``calibration`` corrects the fluid engine's times to first token by
+    what was measured for the fleet's replicas (:mod:`.calibration`); the result's notes say where it was measured for
+    something else. ``keep_requests`` adds every request with its latencies to the result (replay only; each takes
+    memory). ``progress`` is called with the share done. Returns windows of ``window_s``. Raises TableError on rows that
+    are no requests or demand and SimulationError on input that describes no possible system.
     """
     from workbench.simulation import calibration as calibrating
     from workbench.simulation import fluid, intake, readout, rules, setup
@@ -92,7 +92,7 @@ def run(
     advance: Callable[[int, int], None] = functools.partial(fluid.simulate, inputs, state, record, numbers)
     if is_replayed:
         advance = replay = replaying.Replay(
-            load,
+            intake.singles_of(load),
             fleet=fleet,
             pools=pools,
             inputs=inputs,

@@ -22,10 +22,8 @@ def is_replayed(load: Load, engine: str, *, keep_requests: bool) -> bool:
     """Return whether the replay is asked for. Raises SimulationError for what the engine cannot take or give."""
     if engine not in ENGINES:
         raise SimulationError(f"unknown engine '{engine}': {nearest(engine, ENGINES)}.")
-    if engine == "replay" and not is_single(load):
-        raise SimulationError(
-            "the replay takes single requests (REQUESTS) and got sums per window; use the fluid engine."
-        )
+    if engine == "replay":
+        singles_of(load)
     if engine != "replay" and keep_requests:
         raise SimulationError("keep_requests needs engine 'replay': the fluid engine knows no single requests.")
     return engine == "replay"
@@ -36,6 +34,15 @@ def is_single(load: Load) -> bool:
     if isinstance(load, Laid):
         return False
     return not isinstance(load, pl.DataFrame) or "arrived_at" in load.columns
+
+
+def singles_of(load: Load) -> pl.DataFrame | Iterable[pl.DataFrame]:
+    """Return the load as the single requests that it is. Raises SimulationError where it is sums per window."""
+    if isinstance(load, Laid) or not is_single(load):
+        raise SimulationError(
+            "the replay takes single requests (REQUESTS) and got sums per window; use the fluid engine."
+        )
+    return load
 
 
 def span_of(
@@ -66,8 +73,8 @@ def laid_of(load: Load, fleet: Fleet, span: Span) -> Laid:
 
 
 def _refuse_bad_grid(demand_window_s: float, window_s: float, step_s: float, hours: float) -> None:
-    if not hours > 0 or not step_s > 0:
-        raise SimulationError(f"hours and step_s must be positive, got {hours} and {step_s}.")
+    if not 0 < hours < math.inf or not 0 < step_s < math.inf:
+        raise SimulationError(f"hours and step_s must be positive numbers, got {hours} and {step_s}.")
     for name, length in (("demand windows", demand_window_s), ("window_s", window_s), ("an hour", SECONDS_PER_HOUR)):
         if length < step_s or abs(length / step_s - round(length / step_s)) > 1e-9:
             raise SimulationError(f"{name} of {length:g} s must be a whole number of steps of {step_s:g} s.")

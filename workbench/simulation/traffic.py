@@ -66,58 +66,52 @@ def idlest_of(pools: Pools, preference: Ints, pools_in: Ints, h: int, m: int, ki
 
 
 @inlined
+def fill(
+    s: State, pools_in: Ints, rules: r.Rules, place: int, h: int, m: int, k: int, kind: int, requests: float,
+    prompt: float, output: float,
+) -> float:  # fmt: skip
+    """Send requests to the pools of a place as far as those have room, in proportion to it, and return how many."""
+    pools, only, room, sent = s.pools, pools_in[m, kind, place, 0], 0.0, 0.0
+    if only >= 0 and pools_in[m, kind, place, 1] < 0:  # as a rule: then there is nothing to share out
+        sent = min(requests, room_in(pools, rules, only))
+        if sent > 0.0:
+            send(s, only, h, m, k, sent, prompt, output)
+        return sent
+    for j in range(pools_in.shape[3]):
+        p = pools_in[m, kind, place, j]
+        if p < 0:
+            break
+        room += room_in(pools, rules, p)
+    for j in range(pools_in.shape[3]):
+        p = pools_in[m, kind, place, j]
+        if p < 0 or room <= 0.0:
+            break
+        going = min(requests / room, 1.0) * room_in(pools, rules, p)
+        if going > 0.0:
+            send(s, p, h, m, k, going, prompt, output)
+            sent += going
+    return sent
+
+
+@inlined
 def route(
-    s: State,
-    preference: Ints,
-    pools_in: Ints,
-    rules: r.Rules,
-    h: int,
-    m: int,
-    k: int,
-    kind: int,
-    requests: float,
-    prompt: float,
-    output: float,
-) -> None:
+    s: State, preference: Ints, pools_in: Ints, rules: r.Rules, h: int, m: int, k: int, kind: int, requests: float,
+    prompt: float, output: float,
+) -> None:  # fmt: skip
     """Route a step's requests as the rule does one by one: place by place to the threshold, the rest to the idlest.
 
     Inside a place the pools share what comes in proportion to their room, as requests that each go to the least loaded
     pool would. A pool just under the threshold takes one more request on each replica, which lifts its signal over it;
     so a pool whose overflow goes elsewhere still asks for another replica.
     """
-    pools, left = s.pools, requests
+    left = requests
     for i in range(preference.shape[1]):
-        place, room = preference[h, i], 0.0
-        if place < 0:
+        if preference[h, i] < 0:
             break
-        only = pools_in[m, kind, place, 0]
-        if only >= 0 and pools_in[m, kind, place, 1] < 0:  # as a rule: then there is nothing to share out
-            going = min(left, room_in(pools, rules, only))
-            if going > 0.0:
-                send(s, only, h, m, k, going, prompt, output)
-                left -= going
-                if left <= 1e-12 * requests:
-                    return
-            continue
-        for j in range(pools_in.shape[3]):
-            p = pools_in[m, kind, place, j]
-            if p < 0:
-                break
-            room += room_in(pools, rules, p)
-        if room <= 0.0:
-            continue
-        part = min(left / room, 1.0)
-        for j in range(pools_in.shape[3]):
-            p = pools_in[m, kind, place, j]
-            if p < 0:
-                break
-            going = part * room_in(pools, rules, p)
-            if going > 0.0:
-                send(s, p, h, m, k, going, prompt, output)
-                left -= going
-        if part < 1.0 or left <= 1e-12 * requests:
+        left -= fill(s, pools_in, rules, preference[h, i], h, m, k, kind, left, prompt, output)
+        if left <= 1e-12 * requests:
             return
-    send(s, idlest_of(pools, preference, pools_in, h, m, kind), h, m, k, left, prompt, output)
+    send(s, idlest_of(s.pools, preference, pools_in, h, m, kind), h, m, k, left, prompt, output)
 
 
 @inlined

@@ -147,7 +147,7 @@ def read_runs(folder: Path, manifest: Mapping[str, Any]) -> dict[str, SimRun]:
     """Return the simulated strategies of a study in the order of its scenario."""
     runs = {}
     for key, facts in manifest["runs"].items():
-        frames = {
+        frames: dict[str, Any] = {
             name: table.conform(pl.read_parquet(folder / "runs" / key / f"{name}.parquet"))
             for name, table in RUN_FRAMES.items()
         }

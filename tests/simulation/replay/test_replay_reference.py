@@ -1,7 +1,7 @@
 """The replay equals a simulator in plain Python that runs every iteration: to 1e-9 s on every request.
 
-Covers workbench.simulation.replay.batching, workbench.simulation.replay.queues, workbench.simulation.replay.dispatch
-and workbench.simulation.replay.fleet through what they do.
+Covers workbench.simulation.replay.batching, workbench.simulation.replay.balancing, workbench.simulation.replay.queues,
+workbench.simulation.replay.dispatch and workbench.simulation.replay.fleet through what they do.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from tests.simulation.simulation_cases import FAST, START, allocation, constant,
 from tests.simulation.test_fluid import plan_of
 from workbench import simulation
 from workbench.domain import Policy
-from workbench.errors import SimulationError, TableError
+from workbench.errors import ScenarioError, SimulationError, TableError
 
 
 @pytest.mark.parametrize(("column", "value"), [("input_tokens", 0), ("output_tokens", 0), ("input_tokens", -5)])
@@ -75,3 +75,31 @@ def test_a_plan_with_a_hole_is_refused() -> None:
     plan = plan_of(allocation([{("east", "m"): 2}]))
     with pytest.raises(SimulationError, match="no replicas for m on h100 in east in hour 1"):
         run(steadily(1.0, 10.0), fleet(), Policy(key="i", label="i", follow_plan="at_once"), hours=2.0, plan=plan)
+
+
+@pytest.mark.parametrize("hours", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_span_that_is_none_is_refused(hours: float) -> None:
+    with pytest.raises(SimulationError, match="hours and step_s must be positive numbers"):
+        run(steadily(1.0, 10.0), fleet(), hours=hours)
+
+
+@pytest.mark.parametrize("delay", ["reclaim_s", "swap_s", "remote_s"])
+@pytest.mark.parametrize("value", [-1.0, float("nan")])
+def test_a_delay_that_is_no_time_is_refused(delay: str, value: float) -> None:
+    with pytest.raises(ScenarioError, match=f"{delay} must be a number of seconds"):
+        dataclasses.replace(STILL, **{delay: value})
+
+
+def test_a_fleet_without_a_gpu_is_refused() -> None:
+    with pytest.raises(SimulationError, match="no region holds enough GPUs for one replica of any model"):
+        run(
+            steadily(1.0, 10.0),
+            dataclasses.replace(fleet(), stock_gpus={}, initial_replicas={}, initial_lent_replicas={}),
+        )
+
+
+def test_a_length_beyond_all_memory_is_shed_like_any_that_fits_nowhere() -> None:
+    load = requests([(1.0, 2**31, 1, FAST, "east"), (2.0, 1, 2**40, FAST, "east"), (3.0, 10, 10, FAST, "east")])
+    done = run(load, fleet(), keep_requests=True).requests
+    assert done is not None
+    assert done["outcome"].to_list() == ["shed", "shed", "served"]

@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 
 from workbench.simulation.compiling import inlined, kernel, place, whole
+from workbench.simulation.replay.balancing import note_block, note_key
 from workbench.simulation.replay.queues import (
     age,
     first_queue,
-    least_of_block,
     next_change_s,
     pop,
     push,
@@ -30,18 +30,17 @@ from workbench.simulation.replay.state import (
     DPA,
     E2E,
     FCFS,
+    FEW,
     FIRST,
     NEVER_S,
     NOBODY,
     READY,
     TTFT,
-    UNCHOSEN,
     WAIT,
     WHOLE,
     Order,
     World,
 )
-from workbench.simulation.rules import replica_load
 
 
 @inlined
@@ -59,25 +58,6 @@ def iteration_s(w: World, p: int, running: int, held: float) -> float:
     """Return the seconds of an iteration that only decodes."""
     speed = w.speeds[place(p)]
     return float(speed.base_s + speed.per_request_s * running + speed.per_token_s * held)
-
-
-@inlined
-def note_key(how: Order, w: World, i: int) -> None:
-    """Note what the choice of a replica compares, and its place inside the block; places not ready take none."""
-    r = w.replicas[place(i)]
-    key = UNCHOSEN
-    if r.status == READY:
-        load = replica_load(how.balance, r.owed, r.running + r.admitted + r.waiting)
-        key = (load << BLOCK_BITS) + (i & (BLOCK - 1))
-    w.keys[place(i)] = key
-
-
-@inlined
-def note_block(w: World, i: int) -> None:
-    """Note the first end and the least key of a replica's block, after one of the block has changed."""
-    block = i >> BLOCK_BITS
-    w.first_end_s[place(block)] = least_of_block(w.ends_s, block << BLOCK_BITS)
-    w.least_keys[place(block)] = least_of_block(w.keys, block << BLOCK_BITS)
 
 
 @inlined
@@ -249,21 +229,19 @@ def advance(how: Order, w: World, i: int, until_s: float) -> None:
 
 
 @kernel
-def carry(how: Order, w: World, p: int, until_s: float) -> int:
-    """Carry a pool's replicas to an instant; return the least loaded of the ready ones, the first of equals."""
-    first, used = w.speeds[place(p)].first, w.speeds[place(p)].used
-    best, best_load = NOBODY, UNCHOSEN >> BLOCK_BITS
-    for block in range(first >> BLOCK_BITS, (first + used + BLOCK - 1) >> BLOCK_BITS):
+def carry(how: Order, w: World, p: int, until_s: float) -> None:
+    """Carry a pool's replicas to an instant."""
+    first, last = w.speeds[place(p)].first, w.speeds[place(p)].first + w.speeds[place(p)].used
+    is_large = last - first > FEW
+    for block in range(first >> BLOCK_BITS, (last + BLOCK - 1) >> BLOCK_BITS):
+        if is_large and w.first_end_s[place(block)] > until_s:
+            continue
         begin = block << BLOCK_BITS
-        if w.first_end_s[place(block)] <= until_s:
-            for i in range(begin, begin + BLOCK):
-                if w.ends_s[place(i)] <= until_s:
-                    advance(how, w, i, until_s)
+        for i in range(begin, min(begin + BLOCK, last)):
+            if w.ends_s[place(i)] <= until_s:
+                advance(how, w, i, until_s)
+        if is_large:
             note_block(w, begin)
-        key = w.least_keys[place(block)]
-        if key >> BLOCK_BITS < best_load:
-            best, best_load = begin + (key & (BLOCK - 1)), key >> BLOCK_BITS
-    return best
 
 
 @kernel
@@ -288,4 +266,5 @@ def enqueue(how: Order, w: World, i: int, slot: int, now_s: float) -> None:
             first_s = iteration_s(w, r.pool, r.running, r.held)
             cut(w, i, first_s, 0.5 * speed.per_token_s * r.running, now_s)
     note_key(how, w, i)
-    note_block(w, i)
+    if speed.used > FEW:
+        note_block(w, i)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel, place, whole
+from workbench.simulation.replay.balancing import least_loaded
 from workbench.simulation.replay.batching import carry, enqueue, release_slot
 from workbench.simulation.replay.state import (
     FIRST,
@@ -55,7 +56,8 @@ def hand_over(
     request = w.slots[place(slot)]
     pools[p].prompt += (request.prompt - pools[p].prompt) / MIXED_OVER
     pools[p].output += (request.output - pools[p].output) / MIXED_OVER
-    i = carry(how, w, p, now_s)
+    carry(how, w, p, now_s)
+    i = least_loaded(w, p)
     if i >= 0:
         enqueue(how, w, i, slot, now_s)
     else:

@@ -1,13 +1,14 @@
 """The replay's clock: control ticks as in the fluid simulator, and every request between them in order of arrival.
 
-Invariants, each with a test:
+Invariants, each with a test of its number:
 
-1. Every request is served, still inside, or shed with its place marked; none is lost.
-2. The KV reserved on a replica never passes its room.
-3. No request has a first token before its arrival, or from a replica that was not ready when it came there.
+1. arrived = served + shed + backlog, by origin, model, tier and window; what is shed fits in no pool, and none is lost.
+2. The KV reserved on a replica never passes its room, nor its batch the cap, under every order and with chunks.
+3. No request is served before it arrives, or by a replica that is not ready when it comes there.
 4. GPUs of a region and kind are conserved: serving, draining or starting, lent and free make up the stock.
-5. The clock of a replica never runs backwards.
-6. Same inputs, same bytes.
+5. The clock of a replica never runs backwards, and none lags behind a control tick.
+6. Where all requests of a pool stay in it, more replicas never lengthen the wait for the first token.
+7. Same inputs, same bytes, into however many calls and blocks of requests the run is cut.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import kernel
+from workbench.simulation.compiling import inlined, kernel
 from workbench.simulation.recording import record_pools
 from workbench.simulation.replay.batching import carry
 from workbench.simulation.replay.dispatch import arrive, note_signal, release, release_aged
@@ -60,6 +61,25 @@ def look(x: Inputs, w: World, pools: Pools, rules: r.Rules, p: int) -> None:
     pool.saturated = 1.0 if is_full or blocked > 0.05 * n or (pool.ready <= 0 and speed.inside > 0.0) else 0.0
 
 
+@inlined
+def is_changing(w: World, pools: Pools) -> bool:
+    """Return whether a pool has replicas that drain or have just become ready; most ticks find neither."""
+    is_any = False
+    for p in range(pools.size):
+        is_any = is_any or pools[p].draining > 0 or w.speeds[p].active < pools[p].ready
+    return is_any
+
+
+@inlined
+def release_spare(ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, now_s: float) -> None:
+    """Let deferrable requests go where a pool has room: each ready replica signals once a step."""
+    for p in range(pools.size):
+        if out.queued[pools[p].region, pools[p].model] > 0:
+            w.speeds[p].credits += pools[p].ready
+            release(ways, how, w, out, pools, rules, p, now_s)
+        w.speeds[p].credits = 0.0
+
+
 @kernel
 def replay(
     x: Inputs,
@@ -87,16 +107,15 @@ def replay(
     for step in range(first_step, last_step):
         now_s, until_s = step * x.step_s, (step + 1) * x.step_s
         become_ready(pools, s.starting, s.ready_at, s.drained_at, step)
-        lend_drained(w, out, pools)
-        start_ready(how, w, out, pools, rules, now_s)
+        if is_changing(w, pools):
+            lend_drained(w, out, pools)
+            start_ready(how, w, out, pools, rules, now_s)
         if step % steps_per_hour == 0 and rules.follow_plan != r.NO_PLAN:
             follow_plan(pools, s.starting, x.target, step // steps_per_hour)
         scale(x, s, rec, how, w, out, rules, step)
         if not x.siloed:
             release_aged(ways, how, w, out, pools, rules, now_s)
-            for p in range(pools.size):
-                w.speeds[p].credits += pools[p].ready
-                release(ways, how, w, out, pools, rules, p, now_s)
+            release_spare(ways, how, w, out, pools, rules, now_s)
         for m in range(q.position.size):
             row = q.position[m]
             while row < q.last[m] and q.arrival_s[row] < until_s:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import kernel, whole
-from workbench.simulation.replay.batching import note_block, note_key
+from workbench.simulation.compiling import inlined, kernel, whole
+from workbench.simulation.replay.balancing import note_block, note_blocks, note_key
 from workbench.simulation.replay.dispatch import hand_over_apart, note_signal
 from workbench.simulation.replay.pressure import watch
 from workbench.simulation.replay.queues import age, take
@@ -42,7 +42,7 @@ def start_ready(how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules
             speed.used = max(speed.used, i - speed.first + 1)
             speed.active += 1
             note_key(how, w, i)
-            note_block(w, i)
+            note_blocks(w, p)
         slot = whole(out.parked[p, FIRST]) if speed.active > 0 else NOBODY
         if slot >= 0:
             out.parked[p, FIRST] = NOBODY
@@ -109,13 +109,15 @@ def lend_drained(w: World, out: Outside, pools: Pools) -> None:
                 pool.lent_gpus += pool.gpus
 
 
-@kernel
+@inlined
 def scale(x: Inputs, s: State, rec: Record, how: Order, w: World, out: Outside, rules: r.Rules, step: int) -> None:
     """Take one step of every pool of the replay."""
     now_s = step * x.step_s
     if rules.scale_by == r.BACK_PRESSURE:
         watch(x, w, out, s.pools, rules, now_s)
-    p = scale_from(x, s, rec, rules, step, NOBODY)
-    while p >= 0:
-        retire(how, w, out, s.pools, rules, p, now_s)
+    p, is_going_on = whole(NOBODY), True
+    while is_going_on:  # called in one place only: a call hands over hundreds of numbers
         p = scale_from(x, s, rec, rules, step, p)
+        is_going_on = p >= 0
+        if is_going_on:
+            retire(how, w, out, s.pools, rules, p, now_s)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from workbench.simulation.compiling import inlined, kernel, place, whole
 from workbench.simulation.replay.state import (
-    BLOCK,
     DPA,
     EDF,
     FCFS,
@@ -16,7 +15,6 @@ from workbench.simulation.replay.state import (
     QUEUES,
     TIERS,
     UNCHOSEN,
-    Floats,
     Ints,
     Order,
     World,
@@ -126,22 +124,6 @@ def first_queue(how: Order, w: World, i: int, now_s: float) -> int:
         if best < 0 or rank < best_class or (rank == best_class and value < best_value):
             best, best_class, best_value = queue, rank, value
     return best
-
-
-@inlined
-def lesser(a: float, b: float) -> float:
-    """Return the lesser of two numbers."""
-    return a if a < b else b
-
-
-@inlined
-def least_of_block(values: Floats | Ints, begin: int) -> float:
-    """Return the least of a block's values, as the least of four that are found side by side."""
-    a, b, c, d = (values[place(begin)], values[place(begin + 1)], values[place(begin + 2)], values[place(begin + 3)])
-    for i in range(begin + 4, begin + BLOCK, 4):
-        a, b = lesser(values[place(i)], a), lesser(values[place(i + 1)], b)
-        c, d = lesser(values[place(i + 2)], c), lesser(values[place(i + 3)], d)
-    return lesser(lesser(a, b), lesser(c, d))
 
 
 @inlined

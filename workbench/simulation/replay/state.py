@@ -24,6 +24,7 @@ NEVER_S = np.inf
 UNCHOSEN = 1 << 62  # the key of a place that takes no request
 BLOCK_BITS = 4
 BLOCK = 1 << BLOCK_BITS  # places whose least key and first end are kept: a pool of hundreds looks at one in sixteen
+FEW = 3 * BLOCK  # places of a pool up to which nothing is kept by block
 WHOLE = 1 << 60
 APART = 8  # a row of a heap is a line longer than needed, or with caps of 2^n all tops would share a place in the cache
 
