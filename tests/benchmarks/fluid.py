@@ -1,8 +1,8 @@
 """How long the fluid simulator takes for twelve pools at ten-second steps, reactive, compiled code cached.
 
-A slider moves the same load again and again, so it is laid out once; hourly windows are what it shows. From the frame of
-a trace and with windows of five minutes a run also lays out, and writes twelve times the rows. The curves show how cost
-grows with days and with pools.
+A slider moves the same load again and again, so it is laid out once, and it shows hours. From the frame of a trace and
+with windows of five minutes a run also lays out, and writes twelve times the rows. The curves show how cost grows with
+days and with pools.
 """
 
 from __future__ import annotations

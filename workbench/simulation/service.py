@@ -66,9 +66,7 @@ def stand_still(pools: Pools, p: int) -> None:
 
 
 @inlined
-def read_prompts(
-    pools: Pools, p: int, iteration_s: float, each_one: float, brought: float, step_s: float
-) -> float:
+def read_prompts(pools: Pools, p: int, iteration_s: float, each_one: float, brought: float, step_s: float) -> float:
     """Take in a step's prompts, ``brought`` seconds of reading per replica and second; return the share of time read.
 
     With U seconds of prompts unread a replica reads U / (U + u) of the time, which at a constant load settles at the
