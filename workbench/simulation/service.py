@@ -116,10 +116,11 @@ def advance(pools: Pools, prompt_grid: Floats, rules: r.Rules, step_s: float, pe
     pool.inside, pool.variance, pool.running, pool.finished = after, variance, running, served
     pool.iteration_s = base + slope * running
     each, reading = running * each_one, pool.reading * each_one
-    pool.kv = min((each * pool.held + reading * pool.prompt) * pool.per_room, 1.0)
+    pool.kv = min(each * pool.held * pool.per_room, 1.0)
+    asked = min(pool.kv + reading * pool.prompt * pool.per_room, 1.0)  # prompts being read are not held yet
     pool.slots = min((each + reading) * pool.per_slot, 1.0)
     pool.work = each / (each + pool.decode_over_work)
-    pool.signal = r.signal_of(rules, pool.kv, pool.slots, pool.work)
+    pool.signal = r.signal_of(rules, asked, pool.slots, pool.work)
     pool.saturated = 1.0 if pool.work > pool.full_work or above > 0.05 else 0.0
 
 
