@@ -168,6 +168,14 @@ def leave_queue(w: World, out: Outside, h: int, m: int, k: int) -> int:
     return whole(slot)
 
 
+@inlined
+def may_release(out: Outside, pools: Pools, rules: r.Rules, p: int) -> bool:
+    """Return whether deferrable requests wait for a pool that has room: else a call of many numbers is spared."""
+    pool = pools[place(p)]
+    waits = out.queued[place(pool.region), place(pool.model)] > 0
+    return bool(waits and r.released_from(rules, pool.silo, pool.signal) > 0)
+
+
 @kernel
 def release(ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, p: int, now_s: float) -> None:
     """Let deferrable requests of a pool's region go, as many per signal of spare capacity as the rule says."""
@@ -227,5 +235,7 @@ def arrive(
         return
     send(ways, how, w, out, pools, rules, m, ways.deferrable[k], slot, now_s)
     p = whole(out.pool_of[place(row)])
-    if p >= 0 and out.queued[pools[p].region, m] > 0:
+    if p >= 0 and may_release(out, pools, rules, p):
         release(ways, how, w, out, pools, rules, p, now_s)
+    elif p >= 0 and out.queued[pools[p].region, m] > 0:
+        w.speeds[p].credits = 0.0

@@ -20,7 +20,7 @@ from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel
 from workbench.simulation.recording import record_pools
 from workbench.simulation.replay.batching import carry
-from workbench.simulation.replay.dispatch import arrive, note_signal, release, release_aged
+from workbench.simulation.replay.dispatch import arrive, may_release, note_signal, release, release_aged
 from workbench.simulation.replay.fleet import lend_drained, scale, start_ready
 from workbench.simulation.replay.state import FIRST, READY, Floats, Order, Outside, Requests, Ways, World
 from workbench.simulation.scaling import become_ready, follow_plan
@@ -74,7 +74,7 @@ def is_changing(w: World, pools: Pools) -> bool:
 def release_spare(ways: Ways, how: Order, w: World, out: Outside, pools: Pools, rules: r.Rules, now_s: float) -> None:
     """Let deferrable requests go where a pool has room: each ready replica signals once a step."""
     for p in range(pools.size):
-        if out.queued[pools[p].region, pools[p].model] > 0:
+        if may_release(out, pools, rules, p):
             w.speeds[p].credits += pools[p].ready
             release(ways, how, w, out, pools, rules, p, now_s)
         w.speeds[p].credits = 0.0
