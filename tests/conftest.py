@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,10 @@ import pytest
 from workbench.results import Study
 from workbench.tables import REQUESTS
 from workbench.units import seed_for
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("COLUMNS", None)  # a worker is given the width of a terminal that it has not
+
 
 ROOT = Path(__file__).resolve().parents[1]
 
