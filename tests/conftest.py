@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import settings
 
 from workbench.results import Study
 from workbench.tables import REQUESTS
@@ -17,6 +18,8 @@ from workbench.units import seed_for
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COLUMNS", None)  # a worker is given the width of a terminal that it has not
 
+settings.register_profile("workbench", deadline=None)  # a busy machine is no reason to fail
+settings.load_profile("workbench")
 
 ROOT = Path(__file__).resolve().parents[1]
 

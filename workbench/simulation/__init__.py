@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from workbench.domain import Fleet, Policy
-from workbench.errors import SimulationError
+from workbench.errors import SimulationError, nearest
 from workbench.results import CapacityPlan, SimRun
 from workbench.simulation.scheduling import Scheduling
 from workbench.tables import DEMAND
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from workbench.simulation.calibration import Calibration
     from workbench.simulation.intake import Load
     from workbench.simulation.loads import Laid
+    from workbench.simulation.sweeps import Sweep
+    from workbench.simulation.variations import Variation
 
 
 def run(
@@ -122,6 +124,53 @@ def run(
         step_s=step_s,
         requests=None if replay is None else replay.requests(),
         notes=calibrating.notes_for(corrections, fleet),
+    )
+
+
+def run_many(
+    load: Load,
+    *,
+    fleet: Fleet,
+    policy: Policy,
+    variations: Sequence[Variation],
+    start: datetime,
+    hours: float,
+    plan: CapacityPlan | None = None,
+    expected: pl.DataFrame | None = None,
+    demand_window_s: float | None = None,
+    step_s: float = 60.0,
+    by_pool: bool = False,
+    engine: str = "fluid",
+    progress: Callable[[float], None] | None = None,
+) -> Sweep:
+    """Simulate ``hours`` from ``start`` once for each variation and return totals over the span.
+
+    ``load``, ``plan``, ``expected`` and ``demand_window_s`` are as for :func:`run` and the same for all scenarios.
+    Engine "fluid" has every rule; "lanes" runs scenarios side by side at a fraction of the time and says in
+    :mod:`workbench.simulation.lanes` what it does differently. Steps of a minute are right for smooth demand; where it
+    jumps within minutes, take ten seconds (simulation.md section 3, "dt"). ``by_pool`` adds a row per pool.
+    ``progress`` is called with the share done. Raises SimulationError on a sweep of nothing and as :func:`run` does.
+    """
+    from workbench.simulation import intake, lanes, sweeping
+
+    engines = {"fluid": sweeping.run_many, "lanes": lanes.run_many}
+    if engine not in engines:
+        raise SimulationError(f"unknown engine '{engine}' for a sweep: {nearest(engine, engines)}.")
+    if policy.needs_plan and plan is None:
+        raise SimulationError(f"strategy {policy.key} follows a plan and got none; hand it one from planning.solve().")
+    span = intake.span_of(
+        load, start=start, hours=hours, step_s=step_s, window_s=SECONDS_PER_HOUR, demand_window_s=demand_window_s
+    )
+    return engines[engine](
+        intake.laid_of(load, fleet, span),
+        fleet=fleet,
+        policy=policy,
+        variations=variations,
+        span=span,
+        plan=plan,
+        expected=expected,
+        by_pool=by_pool,
+        progress=progress,
     )
 
 

@@ -92,10 +92,15 @@ BORROWED: dict[str, Any] = {"_nrt": False}
 
 def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Compile a function when it is first called, and keep the code in the folder of its sources."""
+    return kept(function, BORROWED)
+
+
+def kept(function: Callable[Parameters, Result], terms: dict[str, Any]) -> Callable[Parameters, Result]:
+    """Compile a function as :func:`kernel` does, on other terms."""
     before = getattr(config, SETTING)
     setattr(config, SETTING, _folder(function.__code__.co_filename))
     try:
-        compiled: Callable[Parameters, Result] = njit(cache=True, **BORROWED)(function)
+        compiled: Callable[Parameters, Result] = njit(cache=True, **terms)(function)
     finally:
         setattr(config, SETTING, before)
     return compiled

@@ -1,0 +1,207 @@
+"""The vector loops of the lanes, one by one: against the functions they stand for, and that they are vectors at all.
+
+Covers workbench.simulation.lanes.vectorising, workbench.simulation.lanes.serving, workbench.simulation.lanes.latency,
+workbench.simulation.lanes.routing, workbench.simulation.lanes.replicas and workbench.simulation.lanes.layout.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import re
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import workbench.simulation.lanes.layout as row
+from tests.simulation.simulation_cases import fleet
+from workbench import performance
+from workbench.domain import Policy
+from workbench.simulation import latency as scalar_latency
+from workbench.simulation import rules, state
+from workbench.simulation.lanes import latency, replicas, routing, serving, vectorising
+from workbench.simulation.lanes.layout import LANES, WIDTH, Reals
+
+AT = np.uint64(0)
+FACTS = np.array([0.0299, 206e-6, 1.74e-7, 1e6, 512, 2.718, 20.0, 1.9, 1.1, 1.5], dtype=np.float32)
+
+
+def rows(count: int, **values: float | np.ndarray) -> Reals:
+    """Rows of nought but for those named."""
+    made = np.zeros(count * WIDTH, dtype=np.float32)
+    for name, value in values.items():
+        first = int(getattr(row, name))
+        made[first : first + WIDTH] = value
+    return made
+
+
+def read_row(array: Reals, name: str) -> np.ndarray:
+    first = int(getattr(row, name))
+    return array[first : first + WIDTH]
+
+
+def test_rows_do_not_overlap() -> None:
+    names = [name for name in dir(row) if isinstance(getattr(row, name), np.uint64) and name not in ("LANES",)]
+    offsets = [int(getattr(row, name)) for name in names if not name.endswith("_SIZE")]
+    assert all(offset % WIDTH == 0 for offset in offsets)
+    assert max(offsets) == (max(row.POOL_ROWS, row.WORK_ROWS) - 1) * WIDTH
+    assert int(LANES) == WIDTH
+
+
+def test_polynomials_stay_within_their_stated_errors() -> None:
+    far = np.linspace(0.0, 4.5, 2001)
+    density, above = np.exp(-0.5 * far**2) / math.sqrt(2.0 * math.pi), [0.5 * math.erfc(x / math.sqrt(2)) for x in far]
+    tail = [float(vectorising.tail(np.float32(x))) for x in far]
+    loss = [float(vectorising.loss(np.float32(x))) for x in far]
+    assert tail == pytest.approx(above, abs=2e-5)
+    assert loss == pytest.approx(density - far * np.array(above), abs=2e-6)
+    decays = [float(vectorising.decay(np.float32(x))) for x in np.linspace(0.0, 18.0, 500)]
+    assert decays == pytest.approx(np.exp(-np.linspace(0.0, 18.0, 500)), abs=2e-5)
+    lengths = np.exp(np.linspace(-3.0, 14.0, 999))
+    assert [float(vectorising.log2(np.float32(x))) for x in lengths] == pytest.approx(np.log2(lengths), abs=2e-5)
+
+
+@pytest.mark.parametrize("mean", [0.0, 3.0, 90.0, 100.0, 130.0, 1e5])
+@pytest.mark.parametrize("variance", [0.0, 4.0, 400.0])
+def test_running_requests_are_those_of_the_scalar_simulator(mean: float, variance: float) -> None:
+    a, w = rows(row.POOL_ROWS, INSIDE=mean, VARIANCE=variance), rows(row.WORK_ROWS, LIMIT=100.0)
+    serving.note_running(a, AT, w)
+    expected, above = scalar_latency.mean_below(mean, variance, 100.0)
+    assert read_row(a, "RUNNING") == pytest.approx(expected, abs=4e-6 * math.sqrt(variance) + 1e-3 + 1e-7 * mean)
+    if variance > 0:
+        assert read_row(w, "ABOVE") == pytest.approx(above, abs=2e-5)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    ready=st.integers(1, 40),
+    load=st.floats(0.05, 1.3),
+    prompt=st.floats(100.0, 8000.0),
+    output=st.floats(10.0, 900.0),
+    waiting=st.floats(0.0, 500.0),
+)
+def test_first_tokens_are_those_of_the_scalar_formula(
+    ready: int, load: float, prompt: float, output: float, waiting: float
+) -> None:
+    base, per_request, per_token, _, _, square, cube, output_square, cross, dispersion = (float(x) for x in FACTS)
+    slope = per_request + per_token * (cross * prompt + 0.5 * output_square * output)
+    prompt_s, running, share = 55e-6 * prompt, 20.0 * load * ready, min(0.7 * load, 0.95)
+    iteration = base + slope * running / ready
+    most = running / (output * iteration + running * prompt_s / ready)
+    a = rows(
+        row.POOL_ROWS, READY=ready, RECENT=60.0, ITERATION=iteration, RUNNING=running, INSIDE=running + waiting,
+        OUTPUT=output, VARIANCE=running,
+    )  # fmt: skip
+    w = rows(row.WORK_ROWS, PER_REPLICA=1.0 / ready, PROMPT_S=prompt_s, SLOPE=slope, PROMPT_SHARE=share)
+    latency.note_cycles(a, AT, w, FACTS)
+    latency.begin_company(a, AT, w)
+    latency.note_company(a, AT, w, FACTS)
+    latency.note_company(a, AT, w, FACTS)
+    latency.first_tokens(a, AT, w, FACTS)
+    inside = max(float(np.float32(running + waiting)) - float(np.float32(running)), 0.0)
+    read = ready * share / prompt_s
+    mean, variance, lean, riding = scalar_latency.ttft_moments(
+        float(ready), read, prompt_s, iteration, slope, running, running, square, cube, dispersion
+    )
+    mean, variance = mean + inside / most, variance + inside * dispersion / most**2
+    assert read_row(w, "TTFT_MEAN") == pytest.approx(mean, rel=1e-3)
+    assert read_row(w, "TTFT_VARIANCE") == pytest.approx(variance, rel=5e-3)
+    assert read_row(w, "TTFT_LEAN") == pytest.approx(lean, rel=5e-3)
+    reading = max(read * (riding - iteration / (1.0 - share)), 0.0)
+    assert read_row(a, "READING") == pytest.approx(reading, rel=1e-2, abs=1e-3 * read * riding)
+
+
+@pytest.mark.parametrize("prompt", [40.0, 700.0, 1490.0, 5000.0])
+def test_the_prompt_table_is_read_as_by_the_scalar_simulator(prompt: float) -> None:
+    replica = fleet().replicas[0]
+    lengths = 2.0 ** (np.arange(state.PROMPT_GRID) / 4.0)
+    grid = np.array([performance.prompt_s_per_token(replica, float(length)) for length in lengths])
+    a, w = rows(row.POOL_ROWS, INSIDE=1.0, PROMPT=prompt, OUTPUT=299.0), rows(row.WORK_ROWS)
+    place = int(np.log2(prompt) * 4.0)
+    serving.note_lengths(a, AT, w, grid.astype(np.float32), max(place - 9, 0), place + 3)
+    low = math.log2(prompt) * 4.0
+    expected = np.interp(low, np.arange(state.PROMPT_GRID), grid) * prompt
+    assert read_row(w, "PROMPT_S") == pytest.approx(expected, rel=2e-4)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    signal=st.floats(0.0, 1.0, width=32),
+    ready=st.integers(0, 9),
+    coming=st.integers(0, 4),
+    floor=st.integers(0, 4),
+    budget=st.integers(-2, 2),
+    out_above=st.floats(0.5, 1.0, width=32),
+    in_below=st.floats(0.0, 0.375, width=32),
+)
+def test_no_change_that_the_rules_want_is_missed(
+    signal: float, ready: int, coming: int, floor: int, budget: int, out_above: float, in_below: float
+) -> None:
+    """The loop over scenarios may only leave out those in which the rules would do nothing."""
+    policy = Policy(
+        key="p", label="p", floor_replicas=floor, scale_out_above_fraction=out_above, scale_in_below_fraction=in_below
+    )
+    wanted = rules.scaling_step(
+        rules.rules_of(policy), signal, ready, coming, ready, ready + coming, budget, 3500.0, 1.0
+    )
+    a = rows(row.POOL_ROWS, SIGNAL=signal, READY=ready, COMING=coming, BUDGET=budget, LAST_STEP=-100.0)
+    h = rows(row.SCENARIO_ROWS, OUT_ABOVE=out_above, IN_BELOW=in_below, COOLDOWN_S=15.0, FLOOR=floor)
+    s = rows(row.SCRATCH_ROWS)
+    replicas.count_group(a, s, np.array([[0]]), 0)
+    marked = replicas.may_change(a, AT, h, s, np.float32(10.0), np.float32(10.0))
+    assert marked in (0, WIDTH)
+    assert wanted == 0 or marked == WIDTH
+    a[int(row.LAST_STEP) : int(row.LAST_STEP) + WIDTH] = 9.0
+    assert replicas.may_change(a, AT, h, s, np.float32(10.0), np.float32(10.0)) == 0
+
+
+def test_what_a_region_has_no_room_for_goes_to_the_idlest() -> None:
+    """A pool of 2 replicas that holds 10 at the threshold takes 10 - 6 + 2 of 9 requests; it is idlest, 3 are left."""
+    a = rows(row.POOL_ROWS, READY=2.0, INSIDE=6.0, ROUTE_EACH=5.0, SIGNAL=0.4)
+    h = rows(row.SCENARIO_ROWS, ROUTE_BELOW=0.7)
+    s = rows(row.SCRATCH_ROWS, ALL=9.0, LEFT=9.0)
+    assert routing.offer_alone(a, AT, h, s) == WIDTH
+    assert read_row(a, "ROOM") == pytest.approx(6.0)
+    assert read_row(s, "LEFT") == pytest.approx(3.0)
+    routing.compare(a, AT, s, np.float32(0.0), True)
+    assert read_row(s, "FULLNESS") == pytest.approx(1.2)
+    routing.take_rest(a, AT, s, np.float32(0.0))
+    w = rows(row.WORK_ROWS)
+    routing.take(a, AT, w, s, np.float32(0.01))
+    assert read_row(a, "ARRIVING") == pytest.approx(9.0)
+    assert read_row(w, "SHARE") == pytest.approx(1.0)
+    full = rows(row.POOL_ROWS, READY=2.0, INSIDE=6.0, ROUTE_EACH=5.0, SIGNAL=0.7)
+    assert routing.offer_alone(full, AT, h, rows(row.SCRATCH_ROWS, ALL=9.0, LEFT=9.0)) == WIDTH
+    assert read_row(full, "ROOM") == pytest.approx(0.0)
+
+
+PLACE, ROW, NUMBER = numba.uint64, numba.float32[::1], numba.float32
+LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "note_running": (serving.note_running, (ROW, PLACE, ROW)),
+    "read_prompts": (serving.read_prompts, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "complete": (serving.complete, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW)),
+    "note_limits": (serving.note_limits, (ROW, PLACE, ROW, ROW, ROW)),
+    "note_cycles": (latency.note_cycles, (ROW, PLACE, ROW, ROW)),
+    "note_company": (latency.note_company, (ROW, PLACE, ROW, ROW)),
+    "first_tokens": (latency.first_tokens, (ROW, PLACE, ROW, ROW)),
+    "offer_alone": (routing.offer_alone, (ROW, PLACE, ROW, ROW)),
+    "take": (routing.take, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "may_change": (replicas.may_change, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER)),
+}
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads the instructions of x86")
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_loop_over_scenarios_is_made_of_vector_instructions(name: str) -> None:
+    """Packed single-precision arithmetic (mnemonics in ps) on registers wider than the scalar one."""
+    function, signature = LOOPS[name]
+    compiled = numba.njit(**vectorising.TERMS)(function.py_func)
+    compiled.compile(signature)
+    code = "".join(compiled.inspect_asm().values())
+    packed = len(re.findall(r"\bv?(?:add|sub|mul|div|min|max|fn?m(?:add|sub)\d+|sqrt)ps\b", code))
+    assert packed >= 4

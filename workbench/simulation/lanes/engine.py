@@ -1,0 +1,190 @@
+"""Run the steps of a block of scenarios in the order of :mod:`workbench.simulation.fluid`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import workbench.simulation.lanes.layout as row
+from workbench.simulation import rules as r
+from workbench.simulation.compiling import inlined, kernel
+from workbench.simulation.lanes.latency import (
+    add_tick,
+    add_tier,
+    begin_company,
+    begin_tick,
+    count_came,
+    count_tokens,
+    first_tokens,
+    mark_all,
+    mark_jumps,
+    note_bins,
+    note_company,
+    note_cycles,
+)
+from workbench.simulation.lanes.layout import LANES, Block, Floats, Place, Reals, Site, real
+from workbench.simulation.lanes.replicas import finish, follow_plan, pool_at, scale
+from workbench.simulation.lanes.routing import arrive
+from workbench.simulation.lanes.serving import advance, note_lengths, note_limits, share_out, sum_up
+from workbench.simulation.lanes.vectorising import vectors, within
+from workbench.simulation.state import Inputs
+
+
+@inlined
+def tier_at(p: int, tiers: int, k: int) -> Place:
+    """Return where a tier of a pool begins."""
+    return np.uint64(p * tiers + k) * row.TIER_SIZE
+
+
+@inlined
+def pass_time(b: Block, c: Site, x: Inputs, step: int) -> None:
+    """Move the windows in which deferrable requests are young, and not yet due, on by a step."""
+    rps, young, not_due, w = c.waiting_rps, b.young, b.not_due, x.demand_steps
+    for k in range(x.deferrable.size):
+        old, due = step - c.age_steps - 1, step - int(min(x.promise_s[k] / x.step_s, 1e15))
+        if not x.deferrable[k]:
+            continue
+        for h in range(young.shape[0]):
+            for m in range(young.shape[1]):
+                came = rps[step // w, h, m, k]
+                young[h, m, k] += (came - (rps[old // w, h, m, k] if old >= 0 else 0.0)) * x.step_s
+                not_due[h, m, k] += (came - (rps[due // w, h, m, k] if due >= 0 else 0.0)) * x.step_s
+
+
+@within
+def count_first_tokens(b: Block, c: Site, x: Inputs, p: int) -> None:
+    """Work out the first tokens of a tick and add them to those since the last look, where they are alike."""
+    a, w, at, tiers, facts = b.pools, b.work, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
+    first = np.uint64(p * tiers) * row.TIER_SIZE
+    begin_tick(w)
+    for k in c.interactive:
+        count_came(w, b.tiers, first + np.uint64(k) * row.TIER_SIZE)
+    note_cycles(a, at, w, facts)
+    begin_company(a, at, w)
+    note_company(a, at, w, facts)
+    note_company(a, at, w, facts)
+    first_tokens(a, at, w, facts)
+    if mark_jumps(a, at, w) > 0:
+        note_bins(a, at, w)
+        count_tokens(a, at, w, b.tiers, first, c.interactive, b.counted)
+    add_tick(a, at, w)
+    for k in range(tiers):
+        add_tier(w, b.tiers, first + np.uint64(k) * row.TIER_SIZE)
+
+
+@within
+def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> None:
+    """Advance a pool by a step, work out first tokens where a minute is over, and count them after an hour."""
+    a, w, h, at, tiers, facts = b.pools, b.work, b.scenario, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
+    first = np.uint64(p * tiers) * row.TIER_SIZE
+    note_lengths(a, at, w, c.grid[p], c.segments[p, 0], c.segments[p, 1])
+    note_limits(a, at, w, h, facts)
+    advance(a, at, w, h, facts, real(x.step_s))
+    for k in range(tiers):
+        share_out(w, b.tiers, first + np.uint64(k) * row.TIER_SIZE)
+    sum_up(a, at, real(c.gpus[p]))
+    if ticks:
+        count_first_tokens(b, c, x, p)
+    if looks:
+        mark_all(w)
+        note_bins(a, at, w)
+        count_tokens(a, at, w, b.tiers, first, c.interactive, b.counted)
+
+
+@vectors
+def unfinished(s: Reals, queue: Reals, own: Place) -> None:
+    """Begin to count what of a queue is not completed."""
+    for i in range(LANES):
+        s[row.LEFT + i] = queue[own + i]
+
+
+@vectors
+def unfinished_inside(s: Reals, t: Reals, tier: Place) -> None:
+    """Add what of it a pool holds."""
+    for i in range(LANES):
+        s[row.LEFT + i] += t[tier + row.IN_TIER + i]
+
+
+@vectors
+def miss(
+    judged: Reals, missed: Place, s: Reals, load: Reals, factor: Place, fell_due: np.float32, not_due: np.float32
+) -> None:
+    """Count the deadlines of this step that passed without completion, first come first served."""
+    for i in range(LANES):
+        due = load[factor + i] * fell_due
+        judged[missed + i] += min(max(s[row.LEFT + i] - load[factor + i] * not_due, real(0.0)), due)
+
+
+@vectors
+def fall_due(judged: Reals, kept: Place, load: Reals, factor: Place, fell_due: np.float32) -> None:
+    """Count the deadlines of this step."""
+    for i in range(LANES):
+        judged[kept + i] += load[factor + i] * fell_due
+
+
+@inlined
+def record_deadlines(b: Block, c: Site, x: Inputs, step: int) -> None:
+    """Judge every queue of deferrable work whose first requests are due."""
+    models, tiers = x.rps.shape[2], x.deferrable.size
+    for k in range(tiers):
+        due = step - int(min(x.promise_s[k] / x.step_s, 1e15))
+        if not x.deferrable[k] or due < 0:
+            continue
+        for h in range(x.rps.shape[1]):
+            for m in range(models):
+                own, factor = np.uint64((h * models + m) * tiers + k) * LANES, np.uint64(m * tiers + k) * LANES
+                unfinished(b.scratch, b.queue, own)
+                for q in range(x.pools_in.shape[3]):
+                    p = x.pools_in[m, 1, h, q]
+                    if p < 0:
+                        break
+                    unfinished_inside(b.scratch, b.tiers, tier_at(p, tiers, k))
+                fell = real(c.waiting_rps[due // x.demand_steps, h, m, k] * x.step_s)
+                not_due = real(b.not_due[h, m, k])
+                miss(b.judged, np.uint64(k) * LANES, b.scratch, b.load, factor, fell, not_due)
+                fall_due(b.judged, np.uint64(tiers + k) * LANES, b.load, factor, fell)
+
+
+@inlined
+def hand_on(sums: Floats, rows: Reals, at: Place) -> None:
+    """Add a row to a sum in double precision and empty it."""
+    for i in range(LANES):
+        sums[i] += rows[at + i]
+        rows[at + i] = real(0.0)
+
+
+@inlined
+def close_hour(b: Block) -> None:
+    """Hand the sums of the hour on, so that a month of them loses nothing."""
+    tiers = b.bad.shape[0]
+    for p in range(b.sums.shape[0]):
+        for j in range(row.SUM_ROWS):
+            hand_on(b.sums[p, j], b.pools, pool_at(p) + row.FIRST_SUM + np.uint64(j) * LANES)
+        for k in range(tiers):
+            hand_on(b.bad[k], b.tiers, tier_at(p, tiers, k) + row.BAD)
+    for side in range(2):
+        for k in range(tiers):
+            hand_on(b.deadlines[side, k], b.judged, np.uint64(side * tiers + k) * LANES)
+
+
+@kernel
+def simulate(b: Block, c: Site, x: Inputs, first_step: int, last_step: int) -> None:
+    """Run steps [first_step, last_step) of a block: readiness, plan, scaling, arrivals, service, latency."""
+    steps_per_hour = int(3600.0 / x.step_s)
+    if first_step == 0:
+        for p in range(c.gpus.size):
+            note_lengths(b.pools, pool_at(p), b.work, c.grid[p], c.segments[p, 0], c.segments[p, 1])
+            note_limits(b.pools, pool_at(p), b.work, b.scenario, c.facts[p])
+    for step in range(first_step, last_step):
+        finish(b, c, step)
+        if step % steps_per_hour == 0 and c.follow_plan != r.NO_PLAN:
+            follow_plan(b.pools, x.target, step // steps_per_hour)
+        scale(b, c, x, step)
+        pass_time(b, c, x, step)
+        arrive(b, x, c, step)
+        ticks = (step + 1) % x.latency_steps == 0 or step + 1 == last_step
+        looks = (step + 1) % steps_per_hour == 0 or step + 1 == last_step
+        for p in range(c.gpus.size):
+            serve(b, c, x, p, ticks, looks)
+        record_deadlines(b, c, x, step)
+        if (step + 1) % steps_per_hour == 0 or step + 1 == last_step:
+            close_hour(b)

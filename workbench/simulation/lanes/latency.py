@@ -1,0 +1,221 @@
+"""Time to first token in a block: the gated cycle of :mod:`workbench.simulation.latency`, and what it adds up to.
+
+Mean, variance and third moment are worked out every minute. Minutes of a pool that are alike, an hour at most, are one
+component of the mixture that a day's latencies are. Components are counted in bins of their own 95th percentile, eight
+to the octave, with the sums of their means, deviations and third moments; so a percentile of the mixture can be read
+off afterwards, for any promise, and no lane computes a logarithm.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+import workbench.simulation.lanes.layout as row
+from workbench.simulation.lanes.layout import LANES, Place, Reals, real
+from workbench.simulation.lanes.vectorising import decay, vectors
+from workbench.simulation.latency import PENDING_SPREAD, SHORT_COMPANY, UNSERVED_S
+from workbench.simulation.recording import ALIKE
+from workbench.simulation.state import Floats, Ints
+
+BINS = 240
+BIN_BITS = np.int32(20)  # of a single-precision number: the exponent and three bits of the mantissa
+FIRST_BIN = np.int32((127 - 10) * 8)  # a thousandth of a second
+NINETY_FIVE = real(1.645)
+SHORT = real(SHORT_COMPANY)
+UNLIKE = real(ALIKE)
+MOST_READ = real(0.999999)  # of the time: what is left divides
+
+
+@vectors
+def begin_tick(w: Reals) -> None:
+    """Begin to count the interactive requests of a tick."""
+    for i in range(LANES):
+        w[row.TTFT_COUNT + i] = real(0.0)
+
+
+@vectors
+def count_came(w: Reals, t: Reals, tier: Place) -> None:
+    """Add what came to an interactive tier since the last tick."""
+    for i in range(LANES):
+        w[row.TTFT_COUNT + i] += t[tier + row.CAME + i]
+
+
+@vectors
+def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
+    """Note the cycle of a replica by itself: its mean, what its prompts vary it by, and what divides by both."""
+    lumps, more = facts[row.SQUARE], facts[row.DISPERSION] - real(1.0)
+    one = real(1.0)
+    for i in range(LANES):
+        per_replica, prompt_s, iteration = w[row.PER_REPLICA + i], w[row.PROMPT_S + i], a[at + row.ITERATION + i]
+        reads = min(w[row.PROMPT_SHARE + i], MOST_READ)
+        share = min(reads, real(0.98))
+        # 1 - s, 1 - s^2, 1 - s^3, iteration and prompt divide: all from one quotient
+        left, second, third = one - share, one + share, one + share + share * share
+        split = one / (left * second * third * iteration * prompt_s)
+        cycle = iteration * split * second * third * iteration * prompt_s
+        w[row.RATE + i] = reads * split * left * second * third * iteration
+        w[row.CYCLE + i] = cycle
+        w[row.ALONE + i] = (
+            prompt_s * share * cycle * max(lumps + more * per_replica, real(0.0)) * split * third * iteration * prompt_s
+        )
+        w[row.PER_ITERATION + i] = split * left * second * third * prompt_s
+        w[row.PER_CYCLE + i] = split * left * left * second * third * prompt_s
+        w[row.PER_THIRD + i] = split * second * iteration * prompt_s
+        w[row.BUSY + i] = one - decay(min(a[at + row.RUNNING + i] * per_replica, real(18.0)))
+
+
+@vectors
+def begin_company(a: Reals, at: Place, w: Reals) -> None:
+    """Begin the two rounds of :func:`note_company` with the time of an arrival without company."""
+    for i in range(LANES):
+        iteration = a[at + row.ITERATION + i]
+        w[row.TTFT_MEAN + i] = (real(0.5) * w[row.BUSY + i] + real(1.0)) * iteration + w[row.PROMPT_S + i]
+
+
+@vectors
+def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
+    """Note the part of an arrival's company that is left by the choice of the replica, and the mean time with it."""
+    one, nought, more = real(1.0), real(0.0), facts[row.DISPERSION] - real(1.0)
+    widely = real(PENDING_SPREAD) * np.sqrt(max(facts[row.DISPERSION], nought))
+    for i in range(LANES):
+        n, rate, mean = max(a[at + row.READY + i], one), w[row.RATE + i], w[row.TTFT_MEAN + i]
+        iteration, prompt_s, cycle = a[at + row.ITERATION + i], w[row.PROMPT_S + i], w[row.CYCLE + i]
+        pending = n * rate * mean
+        spread, above = widely * pending, pending - n + one
+        least = pending + np.sqrt(pending * pending + spread) + real(1e-12)
+        left = (above + np.sqrt(above * above + spread)) / least
+        left = left if n > one else one
+        squared = left * left
+        seen = cycle + squared * squared * w[row.ALONE + i] * w[row.PER_CYCLE + i]
+        others = left * max(rate * seen + more * w[row.PER_REPLICA + i], nought)
+        ended = iteration + left * (seen - iteration)
+        w[row.COMPANY + i] = left
+        w[row.SEEN + i] = seen
+        w[row.OTHERS + i] = others
+        w[row.TTFT_MEAN + i] = real(0.5) * w[row.BUSY + i] * ended + iteration + (one + others) * prompt_s
+
+
+@vectors
+def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
+    """Note mean, variance and third moment of the time to first token of what came since the last tick.
+
+    And what reads: the requests in the iteration of their prompt beyond the one that the fluid state counts.
+    """
+    square, cube, dispersion, one, nought = (
+        facts[row.SQUARE], facts[row.CUBE], facts[row.DISPERSION], real(1.0), real(0.0),
+    )  # fmt: skip
+    clumps, lonely = max(dispersion, one), one - SHORT
+    for i in range(LANES):
+        serves = a[at + row.READY + i] > nought
+        per_replica, rate, came = w[row.PER_REPLICA + i], w[row.RATE + i], a[at + row.RECENT + i]
+        prompt_s, iteration, running = w[row.PROMPT_S + i], a[at + row.ITERATION + i], a[at + row.RUNNING + i]
+        left, seen, others, mean = w[row.COMPANY + i], w[row.SEEN + i], w[row.OTHERS + i], w[row.TTFT_MEAN + i]
+        cycle, busy, share = w[row.CYCLE + i], w[row.BUSY + i], min(w[row.PROMPT_SHARE + i], real(0.98))
+        varied = left * left * left * left
+        cycle_variance, prompt_square = varied * w[row.ALONE + i], prompt_s * prompt_s
+        third = varied * prompt_square * rate * (prompt_s * cube * cycle + real(3.0) * share * square * cycle_variance)
+        seen_square = third * w[row.PER_THIRD + i] * w[row.PER_CYCLE + i] + real(3.0) * cycle_variance + cycle * cycle
+        ended_square = iteration * iteration + left * (seen_square - iteration * iteration)
+        half, lumps = real(0.5) + share, max(square + (dispersion - one) * per_replica, nought)
+        spread = varied * half * half * max(seen_square - seen * seen, nought) + busy * ended_square * real(1 / 12)
+        spread += prompt_square * (others * lumps * (one - SHORT * (one - per_replica)) + square - one)
+        slow = (mean - prompt_s) * w[row.PER_ITERATION + i] * w[row.SLOPE + i] * per_replica
+        spread += slow * slow * a[at + row.VARIANCE + i]
+        lean = prompt_square * prompt_s * (cube - real(3.0) * square + real(2.0) + lonely * others * cube)
+        turn, some = a[at + row.OUTPUT + i] * iteration + running * prompt_s * per_replica, max(running, real(1e-9))
+        reads = one - min(w[row.PROMPT_SHARE + i], MOST_READ)
+        split = one / (some * max(came, real(1e-9)) * reads)
+        per_most = turn * split * max(came, real(1e-9)) * reads if running > nought else nought
+        delay = a[at + row.RECENT_DELAY + i] * split * some * reads
+        gap = iteration * split * some * max(came, real(1e-9))
+        reading = max(rate * a[at + row.READY + i] * (iteration + (one + others) * prompt_s - gap), nought)
+        waiting = max(a[at + row.INSIDE + i] - running, nought) * per_most
+        w[row.TTFT_MEAN + i] = (mean + waiting if serves else real(UNSERVED_S)) + delay
+        w[row.TTFT_VARIANCE + i] = spread + waiting * clumps * per_most if serves else nought
+        w[row.TTFT_LEAN + i] = lean if serves else nought
+        a[at + row.READING + i] = reading if came > nought and serves else nought
+        a[at + row.RECENT + i] = nought
+        a[at + row.RECENT_DELAY + i] = nought
+
+
+@vectors
+def mark_jumps(a: Reals, at: Place, w: Reals) -> int:
+    """Mark the scenarios in which this tick is unlike those since the last look, and return how many."""
+    marked = np.int32(0)
+    for i in range(LANES):
+        count, mean = a[at + row.TTFT_SINCE + i], w[row.TTFT_MEAN + i]
+        apart = (mean - a[at + row.TTFT_FIRST + i]) * count - a[at + row.TTFT_SUM + i]
+        jumped = abs(apart) > UNLIKE * mean * count
+        w[row.LOOKS + i] = real(1.0) if jumped else real(0.0)
+        marked += np.int32(1) if jumped else np.int32(0)
+    return int(marked)
+
+
+@vectors
+def mark_all(w: Reals) -> None:
+    """Mark every scenario for a look."""
+    for i in range(LANES):
+        w[row.LOOKS + i] = real(1.0)
+
+
+@vectors
+def add_tick(a: Reals, at: Place, w: Reals) -> None:
+    """Add this tick to those since the last look: its moments about the mean of the first of them."""
+    for i in range(LANES):
+        count, so_far, mean = w[row.TTFT_COUNT + i], a[at + row.TTFT_SINCE + i], w[row.TTFT_MEAN + i]
+        first = a[at + row.TTFT_FIRST + i] if so_far > real(0.0) else mean
+        variance, off = w[row.TTFT_VARIANCE + i], mean - first
+        a[at + row.TTFT_SINCE + i] = so_far + count
+        a[at + row.TTFT_FIRST + i] = first
+        a[at + row.TTFT_SUM + i] += count * off
+        a[at + row.TTFT_SQUARES + i] += count * (variance + off * off)
+        a[at + row.TTFT_CUBES + i] += count * (w[row.TTFT_LEAN + i] + off * (real(3.0) * variance + off * off))
+
+
+@vectors
+def add_tier(w: Reals, t: Reals, tier: Place) -> None:
+    """Add what came to a tier to what came since the last look, and note what of it met a saturated pool."""
+    for i in range(LANES):
+        came = t[tier + row.CAME + i]
+        t[tier + row.COUNTED + i] += came
+        t[tier + row.BAD + i] += came * w[row.SATURATED + i]
+        t[tier + row.CAME + i] = real(0.0)
+
+
+@vectors
+def note_bins(a: Reals, at: Place, w: Reals) -> None:
+    """Note the three moments of what came since the last look, and the bin that its 95th percentile lies in."""
+    for i in range(LANES):
+        per_count = real(1.0) / max(a[at + row.TTFT_SINCE + i], real(1e-9))
+        off, square = a[at + row.TTFT_SUM + i] * per_count, a[at + row.TTFT_SQUARES + i] * per_count
+        mean = a[at + row.TTFT_FIRST + i] + off
+        spread = np.sqrt(max(square - off * off, real(0.0)))
+        key = np.float32(mean + NINETY_FIVE * spread).view(np.int32)
+        place = min(max((key >> BIN_BITS) - FIRST_BIN, np.int32(0)), np.int32(BINS - 1))
+        third = a[at + row.TTFT_CUBES + i] * per_count - off * (real(3.0) * square - real(2.0) * off * off)
+        w[row.TTFT_MEAN_SO_FAR + i] = mean
+        w[row.TTFT_SPREAD + i] = spread
+        w[row.TTFT_THIRD + i] = third
+        w[row.TTFT_BIN + i] = real(place)
+
+
+@vectors
+def count_tokens(a: Reals, at: Place, w: Reals, t: Reals, first: Place, interactive: Ints, counted: Floats) -> None:
+    """Count what came since the last look in its bin, in the scenarios that are marked, and begin anew."""
+    kinds = np.uint64(interactive.size)
+    quantities = kinds + np.uint64(3)
+    for i in range(LANES):
+        if w[row.LOOKS + i] == real(0.0):
+            continue
+        line, total = (i * np.uint64(BINS) + np.uint64(w[row.TTFT_BIN + i])) * quantities, a[at + row.TTFT_SINCE + i]
+        for j in range(kinds):
+            place = first + np.uint64(interactive[j]) * row.TIER_SIZE + row.COUNTED + i
+            counted[line + j] += t[place]
+            t[place] = real(0.0)
+        counted[line + kinds] += total * w[row.TTFT_MEAN_SO_FAR + i]
+        counted[line + kinds + np.uint64(1)] += total * w[row.TTFT_SPREAD + i]
+        counted[line + kinds + np.uint64(2)] += total * w[row.TTFT_THIRD + i]
+        a[at + row.TTFT_SINCE + i] = real(0.0)
+        a[at + row.TTFT_SUM + i] = real(0.0)
+        a[at + row.TTFT_SQUARES + i] = real(0.0)
+        a[at + row.TTFT_CUBES + i] = real(0.0)

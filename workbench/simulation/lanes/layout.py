@@ -1,0 +1,124 @@
+"""Where the lanes keep what: rows of single-precision numbers, one number per scenario, end to end in flat arrays.
+
+A block is ``WIDTH`` scenarios side by side. A loop over a row becomes vector instructions only where the compiler sees
+that the rows it touches do not overlap. So what one loop touches of one array lies at offsets from one place that are
+known when it is compiled, and what lies elsewhere is in another array: one for pools, one for tiers in pools, one for
+thresholds, and small ones for work, routing, loads, queues and stock. What need not last lies where the next pool
+overwrites it, so that the nearest cache holds it.
+
+Every scenario takes the same path, and a block is always full, padded where scenarios run out: so the numbers of a
+scenario do not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH = 128
+LANES = np.uint64(WIDTH)
+
+Reals = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Counts = NDArray[np.int16]
+Rules = NDArray[np.void]
+#: A place in a flat array: unsigned, because a signed one may count from the end, and that test ends a vector.
+Place = np.uint64
+real = np.float32
+
+
+def _rows(count: int) -> list[np.uint64]:
+    return [np.uint64(i * WIDTH) for i in range(count)]
+
+
+# rows of a pool: its state, what the last step left, first tokens since the last look, sums of the hour
+POOL_ROWS = 35
+(
+    INSIDE, VARIANCE, PROMPT, OUTPUT, READY, COMING, DRAINING, LENT, BUDGET, LAST_STEP,
+    FINISHED, ARRIVING, PROMPTS, OUTPUTS, RECENT, RECENT_DELAY, ROOM, RUNNING, SIGNAL, ITERATION, UNREAD, READING,
+    ROUTE_EACH, RELEASE_EACH, TTFT_SINCE, TTFT_FIRST, TTFT_SUM, TTFT_SQUARES, TTFT_CUBES,
+    HELD, WASTED, LENT_SUM, READY_SUM, KV_SUM, WORK_SUM,
+) = _rows(POOL_ROWS)  # fmt: skip
+FIRST_SUM, SUM_ROWS = HELD, 6
+POOL_SIZE = np.uint64(POOL_ROWS * WIDTH)
+
+# rows of work, of one pool after the other: what a step of a pool works out and no later one needs
+WORK_ROWS = 31
+(
+    PROMPT_S, PLACE, SLOPE, PER_SLOT, PER_REPLICA, HELD_SHARE, LIMIT, ABOVE, ADMITTED, PROMPT_SHARE, SHARE, SATURATED,
+    RATE, CYCLE, ALONE, PER_CYCLE, PER_ITERATION, PER_THIRD, BUSY, COMPANY, SEEN, OTHERS,
+    TTFT_COUNT, TTFT_MEAN, TTFT_VARIANCE, TTFT_LEAN, TTFT_MEAN_SO_FAR, TTFT_SPREAD, TTFT_THIRD, TTFT_BIN, LOOKS,
+) = _rows(WORK_ROWS)  # fmt: skip
+
+# rows of a scenario: its thresholds and lengths
+SCENARIO_ROWS = 12
+(
+    ROUTE_BELOW, ROUTE_ODDS, RELEASE_TWO, RELEASE_ONE, RELEASE_ODDS, OUT_ABOVE, IN_BELOW, COOLDOWN_S, FLOOR, KV_ONLY,
+    PROMPT_TIMES, OUTPUT_TIMES,
+) = _rows(SCENARIO_ROWS)  # fmt: skip
+
+# rows of a tier in a pool: inside, come in this step, come since the last tick, counted since the last look, met
+# saturation
+TIER_ROWS = 5
+IN_TIER, COMES, CAME, COUNTED, BAD = _rows(TIER_ROWS)
+TIER_SIZE = np.uint64(TIER_ROWS * WIDTH)
+
+# rows of routing and scaling, of one origin and model or one pool after the other: what is asked and left, who wants
+SCRATCH_ROWS = 11
+(
+    ALL, EACH, ALL_PROMPTS, ALL_OUTPUTS, LEFT, PART, IDLEST, FULLNESS, GROUP_READY, GROUP_HELD, WANTS,
+) = _rows(SCRATCH_ROWS)  # fmt: skip
+
+# facts of a pool, the same in all scenarios
+FACTS = 10
+BASE_S, PER_REQUEST_S, PER_TOKEN_S, KV_ROOM, BATCH_CAP, SQUARE, CUBE, OUTPUT_SQUARE, CROSS, DISPERSION = range(FACTS)
+
+
+class Site(NamedTuple):
+    """Where the pools stand, who shares their floors and GPUs, and how fast their replicas are."""
+
+    region: Ints
+    model: Ints
+    gpus: Ints
+    place: Ints  # of its region and GPU kind
+    group: Ints  # P, members padded with -1: same region, model and silo
+    twins: Ints  # P, members padded with -1: same region, GPU kind and model
+    mates: Ints  # P, members padded with -1: same region and GPU kind
+    facts: Reals  # P, FACTS
+    grid: Reals  # P, points: a prompt's seconds per token over log2 of its length
+    segments: Ints  # P, first and last of the table that the sweep's prompts lie in
+    waiting_rps: Floats  # W, regions of the queues, M, K: deferrable requests, without a scenario's factor
+    waits: Ints  # K: released on signals
+    interactive: Ints  # tiers whose first tokens are counted
+    age_steps: int
+    follow_plan: int
+
+
+class Block(NamedTuple):
+    """What one block of scenarios reads and changes; rows of WIDTH unless said otherwise."""
+
+    pools: Reals  # P x POOL_ROWS
+    tiers: Reals  # P x K x TIER_ROWS
+    work: Reals  # WORK_ROWS
+    scenario: Reals  # SCENARIO_ROWS
+    scratch: Reals  # SCRATCH_ROWS
+    asked: Reals  # K: requests of one origin and model in this step
+    some: Ints  # K: whether any scenario asks for it
+    load: Reals  # M x K: the factor on the rate
+    gap: Reals  # M: the factor on observed over forecast load
+    queue: Reals  # regions x M x K: deferrable requests that wait to be released
+    judged: Reals  # 2 x K: deadlines missed, kept
+    free: Reals  # regions x GPU kinds: GPUs neither held nor lent
+    lent: Reals  # regions x GPU kinds: GPUs lent by any pool
+    rules: Rules  # WIDTH
+    due: Counts  # P, slots, starts and drains, WIDTH
+    any_due: Ints  # P, slots
+    young: Floats  # regions, M, K: came to a queue since the age, without a scenario's factor
+    not_due: Floats  # regions, M, K: came since the deadline
+    sums: Floats  # P, SUM_ROWS, WIDTH
+    bad: Floats  # K, WIDTH: arrivals that met a saturated pool
+    deadlines: Floats  # 2, K, WIDTH: missed, kept
+    counted: Floats  # WIDTH x BINS x quantities, end to end

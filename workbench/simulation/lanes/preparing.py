@@ -1,0 +1,214 @@
+"""Lay a sweep out in blocks: what all scenarios share, and of each scenario its policy, load and start in its lane."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+import workbench.simulation.lanes.layout as row
+from workbench.domain import Fleet, Policy
+from workbench.errors import SimulationError
+from workbench.simulation import rules as r
+from workbench.simulation import setup, state
+from workbench.simulation.lanes.latency import BINS
+from workbench.simulation.lanes.layout import WIDTH, Block, Floats, Site
+from workbench.simulation.lanes.serving import POINTS_PER_OCTAVE
+from workbench.simulation.loads import Span
+from workbench.simulation.scaling import DRAINED_AFTER
+from workbench.simulation.sweeping import surprise_factors
+from workbench.simulation.variations import Variation, fleet_of, loads_of
+
+FACT_NAMES = (
+    "base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap", "square", "cube", "output_square", "cross",
+    "dispersion",
+)  # fmt: skip
+CACHE_LINE = 64
+RULES = np.dtype([(name, type(value)) for name, value in r.rules_of(Policy(key="", label=""))._asdict().items()])
+
+
+def refuse_left_out(policies: Sequence[Policy]) -> None:
+    """Refuse what lanes leave out and the scalar simulator does."""
+    for policy in policies:
+        if policy.scale_by != "load" or policy.silos > 2:
+            raise SimulationError(
+                f"policy {policy.key} scales by back-pressure or has mixed pools, which the lanes leave out; run this "
+                "sweep on engine 'fluid'."
+            )
+
+
+def site_of(x: state.Inputs, pools: state.Pools, policy: Policy, variations: Sequence[Variation], span: Span) -> Site:
+    """Return what all blocks of a sweep read beside the inputs."""
+    kinds = int(pools["gpu"].max()) + 1
+    same_place = (pools["region"][:, None] == pools["region"]) & (pools["gpu"][:, None] == pools["gpu"])
+    return Site(
+        region=np.array(pools["region"]),
+        model=np.array(pools["model"]),
+        gpus=np.array(pools["gpus"]),
+        place=np.array(pools["region"] * kinds + pools["gpu"]),
+        group=_members(pools["group"][:, None] == pools["group"]),
+        twins=_members(same_place & (pools["model"][:, None] == pools["model"])),
+        mates=_members(same_place),
+        facts=np.ascontiguousarray(np.stack([pools[name] for name in FACT_NAMES], axis=1).astype(np.float32)),
+        grid=x.prompt_grid.astype(np.float32),
+        segments=_segments(x, pools, variations),
+        waiting_rps=_waiting(x),
+        waits=x.deferrable * (0 if x.siloed else 1),
+        interactive=np.flatnonzero(x.deferrable == 0),
+        age_steps=int(min(policy.deferrable_ages_after_s / span.step_s, 1e15)),
+        follow_plan=r.rules_of(policy).follow_plan,
+    )
+
+
+def _members(related: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the places of the true values of each row, padded with -1."""
+    table = np.full((len(related), int(related.sum(axis=1).max())), -1, dtype=np.int64)
+    for members, relation in zip(table, related, strict=True):
+        found = np.flatnonzero(relation)
+        members[: found.size] = found
+    return table
+
+
+def _waiting(x: state.Inputs) -> Floats:
+    """Return the deferrable rates by the region where their queue stands: home, or the nearest that hosts the model."""
+    waiting = np.zeros_like(x.rps)
+    for (h, m), host in np.ndenumerate(x.hosts):
+        waiting[:, host if host >= 0 else h, m] += x.rps[:, h, m] * x.deferrable
+    return waiting
+
+
+def _segments(x: state.Inputs, pools: state.Pools, variations: Sequence[Variation]) -> NDArray[np.int64]:
+    """Return the segments of the prompt table that each pool's prompts may lie in, first and last."""
+    times = [variation.input_tokens for variation in variations]
+    means = [x.prompt_mean[:, :, model] for model in pools["model"]]
+    shortest = np.array([min(mean.min(), own) for mean, own in zip(means, pools["prompt"], strict=True)]) * min(times)
+    longest = np.array([max(mean.max(), own) for mean, own in zip(means, pools["prompt"], strict=True)]) * max(times)
+    lengths = np.maximum(np.stack([shortest * (1 - 1e-4), longest * (1 + 1e-4)], axis=1), 1.0)
+    return np.clip((np.log2(lengths) * POINTS_PER_OCTAVE).astype(np.int64), 0, state.PROMPT_GRID - 2)
+
+
+def slots_of(
+    x: state.Inputs, site: Site, variations: Sequence[Variation], policies: Sequence[Policy], span: Span
+) -> int:
+    """Return how many steps ahead a start or a drain may end; what ends after the span need not be known."""
+    delays = [delay for policy in policies for delay in (policy.reclaim_s, policy.swap_s, policy.remote_s)]
+    output = max(variation.output_tokens for variation in variations) * float(x.output_mean.max())
+    prompt = max(variation.input_tokens for variation in variations) * float(x.prompt_mean.max())
+    facts = site.facts.astype(np.float64)
+    held = facts[:, row.CROSS] * prompt + facts[:, row.OUTPUT_SQUARE] * output
+    slope = facts[:, row.PER_REQUEST_S] + facts[:, row.PER_TOKEN_S] * held
+    slowest = facts[:, row.BASE_S] + facts[:, row.BATCH_CAP] * slope
+    drain = DRAINED_AFTER * float((0.5 * facts[:, row.OUTPUT_SQUARE] * output * slowest).max())
+    longest = max([drain, *(delay for delay in delays if delay < span.steps * span.step_s)])
+    return min(math.ceil(longest / span.step_s), span.steps) + 2
+
+
+def rows(count: int) -> NDArray[np.float32]:
+    """Return empty rows that begin where a cache line does: a vector that lies across two of them costs twice."""
+    raw = np.zeros((count + 1) * WIDTH, dtype=np.float32)
+    first = -raw.ctypes.data % CACHE_LINE // raw.itemsize
+    return raw[first : first + count * WIDTH]
+
+
+def block_of(
+    x: state.Inputs,
+    site: Site,
+    slots: int,
+    variations: Sequence[Variation],
+    *,
+    fleet: Fleet,
+    policy: Policy,
+    base: state.State,
+) -> Block:
+    """Return one block of scenarios at its start; free lanes repeat the last scenario."""
+    _, regions, models, tiers = x.rps.shape
+    pools, places = site.gpus.size, base.free_gpus.size
+    interactive = tiers - int(x.deferrable.sum())
+
+    block = Block(
+        pools=rows(pools * row.POOL_ROWS),
+        tiers=rows(pools * tiers * row.TIER_ROWS),
+        work=rows(row.WORK_ROWS),
+        scenario=rows(row.SCENARIO_ROWS),
+        scratch=rows(row.SCRATCH_ROWS),
+        asked=rows(tiers),
+        some=np.zeros(tiers, dtype=np.int64),
+        load=rows(models * tiers),
+        gap=rows(models),
+        queue=rows(regions * models * tiers),
+        judged=rows(2 * tiers),
+        free=rows(places),
+        lent=rows(places),
+        rules=np.zeros(WIDTH, dtype=RULES),
+        due=np.zeros((pools, slots, 2, WIDTH), dtype=np.int16),
+        any_due=np.zeros((pools, slots), dtype=np.int64),
+        young=np.zeros((regions, models, tiers)),
+        not_due=np.zeros((regions, models, tiers)),
+        sums=np.zeros((pools, row.SUM_ROWS, WIDTH)),
+        bad=np.zeros((tiers, WIDTH)),
+        deadlines=np.zeros((2, tiers, WIDTH)),
+        counted=np.zeros(WIDTH * BINS * (interactive + 3)),
+    )
+    padded = [*variations, *[variations[-1]] * (WIDTH - len(variations))]
+    block.gap.reshape(-1, WIDTH)[:] = surprise_factors(x, fleet, padded).T
+    starts: dict[tuple[int | None, int], Sequence[setup.Pool]] = {}
+    for lane, variation in enumerate(padded):
+        decided = variation.policy or policy
+        _write_scenario(block, lane, variation, x, fleet=fleet, policy=decided)
+        start = (variation.initial_replicas, decided.floor_replicas)
+        if start not in starts:
+            starts[start] = setup.pools_of(fleet_of(fleet, variation), decided)
+        _write_start(block, lane, starts[start], site, base)
+    return block
+
+
+def _odds(limit: float) -> float:
+    return limit / max(1.0 - limit, 1e-9)
+
+
+def _write_scenario(
+    block: Block, lane: int, variation: Variation, x: state.Inputs, *, fleet: Fleet, policy: Policy
+) -> None:
+    """Write a scenario's rules, thresholds, loads and lengths into its lane."""
+    rules = r.rules_of(policy)
+    block.rules[lane] = tuple(rules)
+    values = {
+        row.ROUTE_BELOW: rules.route_below,
+        row.ROUTE_ODDS: _odds(rules.route_below),
+        row.RELEASE_TWO: rules.release_two_below,
+        row.RELEASE_ONE: rules.release_one_below,
+        row.RELEASE_ODDS: _odds(rules.release_one_below),
+        row.OUT_ABOVE: rules.out_above,
+        row.IN_BELOW: rules.in_below,
+        row.COOLDOWN_S: rules.cooldown_s,
+        row.FLOOR: rules.floor,
+        row.KV_ONLY: rules.kv_cache_only,
+        row.PROMPT_TIMES: variation.input_tokens,
+        row.OUTPUT_TIMES: variation.output_tokens,
+    }
+    for place, value in values.items():
+        block.scenario[int(place) + lane] = value
+    pools = block.pools.reshape(-1, row.POOL_ROWS, WIDTH)[:, :, lane]
+    pools[:, int(row.LAST_STEP) // WIDTH] = (setup.FIRST_SCALING_S - rules.cooldown_s) / x.step_s
+    pools[:, int(row.PROMPT) // WIDTH] = variation.input_tokens
+    pools[:, int(row.OUTPUT) // WIDTH] = variation.output_tokens
+    block.load.reshape(-1, WIDTH)[:, lane] = np.ravel(loads_of(fleet, variation))
+
+
+def _write_start(block: Block, lane: int, own: Sequence[setup.Pool], site: Site, base: state.State) -> None:
+    """Write a scenario's replicas and stock at the start into its lane, and its lengths, given their factors there."""
+    pools = block.pools.reshape(-1, row.POOL_ROWS, WIDTH)[:, :, lane]
+    gpus = site.gpus.astype(np.float64)
+    ready, lent = np.array([pool.ready for pool in own]), np.array([pool.lent for pool in own]) * gpus
+    pools[:, int(row.READY) // WIDTH] = ready
+    pools[:, int(row.LENT) // WIDTH] = lent
+    pools[:, int(row.PROMPT) // WIDTH] *= base.pools["prompt"]
+    pools[:, int(row.OUTPUT) // WIDTH] *= base.pools["output"]
+    pools[:, int(row.ITERATION) // WIDTH] = base.pools["base_s"]
+    places = block.free.size // WIDTH
+    more = (base.pools["ready"] - ready) * gpus + base.pools["lent_gpus"] - lent
+    block.lent.reshape(-1, WIDTH)[:, lane] = np.bincount(site.place, weights=lent, minlength=places)
+    free = base.free_gpus.ravel() + np.bincount(site.place, weights=more, minlength=places)
+    block.free.reshape(-1, WIDTH)[:, lane] = free

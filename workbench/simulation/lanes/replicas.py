@@ -1,0 +1,258 @@
+"""Replicas of a block come and go: the one set of rules, asked only where a threshold is crossed.
+
+A loop over a row finds the scenarios in which a rule could want a change; those few are then handled one by one by the
+same functions of :mod:`workbench.simulation.rules` that the other engines call.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+import workbench.simulation.lanes.layout as row
+from workbench.simulation import rules as r
+from workbench.simulation.compiling import inlined
+from workbench.simulation.lanes.layout import LANES, Block, Counts, Ints, Place, Reals, Site, real
+from workbench.simulation.lanes.vectorising import vectors
+from workbench.simulation.scaling import DRAINED_AFTER
+from workbench.simulation.state import Inputs
+
+STARTS, DRAINS = 0, 1
+ALMOST, BARELY = real(1.0 - 1e-5), real(1.0 + 1e-5)  # the rules have the last word, in double precision
+
+
+@inlined
+def pool_at(p: int) -> Place:
+    """Return where a pool begins."""
+    return np.uint64(p) * row.POOL_SIZE
+
+
+@vectors
+def become_ready(a: Reals, at: Place, lent: Reals, place: Place, starts: Counts, drains: Counts, gpus: float) -> None:
+    """Turn finished starts into ready replicas and drained replicas into lent GPUs."""
+    for i in range(LANES):
+        begun, gone = real(starts[i]), real(drains[i])
+        a[at + row.COMING + i] -= begun
+        a[at + row.READY + i] += begun
+        a[at + row.DRAINING + i] -= gone
+        a[at + row.LENT + i] += gone * real(gpus)
+        lent[place + i] += gone * real(gpus)
+
+
+@inlined
+def finish(b: Block, c: Site, step: int) -> None:
+    """Let every start and drain end that is due in this step."""
+    due, any_due, slot = b.due, b.any_due, step % b.due.shape[1]
+    for p in range(c.gpus.size):
+        if any_due[p, slot] > 0:
+            starts, drains = due[p, slot, STARTS], due[p, slot, DRAINS]
+            become_ready(b.pools, pool_at(p), b.lent, np.uint64(c.place[p]) * LANES, starts, drains, float(c.gpus[p]))
+            due[p, slot] = 0
+            any_due[p, slot] = 0
+
+
+@inlined
+def follow_plan(a: Reals, target: Ints, hour: int) -> None:
+    """Set what is left to change in the hour: the plan's replicas less those ready and starting."""
+    for p in range(target.shape[1]):
+        at, wanted = pool_at(p), target[hour, p]
+        for i in range(LANES):
+            held = a[at + row.READY + i] + a[at + row.COMING + i]
+            a[at + row.BUDGET + i] = real(wanted) - held if wanted >= 0 else real(0.0)
+
+
+@vectors
+def first_member(a: Reals, at: Place, s: Reals) -> None:
+    """Begin the ready and held replicas of a group with its first pool."""
+    for i in range(LANES):
+        ready = a[at + row.READY + i]
+        s[row.GROUP_READY + i] = ready
+        s[row.GROUP_HELD + i] = ready + a[at + row.COMING + i]
+
+
+@vectors
+def add_member(a: Reals, at: Place, s: Reals) -> None:
+    """Add a pool to the ready and held replicas of its group."""
+    for i in range(LANES):
+        ready = a[at + row.READY + i]
+        s[row.GROUP_READY + i] += ready
+        s[row.GROUP_HELD + i] += ready + a[at + row.COMING + i]
+
+
+@vectors
+def count_group(a: Reals, s: Reals, group: Ints, p: int) -> None:
+    """Count ready and held replicas of the model in the region, over all GPU kinds of the silo."""
+    first_member(a, np.uint64(group[p, 0]) * row.POOL_SIZE, s)
+    for j in range(1, group.shape[1]):
+        if group[p, j] < 0:
+            break
+        add_member(a, np.uint64(group[p, j]) * row.POOL_SIZE, s)
+
+
+@vectors
+def may_change(a: Reals, at: Place, h: Reals, s: Reals, step: np.float32, step_s: np.float32) -> int:
+    """Mark the scenarios in which a rule could want a change of a pool, cooled down ones only; return how many."""
+    marked = np.int32(0)
+    for i in range(LANES):
+        ready, coming, signal = a[at + row.READY + i], a[at + row.COMING + i], a[at + row.SIGNAL + i]
+        group_ready, group_held, floor = s[row.GROUP_READY + i], s[row.GROUP_HELD + i], h[row.FLOOR + i]
+        over = signal * ready > h[row.OUT_ABOVE + i] * (ready + coming) * ALMOST
+        under = signal < h[row.IN_BELOW + i] * BARELY and group_ready > floor
+        few = group_held < floor or (group_held == real(0.0) and signal > real(0.0))
+        cool = (step - a[at + row.LAST_STEP + i]) * step_s >= h[row.COOLDOWN_S + i]
+        wants = cool and (over or under or few)
+        s[row.WANTS + i] = real(1.0) if wants else real(0.0)
+        marked += np.int32(1) if wants else np.int32(0)
+    return int(marked)
+
+
+@vectors
+def has_budget(a: Reals, at: Place) -> int:
+    """Return in how many scenarios something of the plan is left to be carried out."""
+    marked = np.int32(0)
+    for i in range(LANES):
+        marked += np.int32(1) if a[at + row.BUDGET + i] != real(0.0) else np.int32(0)
+    return int(marked)
+
+
+@inlined
+def lent_gpus(a: Reals, members: Ints, p: int, i: int) -> float:
+    """Return the GPUs that a pool and those with its model lend."""
+    gpus = 0.0
+    for j in range(members.shape[1]):
+        if members[p, j] < 0:
+            break
+        gpus += a[pool_at(members[p, j]) + row.LENT + i]
+    return gpus
+
+
+@inlined
+def take_lent(b: Block, c: Site, p: int, i: int, needed: float, same_model: bool) -> float:
+    """Take lent GPUs of the pool's region and kind, from the pool that lends most, and return how many are missing."""
+    a, place = b.pools, np.uint64(c.place[p]) * LANES
+    while needed > 0.0:
+        most, most_gpus = -1, 0.0
+        for j in range(c.mates.shape[1]):
+            q = c.mates[p, j]
+            if q < 0:
+                break
+            there = float(a[pool_at(q) + row.LENT + i])
+            if (c.model[q] == c.model[p]) == same_model and there > most_gpus:
+                most, most_gpus = q, there
+        if most < 0:
+            break
+        taken = min(needed, most_gpus)
+        a[pool_at(most) + row.LENT + i] -= real(taken)
+        b.lent[place + i] -= real(taken)
+        needed -= taken
+    return needed
+
+
+@inlined
+def scale_out(b: Block, c: Site, x: Inputs, step: int, p: int, i: int) -> int:
+    """Start one replica from the nearest sources and return its kind, REFUSED when the region has too few GPUs left."""
+    due, place = b.due, np.uint64(c.place[p]) * LANES
+    here = lent_gpus(b.pools, c.twins, p, i)
+    kind = r.acquire_kind(c.gpus[p], int(here), int(b.lent[place + i] - here), int(b.free[place + i]))
+    if kind == r.REFUSED:
+        return kind
+    missing = take_lent(b, c, p, i, float(c.gpus[p]), True)
+    missing = take_lent(b, c, p, i, missing, False)
+    b.free[place + i] -= real(missing)
+    b.pools[pool_at(p) + row.COMING + i] += real(1.0)
+    after = max(math.ceil(r.readiness_s(b.rules[i], kind) / x.step_s), 1)
+    if after < due.shape[1]:
+        due[p, (step + after) % due.shape[1], STARTS, i] += 1
+        b.any_due[p, (step + after) % due.shape[1]] += 1
+    return kind
+
+
+@inlined
+def scale_in(b: Block, c: Site, x: Inputs, step: int, p: int, i: int) -> None:
+    """Take one ready replica out of routing; what it runs counts as done, and when that is over it is lent."""
+    a, at, due, tiers = b.pools, pool_at(p), b.due, x.deferrable.size
+    ready, running, inside = a[at + row.READY + i], a[at + row.RUNNING + i], a[at + row.INSIDE + i]
+    stays = real(1.0) - running / ready / inside if inside > real(0.0) else real(1.0)
+    for k in range(tiers):
+        b.tiers[np.uint64(p * tiers + k) * row.TIER_SIZE + row.IN_TIER + i] *= stays
+    a[at + row.INSIDE + i] *= stays
+    a[at + row.VARIANCE + i] *= stays
+    a[at + row.RUNNING + i] -= running / ready
+    a[at + row.READY + i] -= real(1.0)
+    a[at + row.DRAINING + i] += real(1.0)
+    residual_s = 0.5 * c.facts[p, row.OUTPUT_SQUARE] * a[at + row.OUTPUT + i] * a[at + row.ITERATION + i]
+    after = max(math.ceil(DRAINED_AFTER * residual_s / x.step_s), 1)
+    slot = (step + min(after, due.shape[1] - 1)) % due.shape[1]
+    due[p, slot, DRAINS, i] += 1
+    b.any_due[p, slot] += 1
+
+
+@inlined
+def step_by_signal(b: Block, c: Site, x: Inputs, step: int, p: int) -> None:
+    """Let the rules decide on one pool in every scenario that is marked, and carry out what they want."""
+    a, s, at, into_hour_s = b.pools, b.scratch, pool_at(p), step * x.step_s % 3600.0
+    known = min(max(step, 1), x.observed_over_forecast.shape[0]) - 1  # of the step before, or the same for all
+    observed = x.observed_over_forecast[known, c.region[p], c.model[p]]
+    for i in range(LANES):
+        if s[row.WANTS + i] == real(0.0):
+            continue
+        gap = float(observed * b.gap[np.uint64(c.model[p]) * LANES + i])
+        ready, coming, budget = int(a[at + row.READY + i]), int(a[at + row.COMING + i]), int(a[at + row.BUDGET + i])
+        group_ready, group_held = int(s[row.GROUP_READY + i]), int(s[row.GROUP_HELD + i])
+        signal = float(a[at + row.SIGNAL + i])
+        change = r.scaling_step(b.rules[i], signal, ready, coming, group_ready, group_held, budget, into_hour_s, gap)
+        if change == 0:
+            continue
+        kind = r.IN
+        if change > 0:
+            kind = scale_out(b, c, x, step, p, i)
+        else:
+            scale_in(b, c, x, step, p, i)
+        a[at + row.LAST_STEP + i] = real(step)
+        if kind != r.REFUSED and budget * change > 0:
+            a[at + row.BUDGET + i] -= real(change)
+
+
+@inlined
+def take_out(b: Block, c: Site, x: Inputs, step: int, p: int) -> None:
+    """Take out the replicas of a pool that the plan has too many, down to the floor."""
+    a, s, at, none = b.pools, b.scratch, pool_at(p), real(0.0)
+    count_group(a, s, c.group, p)
+    for i in range(LANES):
+        while a[at + row.BUDGET + i] < none and a[at + row.READY + i] > none:
+            if s[row.GROUP_READY + i] <= b.scenario[row.FLOOR + i]:
+                break
+            scale_in(b, c, x, step, p, i)
+            a[at + row.BUDGET + i] += real(1.0)
+            s[row.GROUP_READY + i] -= real(1.0)
+
+
+@inlined
+def carry_out(b: Block, c: Site, x: Inputs, step: int) -> None:
+    """Carry out what is left of the plan: removals first; what finds no GPU is tried again until the hour ends."""
+    a = b.pools
+    for p in range(c.gpus.size):
+        if has_budget(a, pool_at(p)) > 0:
+            take_out(b, c, x, step, p)
+    for p in range(c.gpus.size):
+        at = pool_at(p)
+        if has_budget(a, at) == 0:
+            continue
+        for i in range(LANES):
+            while a[at + row.BUDGET + i] > real(0.0):
+                if scale_out(b, c, x, step, p, i) == r.REFUSED:
+                    break
+                a[at + row.BUDGET + i] -= real(1.0)
+
+
+@inlined
+def scale(b: Block, c: Site, x: Inputs, step: int) -> None:
+    """Let every pool take at most one step in every scenario, or carry out the plan where it is due at once."""
+    if c.follow_plan == r.AT_ONCE:
+        carry_out(b, c, x, step)
+        return
+    for p in range(c.gpus.size):
+        count_group(b.pools, b.scratch, c.group, p)
+        if may_change(b.pools, pool_at(p), b.scenario, b.scratch, real(step), real(x.step_s)) > 0:
+            step_by_signal(b, c, x, step, p)
