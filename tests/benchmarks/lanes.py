@@ -1,7 +1,7 @@
 """How long a thousand scenarios of a week on twelve pools take: side by side in lanes, and one by one with every rule.
 
-CPU time of one core, frames in and frames out, compiled code cached, steps of a minute; reactive with load and
-threshold varied. The scalar simulator runs a sample, told for all, in turns with the lanes; the ratio is of the two.
+CPU time of one core, from a load laid out before to frames, compiled code cached, steps of a minute; reactive with load
+and threshold varied. The scalar simulator runs a sample, told for all, in turns with the lanes; the ratio is of both.
 ``python -m tests.benchmarks.lanes`` prints how the time grows with scenarios and pools.
 """
 
@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
-import polars as pl
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +19,7 @@ from tests.benchmarks.timing import Figure, Spread, measure, side_by_side
 from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, demand, fleet
 from workbench import simulation
 from workbench.domain import Fleet, Policy
+from workbench.simulation.loads import Laid
 from workbench.simulation.variations import Variation
 
 REACTIVE = Policy(key="reactive", label="Reactive")
@@ -37,16 +37,17 @@ def variations(count: int) -> list[Variation]:
     ]
 
 
-def world(regions: int, models: int) -> tuple[pl.DataFrame, Fleet]:
+def world(regions: int, models: int) -> tuple[Laid, Fleet]:
     """A week with a daily wave in so many regions and models."""
     places = [f"region{i}" for i in range(regions)] if regions != len(REGIONS) else list(REGIONS)
     served = [f"model{i}" for i in range(models)] if models != len(MODELS) else list(MODELS)
     wave = [1.0 + 0.8 * math.sin(2.0 * math.pi * minute / 1440.0) for minute in range(7 * 1440)]
     rates = {(r, m, tier): [rate * x for x in wave] for r in places for m in served for tier, rate in SHARES.items()}
-    return demand(rates), fleet(regions=places, models=served, ready=10, lent=10)
+    standing = fleet(regions=places, models=served, ready=10, lent=10)
+    return simulation.lay_out(demand(rates), fleet=standing, start=START, hours=WEEK_HOURS), standing
 
 
-def job(load: pl.DataFrame, standing: Fleet, count: int, engine: str, step_s: float = 60.0) -> Callable[[], object]:
+def job(load: Laid, standing: Fleet, count: int, engine: str, step_s: float = 60.0) -> Callable[[], object]:
     """A sweep of so many scenarios on an engine."""
     varied = variations(count)
 

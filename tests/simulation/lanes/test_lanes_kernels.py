@@ -1,7 +1,8 @@
 """The vector loops of the lanes, one by one: against the functions they stand for, and that they are vectors at all.
 
 Covers workbench.simulation.lanes.vectorising, workbench.simulation.lanes.serving, workbench.simulation.lanes.latency,
-workbench.simulation.lanes.routing, workbench.simulation.lanes.replicas and workbench.simulation.lanes.layout.
+workbench.simulation.lanes.routing, workbench.simulation.lanes.arriving, workbench.simulation.lanes.replicas and
+workbench.simulation.lanes.layout.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from hypothesis import strategies as st
 import workbench.simulation.lanes.layout as row
 from tests.simulation.simulation_cases import fleet
 from workbench import performance
-from workbench.domain import Policy
+from workbench.domain import Policy, TokenMix
 from workbench.simulation import latency as scalar_latency
 from workbench.simulation import rules, state
-from workbench.simulation.lanes import latency, replicas, routing, serving, vectorising
+from workbench.simulation.lanes import arriving, latency, replicas, routing, serving, vectorising
 from workbench.simulation.lanes.layout import LANES, WIDTH, Reals
 
 AT = np.uint64(0)
@@ -94,11 +95,10 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     most = running / (output * iteration + running * prompt_s / ready)
     a = rows(
         row.POOL_ROWS, READY=ready, RECENT=60.0, ITERATION=iteration, RUNNING=running, INSIDE=running + waiting,
-        OUTPUT=output, VARIANCE=running,
+        OUTPUT=output, VARIANCE=running, PROMPT_S=prompt_s, SLOPE=slope,
     )  # fmt: skip
-    w = rows(row.WORK_ROWS, PER_REPLICA=1.0 / ready, PROMPT_S=prompt_s, SLOPE=slope, PROMPT_SHARE=share)
+    w = rows(row.WORK_ROWS, PER_REPLICA=1.0 / ready, PROMPT_SHARE=share)
     latency.note_cycles(a, AT, w, FACTS)
-    latency.begin_company(a, AT, w)
     latency.note_company(a, AT, w, FACTS)
     latency.note_company(a, AT, w, FACTS)
     latency.first_tokens(a, AT, w, FACTS)
@@ -121,11 +121,18 @@ def test_the_prompt_table_is_read_as_by_the_scalar_simulator(prompt: float) -> N
     lengths = 2.0 ** (np.arange(state.PROMPT_GRID) / 4.0)
     grid = np.array([performance.prompt_s_per_token(replica, float(length)) for length in lengths])
     a, w = rows(row.POOL_ROWS, INSIDE=1.0, PROMPT=prompt, OUTPUT=299.0), rows(row.WORK_ROWS)
+    h = rows(row.SCENARIO_ROWS, ROUTE_BELOW=0.7, ROUTE_ODDS=7 / 3, RELEASE_ONE=0.6, RELEASE_ODDS=1.5)
     place = int(np.log2(prompt) * 4.0)
-    serving.note_lengths(a, AT, w, grid.astype(np.float32), max(place - 9, 0), place + 3)
-    low = math.log2(prompt) * 4.0
-    expected = np.interp(low, np.arange(state.PROMPT_GRID), grid) * prompt
-    assert read_row(w, "PROMPT_S") == pytest.approx(expected, rel=2e-4)
+    assert serving.mix_lengths(a, AT, w) == WIDTH
+    serving.read_table(a, AT, w, grid.astype(np.float32), max(place - 9, 0), place + 3)
+    serving.note_lengths(a, AT, w, h, FACTS)
+    expected = np.interp(math.log2(prompt) * 4.0, np.arange(state.PROMPT_GRID), grid) * prompt
+    assert read_row(a, "PROMPT_S") == pytest.approx(expected, rel=2e-4)
+    assert serving.mix_lengths(a, AT, w) == 0
+    mix = TokenMix(input_tokens=prompt, output_tokens=299.0, output_square_ratio=1.9, cross_ratio=1.1)
+    expected_held = 0.7 * performance.slots(replica, mix), 0.7 * 1e6 / mix.kv_held_tokens
+    by_work = 7 / 3 * 299.0 * replica.decode_base_s / performance.work_s(replica, mix)
+    assert read_row(a, "ROUTE_EACH") == pytest.approx(min(*expected_held, by_work), rel=5e-3)
 
 
 @settings(deadline=None, max_examples=200)
@@ -179,13 +186,33 @@ def test_what_a_region_has_no_room_for_goes_to_the_idlest() -> None:
     assert read_row(full, "ROOM") == pytest.approx(0.0)
 
 
+def test_a_queue_lets_go_what_is_old_and_what_there_is_room_for() -> None:
+    """Twice ten requests come to twice five that wait; of the 30 all but twice 12 are old: 6 go at once, 24 stay.
+
+    A pool of 2 replicas under the lower threshold asks for 2 for each of 3 completions and 2 replicas: 10; it holds 16
+    of its 20 and 3 are about to leave, so 7 have room.
+    """
+    queue, asked, load = (np.full(WIDTH, value, dtype=np.float32) for value in (10.0, 0.0, 2.0))
+    assert arriving.wait(queue, AT, asked, AT, load, AT, np.float32(10.0), np.float32(12.0)) == WIDTH
+    assert (queue[0], asked[0]) == (24.0, 6.0)
+    a = rows(row.POOL_ROWS, READY=2.0, INSIDE=16.0, FINISHED=3.0, RELEASE_EACH=10.0, SIGNAL=0.4)
+    h = rows(row.SCENARIO_ROWS, RELEASE_TWO=0.5, RELEASE_ONE=0.6, PROMPT_TIMES=1.0, OUTPUT_TIMES=2.0)
+    t = rows(row.TIER_ROWS)
+    arriving.release(a, AT, t, AT, queue, AT, h, np.float32(100.0), np.float32(10.0), np.float32(0.0))
+    assert queue[0] == 17.0
+    assert read_row(a, "ARRIVING") == pytest.approx(7.0)
+    assert read_row(a, "OUTPUTS") == pytest.approx(140.0)
+    assert read_row(t, "COMES") == pytest.approx(7.0)
+
+
 PLACE, ROW, NUMBER = numba.uint64, numba.float32[::1], numba.float32
 LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "note_running": (serving.note_running, (ROW, PLACE, ROW)),
     "read_prompts": (serving.read_prompts, (ROW, PLACE, ROW, ROW, NUMBER)),
     "complete": (serving.complete, (ROW, PLACE, ROW, ROW, NUMBER)),
     "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW)),
-    "note_limits": (serving.note_limits, (ROW, PLACE, ROW, ROW, ROW)),
+    "mix_lengths": (serving.mix_lengths, (ROW, PLACE, ROW)),
+    "note_lengths": (serving.note_lengths, (ROW, PLACE, ROW, ROW, ROW)),
     "note_cycles": (latency.note_cycles, (ROW, PLACE, ROW, ROW)),
     "note_company": (latency.note_company, (ROW, PLACE, ROW, ROW)),
     "first_tokens": (latency.first_tokens, (ROW, PLACE, ROW, ROW)),

@@ -72,10 +72,10 @@ def run_many(
     parts = []
     for first in range(0, len(variations), WIDTH):
         own = variations[first : first + WIDTH]
-        block = preparing.block_of(x, site, slots, own, fleet=fleet, policy=policy, base=base)
+        loads = np.array([loads_of(fleet, variation) for variation in own])
+        block = preparing.block_of(x, site, slots, own, loads, fleet=fleet, policy=policy, base=base)
         engine.simulate(block, site, x, 0, span.steps)
         promises = np.array([promises_of(x, fleet, variation) for variation in own])
-        loads = np.array([loads_of(fleet, variation) for variation in own])
         parts.append(reading.totals_of(block, x, span, promises, loads, len(own)))
         if progress is not None:
             progress((first + len(own)) / len(variations))

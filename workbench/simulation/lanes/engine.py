@@ -7,12 +7,10 @@ import numpy as np
 import workbench.simulation.lanes.layout as row
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel
+from workbench.simulation.lanes.arriving import arrive
 from workbench.simulation.lanes.latency import (
     add_tick,
     add_tier,
-    begin_company,
-    begin_tick,
-    count_came,
     count_tokens,
     first_tokens,
     mark_all,
@@ -23,8 +21,7 @@ from workbench.simulation.lanes.latency import (
 )
 from workbench.simulation.lanes.layout import LANES, Block, Floats, Place, Reals, Site, real
 from workbench.simulation.lanes.replicas import finish, follow_plan, pool_at, scale
-from workbench.simulation.lanes.routing import arrive
-from workbench.simulation.lanes.serving import advance, note_lengths, note_limits, share_out, sum_up
+from workbench.simulation.lanes.serving import advance, mix_lengths, note_lengths, read_table, share_out, sum_up
 from workbench.simulation.lanes.vectorising import vectors, within
 from workbench.simulation.state import Inputs
 
@@ -55,11 +52,7 @@ def count_first_tokens(b: Block, c: Site, x: Inputs, p: int) -> None:
     """Work out the first tokens of a tick and add them to those since the last look, where they are alike."""
     a, w, at, tiers, facts = b.pools, b.work, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
     first = np.uint64(p * tiers) * row.TIER_SIZE
-    begin_tick(w)
-    for k in c.interactive:
-        count_came(w, b.tiers, first + np.uint64(k) * row.TIER_SIZE)
     note_cycles(a, at, w, facts)
-    begin_company(a, at, w)
     note_company(a, at, w, facts)
     note_company(a, at, w, facts)
     first_tokens(a, at, w, facts)
@@ -76,11 +69,12 @@ def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> Non
     """Advance a pool by a step, work out first tokens where a minute is over, and count them after an hour."""
     a, w, h, at, tiers, facts = b.pools, b.work, b.scenario, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
     first = np.uint64(p * tiers) * row.TIER_SIZE
-    note_lengths(a, at, w, c.grid[p], c.segments[p, 0], c.segments[p, 1])
-    note_limits(a, at, w, h, facts)
+    if mix_lengths(a, at, w) > 0:
+        read_table(a, at, w, c.grid[p], c.segments[p, 0], c.segments[p, 1])
+        note_lengths(a, at, w, h, facts)
     advance(a, at, w, h, facts, real(x.step_s))
     for k in range(tiers):
-        share_out(w, b.tiers, first + np.uint64(k) * row.TIER_SIZE)
+        share_out(a, at, w, b.tiers, first + np.uint64(k) * row.TIER_SIZE, x.deferrable[k] == 0)
     sum_up(a, at, real(c.gpus[p]))
     if ticks:
         count_first_tokens(b, c, x, p)
@@ -172,8 +166,9 @@ def simulate(b: Block, c: Site, x: Inputs, first_step: int, last_step: int) -> N
     steps_per_hour = int(3600.0 / x.step_s)
     if first_step == 0:
         for p in range(c.gpus.size):
-            note_lengths(b.pools, pool_at(p), b.work, c.grid[p], c.segments[p, 0], c.segments[p, 1])
-            note_limits(b.pools, pool_at(p), b.work, b.scenario, c.facts[p])
+            if mix_lengths(b.pools, pool_at(p), b.work) > 0:
+                read_table(b.pools, pool_at(p), b.work, c.grid[p], c.segments[p, 0], c.segments[p, 1])
+                note_lengths(b.pools, pool_at(p), b.work, b.scenario, c.facts[p])
     for step in range(first_step, last_step):
         finish(b, c, step)
         if step % steps_per_hour == 0 and c.follow_plan != r.NO_PLAN:

@@ -27,26 +27,12 @@ MOST_READ = real(0.999999)  # of the time: what is left divides
 
 
 @vectors
-def begin_tick(w: Reals) -> None:
-    """Begin to count the interactive requests of a tick."""
-    for i in range(LANES):
-        w[row.TTFT_COUNT + i] = real(0.0)
-
-
-@vectors
-def count_came(w: Reals, t: Reals, tier: Place) -> None:
-    """Add what came to an interactive tier since the last tick."""
-    for i in range(LANES):
-        w[row.TTFT_COUNT + i] += t[tier + row.CAME + i]
-
-
-@vectors
 def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
-    """Note the cycle of a replica by itself: its mean, what its prompts vary it by, and what divides by both."""
+    """Note the cycle of a replica by itself, what its prompts vary it by, and an arrival without company."""
     lumps, more = facts[row.SQUARE], facts[row.DISPERSION] - real(1.0)
     one = real(1.0)
     for i in range(LANES):
-        per_replica, prompt_s, iteration = w[row.PER_REPLICA + i], w[row.PROMPT_S + i], a[at + row.ITERATION + i]
+        per_replica, prompt_s, iteration = w[row.PER_REPLICA + i], a[at + row.PROMPT_S + i], a[at + row.ITERATION + i]
         reads = min(w[row.PROMPT_SHARE + i], MOST_READ)
         share = min(reads, real(0.98))
         # 1 - s, 1 - s^2, 1 - s^3, iteration and prompt divide: all from one quotient
@@ -61,25 +47,19 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         w[row.PER_ITERATION + i] = split * left * second * third * prompt_s
         w[row.PER_CYCLE + i] = split * left * left * second * third * prompt_s
         w[row.PER_THIRD + i] = split * second * iteration * prompt_s
-        w[row.BUSY + i] = one - decay(min(a[at + row.RUNNING + i] * per_replica, real(18.0)))
-
-
-@vectors
-def begin_company(a: Reals, at: Place, w: Reals) -> None:
-    """Begin the two rounds of :func:`note_company` with the time of an arrival without company."""
-    for i in range(LANES):
-        iteration = a[at + row.ITERATION + i]
-        w[row.TTFT_MEAN + i] = (real(0.5) * w[row.BUSY + i] + real(1.0)) * iteration + w[row.PROMPT_S + i]
+        busy = one - decay(min(a[at + row.RUNNING + i] * per_replica, real(18.0)))
+        w[row.BUSY + i] = busy
+        w[row.TTFT_MEAN + i] = (real(0.5) * busy + one) * iteration + prompt_s
 
 
 @vectors
 def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
-    """Note the part of an arrival's company that is left by the choice of the replica, and the mean time with it."""
+    """Note the part of an arrival's company that the choice of a replica leaves, and the mean with it: one round."""
     one, nought, more = real(1.0), real(0.0), facts[row.DISPERSION] - real(1.0)
     widely = real(PENDING_SPREAD) * np.sqrt(max(facts[row.DISPERSION], nought))
     for i in range(LANES):
         n, rate, mean = max(a[at + row.READY + i], one), w[row.RATE + i], w[row.TTFT_MEAN + i]
-        iteration, prompt_s, cycle = a[at + row.ITERATION + i], w[row.PROMPT_S + i], w[row.CYCLE + i]
+        iteration, prompt_s, cycle = a[at + row.ITERATION + i], a[at + row.PROMPT_S + i], w[row.CYCLE + i]
         pending = n * rate * mean
         spread, above = widely * pending, pending - n + one
         least = pending + np.sqrt(pending * pending + spread) + real(1e-12)
@@ -108,7 +88,7 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     for i in range(LANES):
         serves = a[at + row.READY + i] > nought
         per_replica, rate, came = w[row.PER_REPLICA + i], w[row.RATE + i], a[at + row.RECENT + i]
-        prompt_s, iteration, running = w[row.PROMPT_S + i], a[at + row.ITERATION + i], a[at + row.RUNNING + i]
+        prompt_s, iteration, running = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i], a[at + row.RUNNING + i]
         left, seen, others, mean = w[row.COMPANY + i], w[row.SEEN + i], w[row.OTHERS + i], w[row.TTFT_MEAN + i]
         cycle, busy, share = w[row.CYCLE + i], w[row.BUSY + i], min(w[row.PROMPT_SHARE + i], real(0.98))
         varied = left * left * left * left
@@ -119,7 +99,7 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         half, lumps = real(0.5) + share, max(square + (dispersion - one) * per_replica, nought)
         spread = varied * half * half * max(seen_square - seen * seen, nought) + busy * ended_square * real(1 / 12)
         spread += prompt_square * (others * lumps * (one - SHORT * (one - per_replica)) + square - one)
-        slow = (mean - prompt_s) * w[row.PER_ITERATION + i] * w[row.SLOPE + i] * per_replica
+        slow = (mean - prompt_s) * w[row.PER_ITERATION + i] * a[at + row.SLOPE + i] * per_replica
         spread += slow * slow * a[at + row.VARIANCE + i]
         lean = prompt_square * prompt_s * (cube - real(3.0) * square + real(2.0) + lonely * others * cube)
         turn, some = a[at + row.OUTPUT + i] * iteration + running * prompt_s * per_replica, max(running, real(1e-9))
@@ -162,9 +142,10 @@ def mark_all(w: Reals) -> None:
 def add_tick(a: Reals, at: Place, w: Reals) -> None:
     """Add this tick to those since the last look: its moments about the mean of the first of them."""
     for i in range(LANES):
-        count, so_far, mean = w[row.TTFT_COUNT + i], a[at + row.TTFT_SINCE + i], w[row.TTFT_MEAN + i]
+        count, so_far, mean = a[at + row.TTFT_COUNT + i], a[at + row.TTFT_SINCE + i], w[row.TTFT_MEAN + i]
         first = a[at + row.TTFT_FIRST + i] if so_far > real(0.0) else mean
         variance, off = w[row.TTFT_VARIANCE + i], mean - first
+        a[at + row.TTFT_COUNT + i] = real(0.0)
         a[at + row.TTFT_SINCE + i] = so_far + count
         a[at + row.TTFT_FIRST + i] = first
         a[at + row.TTFT_SUM + i] += count * off

@@ -19,7 +19,7 @@ from workbench.simulation.lanes.serving import POINTS_PER_OCTAVE
 from workbench.simulation.loads import Span
 from workbench.simulation.scaling import DRAINED_AFTER
 from workbench.simulation.sweeping import surprise_factors
-from workbench.simulation.variations import Variation, fleet_of, loads_of
+from workbench.simulation.variations import Variation, fleet_of
 
 FACT_NAMES = (
     "base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap", "square", "cube", "output_square", "cross",
@@ -117,12 +117,16 @@ def block_of(
     site: Site,
     slots: int,
     variations: Sequence[Variation],
+    loads: Floats,
     *,
     fleet: Fleet,
     policy: Policy,
     base: state.State,
 ) -> Block:
-    """Return one block of scenarios at its start; free lanes repeat the last scenario."""
+    """Return one block of scenarios at its start, with their factors on the load by model and tier.
+
+    Free lanes repeat the last scenario.
+    """
     _, regions, models, tiers = x.rps.shape
     pools, places = site.gpus.size, base.free_gpus.size
     interactive = tiers - int(x.deferrable.sum())
@@ -152,15 +156,17 @@ def block_of(
         counted=np.zeros(WIDTH * BINS * (interactive + 3)),
     )
     padded = [*variations, *[variations[-1]] * (WIDTH - len(variations))]
+    policies = [variation.policy or policy for variation in padded]
     block.gap.reshape(-1, WIDTH)[:] = surprise_factors(x, fleet, padded).T
-    starts: dict[tuple[int | None, int], Sequence[setup.Pool]] = {}
-    for lane, variation in enumerate(padded):
-        decided = variation.policy or policy
-        _write_scenario(block, lane, variation, x, fleet=fleet, policy=decided)
-        start = (variation.initial_replicas, decided.floor_replicas)
-        if start not in starts:
-            starts[start] = setup.pools_of(fleet_of(fleet, variation), decided)
-        _write_start(block, lane, starts[start], site, base)
+    repeated = np.minimum(np.arange(WIDTH), len(variations) - 1)
+    block.load.reshape(-1, WIDTH)[:] = loads[repeated].reshape(WIDTH, -1).T
+    _write_policies(block, policies, padded, x.step_s)
+    alike: dict[tuple[int | None, int], list[int]] = {}
+    for lane, (variation, decided) in enumerate(zip(padded, policies, strict=True)):
+        alike.setdefault((variation.initial_replicas, decided.floor_replicas), []).append(lane)
+    for lanes in alike.values():
+        own = setup.pools_of(fleet_of(fleet, padded[lanes[0]]), policies[lanes[0]])
+        _write_start(block, lanes, own, site, base)
     return block
 
 
@@ -168,47 +174,44 @@ def _odds(limit: float) -> float:
     return limit / max(1.0 - limit, 1e-9)
 
 
-def _write_scenario(
-    block: Block, lane: int, variation: Variation, x: state.Inputs, *, fleet: Fleet, policy: Policy
-) -> None:
-    """Write a scenario's rules, thresholds, loads and lengths into its lane."""
-    rules = r.rules_of(policy)
-    block.rules[lane] = tuple(rules)
-    values = {
-        row.ROUTE_BELOW: rules.route_below,
-        row.ROUTE_ODDS: _odds(rules.route_below),
-        row.RELEASE_TWO: rules.release_two_below,
-        row.RELEASE_ONE: rules.release_one_below,
-        row.RELEASE_ODDS: _odds(rules.release_one_below),
-        row.OUT_ABOVE: rules.out_above,
-        row.IN_BELOW: rules.in_below,
-        row.COOLDOWN_S: rules.cooldown_s,
-        row.FLOOR: rules.floor,
-        row.KV_ONLY: rules.kv_cache_only,
-        row.PROMPT_TIMES: variation.input_tokens,
-        row.OUTPUT_TIMES: variation.output_tokens,
+def _write_policies(block: Block, policies: Sequence[Policy], variations: Sequence[Variation], step_s: float) -> None:
+    """Write every scenario's rules, thresholds and factors on the lengths into its lane."""
+    rules = [r.rules_of(policy) for policy in policies]
+    block.rules[:] = np.array([tuple(each) for each in rules], dtype=RULES)
+    values: dict[row.Place, list[float]] = {
+        row.ROUTE_BELOW: [each.route_below for each in rules],
+        row.ROUTE_ODDS: [_odds(each.route_below) for each in rules],
+        row.RELEASE_TWO: [each.release_two_below for each in rules],
+        row.RELEASE_ONE: [each.release_one_below for each in rules],
+        row.RELEASE_ODDS: [_odds(each.release_one_below) for each in rules],
+        row.OUT_ABOVE: [each.out_above for each in rules],
+        row.IN_BELOW: [each.in_below for each in rules],
+        row.COOLDOWN_S: [each.cooldown_s for each in rules],
+        row.FLOOR: [each.floor for each in rules],
+        row.KV_ONLY: [each.kv_cache_only for each in rules],
+        row.PROMPT_TIMES: [variation.input_tokens for variation in variations],
+        row.OUTPUT_TIMES: [variation.output_tokens for variation in variations],
     }
     for place, value in values.items():
-        block.scenario[int(place) + lane] = value
-    pools = block.pools.reshape(-1, row.POOL_ROWS, WIDTH)[:, :, lane]
-    pools[:, int(row.LAST_STEP) // WIDTH] = (setup.FIRST_SCALING_S - rules.cooldown_s) / x.step_s
-    pools[:, int(row.PROMPT) // WIDTH] = variation.input_tokens
-    pools[:, int(row.OUTPUT) // WIDTH] = variation.output_tokens
-    block.load.reshape(-1, WIDTH)[:, lane] = np.ravel(loads_of(fleet, variation))
+        block.scenario[int(place) : int(place) + WIDTH] = np.array(value)
+    pools = block.pools.reshape(-1, row.POOL_ROWS, WIDTH)
+    cooldown_s = np.array(values[row.COOLDOWN_S])
+    pools[:, int(row.LAST_STEP) // WIDTH] = (setup.FIRST_SCALING_S - cooldown_s) / step_s
+    pools[:, int(row.PROMPT) // WIDTH] = np.array(values[row.PROMPT_TIMES])
+    pools[:, int(row.OUTPUT) // WIDTH] = np.array(values[row.OUTPUT_TIMES])
 
 
-def _write_start(block: Block, lane: int, own: Sequence[setup.Pool], site: Site, base: state.State) -> None:
-    """Write a scenario's replicas and stock at the start into its lane, and its lengths, given their factors there."""
-    pools = block.pools.reshape(-1, row.POOL_ROWS, WIDTH)[:, :, lane]
-    gpus = site.gpus.astype(np.float64)
+def _write_start(block: Block, lanes: list[int], own: Sequence[setup.Pool], site: Site, base: state.State) -> None:
+    """Write replicas, lengths and stock at the start into the lanes of scenarios that start alike."""
+    pools, records = block.pools.reshape(-1, row.POOL_ROWS, WIDTH), base.pools
+    gpus, places = site.gpus.astype(np.float64), block.free.size // WIDTH
     ready, lent = np.array([pool.ready for pool in own]), np.array([pool.lent for pool in own]) * gpus
-    pools[:, int(row.READY) // WIDTH] = ready
-    pools[:, int(row.LENT) // WIDTH] = lent
-    pools[:, int(row.PROMPT) // WIDTH] *= base.pools["prompt"]
-    pools[:, int(row.OUTPUT) // WIDTH] *= base.pools["output"]
-    pools[:, int(row.ITERATION) // WIDTH] = base.pools["base_s"]
-    places = block.free.size // WIDTH
-    more = (base.pools["ready"] - ready) * gpus + base.pools["lent_gpus"] - lent
-    block.lent.reshape(-1, WIDTH)[:, lane] = np.bincount(site.place, weights=lent, minlength=places)
+    more = (records["ready"] - ready) * gpus + records["lent_gpus"] - lent
     free = base.free_gpus.ravel() + np.bincount(site.place, weights=more, minlength=places)
-    block.free.reshape(-1, WIDTH)[:, lane] = free
+    pools[:, int(row.READY) // WIDTH, lanes] = ready[:, None]
+    pools[:, int(row.LENT) // WIDTH, lanes] = lent[:, None]
+    pools[:, int(row.PROMPT) // WIDTH, lanes] *= records["prompt"].astype(np.float32)[:, None]
+    pools[:, int(row.OUTPUT) // WIDTH, lanes] *= records["output"].astype(np.float32)[:, None]
+    pools[:, int(row.ITERATION) // WIDTH, lanes] = records["base_s"][:, None]
+    block.lent.reshape(-1, WIDTH)[:, lanes] = np.bincount(site.place, weights=lent, minlength=places)[:, None]
+    block.free.reshape(-1, WIDTH)[:, lanes] = free[:, None]

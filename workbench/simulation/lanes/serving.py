@@ -10,8 +10,11 @@ import numpy as np
 import workbench.simulation.lanes.layout as row
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
 from workbench.simulation.lanes.vectorising import FARTHEST, log2, loss, tail, vectors, within
+from workbench.simulation.service import SAME_LENGTHS
 
 POINTS_PER_OCTAVE = real(4.0)  # of the prompt table
+SAME = real(SAME_LENGTHS)
+TWENTIETH = real(-1.6448536)  # deviations under the limit at which a twentieth lies over it
 
 
 @within
@@ -25,14 +28,9 @@ def holds(
 
 
 @vectors
-def note_lengths(a: Reals, at: Place, w: Reals, grid: Reals, first: int, last: int) -> None:
-    """Mix the lengths of what came into those of what is inside, and note what a prompt of the mean takes.
-
-    The seconds per prompt token stand in a table over log2 of the length (:mod:`workbench.simulation.setup`); its
-    segments ``first`` to ``last``, which the sweep's prompts lie in, are added up as ramps, because a look-up in every
-    lane would end the vectors.
-    """
-    lowest, slope = grid[first], grid[first + 1] - grid[first]
+def mix_lengths(a: Reals, at: Place, w: Reals) -> int:
+    """Mix the lengths of what came into those of what is inside; mark where they changed and return in how many."""
+    changed = np.int32(0)
     for i in range(LANES):
         inside, arriving = a[at + row.INSIDE + i], a[at + row.ARRIVING + i]
         old_prompt, old_output = a[at + row.PROMPT + i], a[at + row.OUTPUT + i]
@@ -40,59 +38,71 @@ def note_lengths(a: Reals, at: Place, w: Reals, grid: Reals, first: int, last: i
         came = arriving > real(0.0)
         prompt = (inside * old_prompt + a[at + row.PROMPTS + i]) * share if came else old_prompt
         output = (inside * old_output + a[at + row.OUTPUTS + i]) * share if came else old_output
-        place = max(log2(max(prompt, real(1.0))) * POINTS_PER_OCTAVE - real(first), real(0.0))
+        noted_prompt, noted_output = a[at + row.NOTED_PROMPT + i], a[at + row.NOTED_OUTPUT + i]
+        other = abs(prompt - noted_prompt) > SAME * noted_prompt or abs(output - noted_output) > SAME * noted_output
         a[at + row.PROMPT + i] = prompt
         a[at + row.OUTPUT + i] = output
         a[at + row.PROMPTS + i] = real(0.0)
         a[at + row.OUTPUTS + i] = real(0.0)
+        w[row.CHANGED + i] = real(1.0) if other else real(0.0)
+        changed += np.int32(1) if other else np.int32(0)
+    return int(changed)
+
+
+@vectors
+def read_table(a: Reals, at: Place, w: Reals, grid: Reals, first: int, last: int) -> None:
+    """Note the seconds that a prompt token takes at the mean length.
+
+    They stand in a table over log2 of the length (:mod:`workbench.simulation.setup`); its segments ``first`` to
+    ``last``, which the sweep's prompts lie in, are added up as ramps, because a look-up in every lane would end the
+    vectors.
+    """
+    lowest, slope = grid[first], grid[first + 1] - grid[first]
+    for i in range(LANES):
+        place = max(log2(max(a[at + row.PROMPT + i], real(1.0))) * POINTS_PER_OCTAVE - real(first), real(0.0))
         w[row.PLACE + i] = place
-        w[row.PROMPT_S + i] = lowest + slope * place
+        w[row.TABLED + i] = lowest + slope * place
     for segment in range(first + 1, last + 1):
         bend = grid[segment + 1] - grid[segment] - (grid[segment] - grid[segment - 1])
         offset = real(segment - first)
         for i in range(LANES):
-            w[row.PROMPT_S + i] += bend * max(w[row.PLACE + i] - offset, real(0.0))
-    for i in range(LANES):
-        w[row.PROMPT_S + i] *= a[at + row.PROMPT + i]
+            w[row.TABLED + i] += bend * max(w[row.PLACE + i] - offset, real(0.0))
 
 
 @vectors
-def note_limits(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
-    """Note what a replica holds at the thresholds of routing and release, with the lengths as they stand."""
+def note_lengths(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
+    """Note all that follows from the lengths where they changed, up to what a replica holds at the thresholds."""
     base, room, cap = facts[row.BASE_S], facts[row.KV_ROOM], facts[row.BATCH_CAP]
-    per_request, per_token = facts[row.PER_REQUEST_S], facts[row.PER_TOKEN_S]
-    half_square, cross = real(0.5) * facts[row.OUTPUT_SQUARE], facts[row.CROSS]
+    per_request, per_token, per_room = facts[row.PER_REQUEST_S], facts[row.PER_TOKEN_S], real(1.0) / facts[row.KV_ROOM]
+    half_square, cross, per_cap = real(0.5) * facts[row.OUTPUT_SQUARE], facts[row.CROSS], real(1.0) / cap
     for i in range(LANES):
-        prompt, output = a[at + row.PROMPT + i], a[at + row.OUTPUT + i]
-        generated = half_square * output
+        changed, prompt, output = w[row.CHANGED + i] > real(0.0), a[at + row.PROMPT + i], a[at + row.OUTPUT + i]
+        prompt_s, generated = w[row.TABLED + i] * prompt, half_square * output
         held = cross * prompt + generated
-        reserved = held + generated
-        work = w[row.PROMPT_S + i] + output * (per_request + per_token * held)
-        together = real(1.0) / (held * work)
-        by_kv, by_work = room * work * together, output * base * held * together
-        slots = min(cap, room / reserved)
-        kv_only = h[row.KV_ONLY + i]
+        slope = per_request + per_token * held
+        work, reserved = prompt_s + output * slope, held + generated
+        split = real(1.0) / (held * work * reserved)
+        by_kv, by_work = room * split * work * reserved, output * base * split * held * reserved
+        slots, kv_only = min(cap, room * split * held * work), h[row.KV_ONLY + i]
         to_route = holds(h[row.ROUTE_BELOW + i], h[row.ROUTE_ODDS + i], kv_only, by_kv, slots, by_work)
         to_release = holds(h[row.RELEASE_ONE + i], h[row.RELEASE_ODDS + i], kv_only, by_kv, slots, by_work)
-        a[at + row.ROUTE_EACH + i] = to_route
-        a[at + row.RELEASE_EACH + i] = to_release
+        per_slot = min(max(per_cap, reserved * per_room), real(1.0))
+        a[at + row.NOTED_PROMPT + i] = prompt if changed else a[at + row.NOTED_PROMPT + i]
+        a[at + row.NOTED_OUTPUT + i] = output if changed else a[at + row.NOTED_OUTPUT + i]
+        a[at + row.PROMPT_S + i] = prompt_s if changed else a[at + row.PROMPT_S + i]
+        a[at + row.SLOPE + i] = slope if changed else a[at + row.SLOPE + i]
+        a[at + row.HELD_SHARE + i] = held * per_room if changed else a[at + row.HELD_SHARE + i]
+        a[at + row.PER_SLOT + i] = per_slot if changed else a[at + row.PER_SLOT + i]
+        a[at + row.ROUTE_EACH + i] = to_route if changed else a[at + row.ROUTE_EACH + i]
+        a[at + row.RELEASE_EACH + i] = to_release if changed else a[at + row.RELEASE_EACH + i]
 
 
 @vectors
-def note_speeds(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
-    """Note how an iteration grows with a running request, the slots of a replica, and the limit of the pool."""
-    per_request, per_token = facts[row.PER_REQUEST_S], facts[row.PER_TOKEN_S]
-    half_square, cross = real(0.5) * facts[row.OUTPUT_SQUARE], facts[row.CROSS]
-    per_cap, per_room = real(1.0) / facts[row.BATCH_CAP], real(1.0) / facts[row.KV_ROOM]
+def note_limits(a: Reals, at: Place, w: Reals) -> None:
+    """Note one over the replicas, and the slots of the pool."""
     for i in range(LANES):
-        n = max(a[at + row.READY + i], real(1.0))
-        generated = half_square * a[at + row.OUTPUT + i]
-        held = cross * a[at + row.PROMPT + i] + generated
-        per_slot = min(max(per_cap, (held + generated) * per_room), real(1.0))
+        n, per_slot = max(a[at + row.READY + i], real(1.0)), a[at + row.PER_SLOT + i]
         split = real(1.0) / (n * per_slot)
-        w[row.HELD_SHARE + i] = held * per_room
-        w[row.SLOPE + i] = per_request + per_token * held
-        w[row.PER_SLOT + i] = per_slot
         w[row.PER_REPLICA + i] = split * per_slot
         w[row.LIMIT + i] = n * n * split
 
@@ -112,6 +122,18 @@ def note_running(a: Reals, at: Place, w: Reals) -> None:
 
 
 @vectors
+def note_left(a: Reals, at: Place, w: Reals) -> None:
+    """Note E[min(X, limit)] after the step, and whether P(X > limit) is over a twentieth."""
+    for i in range(LANES):
+        mean = a[at + row.INSIDE + i]
+        deviation = np.sqrt(max(a[at + row.VARIANCE + i], real(1e-6)))
+        z = (mean - w[row.LIMIT + i]) / deviation
+        excess = deviation * (loss(min(abs(z), FARTHEST)) + max(z, real(0.0)))
+        a[at + row.RUNNING + i] = min(max(mean - excess, real(0.0)), mean)
+        w[row.CROWDED + i] = real(1.0) if z > TWENTIETH else real(0.0)
+
+
+@vectors
 def read_prompts(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) -> None:
     """Take in a step's prompts and note the share of time in which a replica reads.
 
@@ -122,8 +144,8 @@ def read_prompts(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32
     half_prompt = real(0.5) * max(facts[row.SQUARE] + facts[row.DISPERSION] - real(1.0), real(1.0))
     for i in range(LANES):
         ready, running, above = a[at + row.READY + i], a[at + row.RUNNING + i], w[row.ABOVE + i]
-        per_replica, prompt_s = w[row.PER_REPLICA + i], w[row.PROMPT_S + i]
-        iteration = base + w[row.SLOPE + i] * running * per_replica
+        per_replica, prompt_s = w[row.PER_REPLICA + i], a[at + row.PROMPT_S + i]
+        iteration = base + a[at + row.SLOPE + i] * running * per_replica
         rate = a[at + row.ARRIVING + i] * per_s
         most = running / (a[at + row.OUTPUT + i] * iteration + running * prompt_s * per_replica)
         admitted = (real(1.0) - above) * rate + above * most
@@ -145,7 +167,7 @@ def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) ->
         before, arriving, output = a[at + row.INSIDE + i], a[at + row.ARRIVING + i], a[at + row.OUTPUT + i]
         serves = a[at + row.READY + i] > nought
         per_replica, running, variance = w[row.PER_REPLICA + i], a[at + row.RUNNING + i], a[at + row.VARIANCE + i]
-        slope, rate, present = w[row.SLOPE + i] * per_replica, arriving * per_s, before + arriving
+        slope, rate, present = a[at + row.SLOPE + i] * per_replica, arriving * per_s, before + arriving
         per_decode = one / (output * (base + slope * running))
         per_iteration = output * per_decode
         turn = (one - w[row.PROMPT_SHARE + i]) * per_decode
@@ -171,18 +193,18 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
     base, per_room, one, nought = facts[row.BASE_S], real(1.0) / facts[row.KV_ROOM], real(1.0), real(0.0)
     for i in range(LANES):
         serves = a[at + row.READY + i] > nought
-        running, slope, output = a[at + row.RUNNING + i], w[row.SLOPE + i], a[at + row.OUTPUT + i]
-        per_slot, per_replica = w[row.PER_SLOT + i], w[row.PER_REPLICA + i]
+        running, slope, output = a[at + row.RUNNING + i], a[at + row.SLOPE + i], a[at + row.OUTPUT + i]
+        per_slot, per_replica = a[at + row.PER_SLOT + i], w[row.PER_REPLICA + i]
         each, reading = running * per_replica, a[at + row.READING + i] * per_replica
-        alone, work = output * base, w[row.PROMPT_S + i] + output * slope
+        alone, work = output * base, a[at + row.PROMPT_S + i] + output * slope
         busy_work, full_work = each * work + alone, work + alone * per_slot
         split = one / (busy_work * full_work)
         busy, greatest = each * work * split * full_work, work * split * busy_work
-        kv = min(each * w[row.HELD_SHARE + i], one)
+        kv = min(each * a[at + row.HELD_SHARE + i], one)
         asked = min(kv + reading * a[at + row.PROMPT + i] * per_room, one)
         signal = asked if h[row.KV_ONLY + i] > nought else max(asked, max(min((each + reading) * per_slot, one), busy))
         over = one if busy > real(0.95) * greatest else nought
-        over = one if w[row.ABOVE + i] > real(0.05) else over
+        over = max(over, w[row.CROWDED + i])
         waits = one if a[at + row.INSIDE + i] > nought else nought
         a[at + row.RUNNING + i] = running if serves else nought
         a[at + row.KV_SUM + i] += kv if serves else nought
@@ -195,22 +217,23 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
 @vectors
 def advance(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, step_s: np.float32) -> None:
     """Advance a pool by a step."""
-    note_speeds(a, at, w, facts)
+    note_limits(a, at, w)
     note_running(a, at, w)
     read_prompts(a, at, w, facts, step_s)
     complete(a, at, w, facts, step_s)
-    note_running(a, at, w)
+    note_left(a, at, w)
     note_signal(a, at, w, h, facts)
 
 
 @vectors
-def share_out(w: Reals, t: Reals, tier: Place) -> None:
-    """Take what was completed out of a tier, in proportion to what is inside."""
+def share_out(a: Reals, at: Place, w: Reals, t: Reals, tier: Place, interactive: bool) -> None:
+    """Take what was completed out of a tier, in proportion to what is inside, and count what came to it."""
     for i in range(LANES):
         come = t[tier + row.COMES + i]
         t[tier + row.COMES + i] = real(0.0)
         t[tier + row.CAME + i] += come
         t[tier + row.IN_TIER + i] = (t[tier + row.IN_TIER + i] + come) * (real(1.0) - w[row.SHARE + i])
+        a[at + row.TTFT_COUNT + i] += come if interactive else real(0.0)
 
 
 @vectors
