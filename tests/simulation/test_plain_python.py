@@ -1,19 +1,28 @@
-"""The compiled kernels of workbench.simulation.fluid, rules and latency do what their plain Python says."""
+"""The compiled kernels of the fluid simulator, the replay and the lanes do what their plain Python says.
+
+So these tests also show to a coverage report what compiled code does, which it cannot see.
+"""
 
 from __future__ import annotations
 
 import importlib
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 import numba
+import numpy as np
+import polars as pl
 import pytest
 
+from tests.simulation.lanes.lane_cases import HOURS, case_of
+from tests.simulation.replay.replay_cases import TIERS, requests, uneven
 from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, allocation, demand, fleet
 from tests.simulation.test_fluid import plan_of
 from workbench import simulation
 from workbench.domain import Policy
+from workbench.simulation.scheduling import Scheduling
 
 POLICIES = (
     Policy(key="reactive", label="Reactive", deferrable_ages_after_s=600.0, swap_s=60.0, remote_s=120.0),
@@ -24,9 +33,12 @@ POLICIES = (
 )
 
 
-@pytest.fixture
+@contextmanager
 def plain_python() -> Iterator[ModuleType]:
-    """The simulation package imported anew with compilation switched off; the compiled one is put back afterwards."""
+    """The simulation package imported anew with compilation switched off; the compiled one is put back afterwards.
+
+    Inside, every import of the package finds the plain one: what is to run compiled must have run before.
+    """
     compiled = {name: module for name, module in sys.modules.items() if name.startswith("workbench.simulation")}
     for name in compiled:
         del sys.modules[name]
@@ -40,8 +52,16 @@ def plain_python() -> Iterator[ModuleType]:
         sys.modules.update(compiled)
 
 
+def test_plain_python_is_plain() -> None:
+    fluid = importlib.import_module("workbench.simulation.fluid")
+    assert hasattr(fluid.simulate, "signatures")
+    with plain_python():
+        assert not hasattr(importlib.import_module("workbench.simulation.fluid").simulate, "signatures")
+    assert sys.modules["workbench.simulation.fluid"] is fluid
+
+
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.key)
-def test_compiled_and_plain_agree(policy: Policy, plain_python: ModuleType) -> None:
+def test_compiled_and_plain_agree(policy: Policy) -> None:
     rates = [3.0] * 20 + [25.0] * 30 + [1.0] * 25
     load = demand(
         {
@@ -56,15 +76,71 @@ def test_compiled_and_plain_agree(policy: Policy, plain_python: ModuleType) -> N
     plan = plan_of(allocation([dict.fromkeys(cells, 6), dict.fromkeys(cells, 3)]))
     arguments = {"fleet": world, "policy": policy, "start": START, "hours": 1.25}
     arguments |= {"plan": plan if policy.needs_plan else None}
-    compiled, plain = simulation.run(load, **arguments), plain_python.run(load, **arguments)
+    compiled = simulation.run(load, **arguments)
+    with plain_python() as plainly:
+        plain = plainly.run(load, **arguments)
     for name in ("windows", "pools", "scaling"):
-        left, right = getattr(compiled, name), getattr(plain, name)
-        assert left.schema == right.schema
-        for column in left.columns:
-            if left.schema[column].is_numeric():
-                assert left.get_column(column).fill_null(-1.0).to_numpy() == pytest.approx(
-                    right.get_column(column).fill_null(-1.0).to_numpy(), rel=1e-7, abs=1e-7
-                ), (name, column)
-            else:
-                assert left.get_column(column).equals(right.get_column(column)), (name, column)
+        alike(getattr(compiled, name), getattr(plain, name), within=1e-7)
     assert compiled.ttft.get_column("requests").sum() == pytest.approx(plain.ttft.get_column("requests").sum())
+
+
+def alike(left: pl.DataFrame, right: pl.DataFrame, *, within: float) -> None:
+    """Assert that two frames are the same, numbers within a tolerance."""
+    assert left.schema == right.schema
+    for column in left.columns:
+        if left.schema[column].is_numeric():
+            assert left.get_column(column).fill_null(-1.0).to_numpy() == pytest.approx(
+                right.get_column(column).fill_null(-1.0).to_numpy(), rel=within, abs=within
+            ), column
+        else:
+            assert left.get_column(column).equals(right.get_column(column)), column
+
+
+@pytest.mark.parametrize(
+    ("policy", "how"),
+    [
+        (POLICIES[0], Scheduling()),
+        (POLICIES[0], Scheduling(order="dpa", balance="requests", chunk_tokens=512)),
+        (POLICIES[1], Scheduling(order="edf")),
+        (POLICIES[2], Scheduling(order="pf")),
+        (POLICIES[4], Scheduling()),
+    ],
+    ids=lambda value: value.key if isinstance(value, Policy) else value.order,
+)
+def test_compiled_and_plain_replay_agree(policy: Policy, how: Scheduling) -> None:
+    """Twenty minutes of three tiers in two regions, too much for them in the middle, with few KV tokens."""
+    rng = np.random.default_rng(11)
+    at = np.sort(np.concatenate([rng.uniform(0.0, 1200.0, 250), rng.uniform(300.0, 420.0, 350)]))
+    rows = [
+        (float(time), int(rng.lognormal(7.0, 1.0)) + 1, int(rng.integers(1, 200)), TIERS[rng.integers(3)],
+         ("east", "west")[rng.integers(2)])
+        for time in at
+    ]  # fmt: skip
+    world = uneven(regions=("east", "west"), ready=3, lent=1, free_gpus=8, kv_cache_tokens=2e4, batch_cap=12)
+    cells = [(region, "m") for region in ("east", "west")]
+    plan = plan_of(allocation([dict.fromkeys(cells, 4)]))
+    arguments = {"fleet": world, "policy": policy, "start": START, "hours": 1 / 3, "engine": "replay"}
+    arguments |= {"plan": plan if policy.needs_plan else None, "scheduling": how, "keep_requests": True}
+    load = requests(rows)
+    compiled = simulation.run(load, **arguments)
+    with plain_python() as plainly:
+        plain = plainly.run(load, **arguments)
+    for name in ("windows", "pools", "scaling", "requests"):
+        alike(getattr(compiled, name), getattr(plain, name), within=1e-7)
+
+
+@pytest.mark.parametrize("follow_plan", ["no", "paced_with_override"])
+def test_compiled_and_plain_lanes_agree(follow_plan: str) -> None:
+    """Single precision and fused products: the plain numbers are near, not equal."""
+    case = case_of(3, regions=("east", "west"), deferrable=True, follow_plan=follow_plan, floor=1)
+    arguments = {"fleet": case.world, "policy": case.policy, "start": START, "hours": min(HOURS, 1), "step_s": 60.0}
+    arguments |= {"plan": case.plan, "engine": "lanes"}
+    compiled = simulation.run_many(case.load, variations=case.variations, **arguments)
+    with plain_python() as plainly:
+        variation = importlib.import_module("workbench.simulation.variations").Variation
+        drawn = [variation(**vars(one)) for one in case.variations]
+        plain = plainly.run_many(case.load, variations=drawn, **arguments)
+    for column in ("gpu_hours", "kv_cache_used_fraction", "work_fraction"):
+        assert compiled.scenarios.get_column(column).to_numpy() == pytest.approx(
+            plain.scenarios.get_column(column).to_numpy(), rel=1e-3
+        ), column

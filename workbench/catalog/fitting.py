@@ -123,6 +123,7 @@ def _prefill_fit(points: Sequence[PrefillPoint]) -> Predict[PrefillPoint]:
     slopes = np.diff(times) / np.diff(sizes)
 
     def line(at: Sequence[PrefillPoint]) -> list[float]:
+        """Return the seconds on the line at the points' prompt sizes."""
         tokens = np.array([point.input_tokens for point in at])
         place = np.clip(np.searchsorted(sizes, tokens, side="right") - 1, 0, len(slopes) - 1)
         guessed: list[float] = (times[place] + slopes[place] * (tokens - sizes[place])).tolist()

@@ -46,8 +46,8 @@ def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, 
         after = step + 1
         if after % x.latency_steps == 0 or after == last_step:
             count_arrivals(x, s.coming, ticked, after)
-            meet(x, s, rec, step)
             for p in range(s.pools.size):
+                meet(x, s, rec, step, p)
                 settle(x, s, rec, after, p)
             record_deadlines(x, s, rec, ticked, after)
             ticked = after

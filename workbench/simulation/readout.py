@@ -64,6 +64,7 @@ def windows_frame(rec: state.Record, fleet: Fleet, span: Span, *, is_measured: b
         return pl.Series(share).fill_nan(None)
 
     def level(index: int) -> pl.Series:
+        """Return a percentile, null where there is none to give."""
         return pl.Series(np.where((saturated & (not is_measured)) | (counted <= 0), np.nan, levels[:, index])).fill_nan(
             None
         )

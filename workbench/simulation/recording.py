@@ -81,26 +81,24 @@ def pool_latency(x: Inputs, pools: Pools, p: int) -> tuple[float, float, float, 
 
 
 @inlined
-def meet(x: Inputs, s: State, rec: Record, step: int) -> None:
-    """Note how long the arrivals since the last tick take to their first token, in every pool.
+def meet(x: Inputs, s: State, rec: Record, step: int, p: int) -> None:
+    """Note how long the arrivals that a pool has not met yet take to their first token, as it stands now.
 
     Arrivals of ticks that are alike are laid out together; a tick whose mean differs by ALIKE from theirs begins anew.
     """
-    pools = s.pools
-    for p in range(pools.size):
-        pool = pools[p]
-        requests, pool.routed, pool.reading = pool.routed, 0.0, 0.0
-        if requests <= 0.0:
-            continue
-        mean, spread, lean, gap_s, pool.reading = pool_latency(x, pools, p)
-        if abs(pool.met_mean_s - mean * pool.met) > ALIKE * mean * pool.met:
-            lay_out(x, s, rec, step, p)
-        pool.met += requests
-        pool.met_mean_s += requests * mean
-        pool.met_square_s += requests * (spread + mean * mean)
-        pool.met_cube_s += requests * (lean + mean * (3.0 * spread + mean * mean))
-        pool.met_gap_s += requests * gap_s
-        pool.met_saturated += requests * pool.saturated
+    pool = s.pools[p]
+    requests, pool.routed, pool.reading = pool.routed, 0.0, 0.0
+    if requests <= 0.0:
+        return
+    mean, spread, lean, gap_s, pool.reading = pool_latency(x, s.pools, p)
+    if abs(pool.met_mean_s - mean * pool.met) > ALIKE * mean * pool.met:
+        lay_out(x, s, rec, step, p)
+    pool.met += requests
+    pool.met_mean_s += requests * mean
+    pool.met_square_s += requests * (spread + mean * mean)
+    pool.met_cube_s += requests * (lean + mean * (3.0 * spread + mean * mean))
+    pool.met_gap_s += requests * gap_s
+    pool.met_saturated += requests * pool.saturated
 
 
 @inlined

@@ -12,6 +12,7 @@ import math
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel
 from workbench.simulation.pressure import watch
+from workbench.simulation.recording import meet
 from workbench.simulation.service import residual_s, settle
 from workbench.simulation.state import Inputs, Ints, Pools, Record, State
 
@@ -212,6 +213,8 @@ def scale_from(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int, afte
 def scale_in(x: Inputs, s: State, rec: Record, step: int, p: int) -> None:
     """Take one ready replica out of routing; it finishes what it runs and is then lent. What waits stays."""
     pool, inside, leaving = s.pools[p], s.inside, s.leaving
+    if pool.routed > 0.0:  # who came before it goes is met by the pool as it was
+        meet(x, s, rec, step, p)
     settle(x, s, rec, step, p)
     share = pool.running / pool.ready / pool.inside if pool.inside > 0.0 else 0.0
     for h in range(inside.shape[1]):

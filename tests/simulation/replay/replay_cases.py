@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import polars as pl
 
-from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START
+from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, fleet
 from workbench import simulation
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan, SimRun
@@ -49,6 +51,14 @@ def requests(rows: Sequence[Row], model: str = "m") -> pl.DataFrame:
 def steadily(rate: float, seconds: float, *, prompt: int = 1000, output: int = 100, tier: str = FAST) -> pl.DataFrame:
     """Requests of one length at equal distances."""
     return requests([(i / rate, prompt, output, tier, "east") for i in range(int(seconds * rate))])
+
+
+def uneven(**more: object) -> Fleet:
+    """A fleet whose iterations never end on a whole microsecond, where which comes first would hang on a rounding."""
+    world = fleet(**more)  # type: ignore[arg-type]
+    return dataclasses.replace(
+        world, replicas=tuple(dataclasses.replace(one, decode_base_s=0.0299 + 1e-9 * math.pi) for one in world.replicas)
+    )
 
 
 def run(

@@ -7,7 +7,6 @@ workbench.simulation.replay.dispatch and workbench.simulation.replay.fleet throu
 from __future__ import annotations
 
 import dataclasses
-import math
 from itertools import accumulate
 
 import numpy as np
@@ -17,8 +16,8 @@ from hypothesis import strategies as st
 
 from tests.simulation.replay.reference import Reference
 from tests.simulation.replay.reference_machine import Asked
-from tests.simulation.replay.replay_cases import STILL, TIERS, Row, replayed, requests
-from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, fleet
+from tests.simulation.replay.replay_cases import STILL, TIERS, Row, replayed, requests, uneven
+from tests.simulation.simulation_cases import BATCH, FAST, NORMAL
 from workbench.domain import Fleet, Policy
 from workbench.simulation.scheduling import BALANCES, SCHEDULERS, Scheduling
 
@@ -54,14 +53,6 @@ def rows_of(count: int, *, regions: int, most_gap_us: int, longest: int) -> st.S
         return [(at / 1e6, *row[1:]) for at, row in zip(times, drawn, strict=True)]
 
     return st.lists(single, min_size=1, max_size=count).map(lay_out)
-
-
-def uneven(**more: object) -> Fleet:
-    """A fleet whose iterations never end on a whole microsecond, where which comes first would hang on a rounding."""
-    world = fleet(**more)  # type: ignore[arg-type]
-    return dataclasses.replace(
-        world, replicas=tuple(dataclasses.replace(one, decode_base_s=0.0299 + 1e-9 * math.pi) for one in world.replicas)
-    )
 
 
 def compare(rows: list[Row], world: Fleet, policy: Policy, how: Scheduling, hours: float = 0.25) -> None:

@@ -88,6 +88,7 @@ def _decode_without_prefill(runs: Sequence[BenchmarkRun], prefill: Sequence[Pref
         paid_s = min(fixed_s, base_s)
 
         def marginal_s(tokens: Floats, paid_s: float = paid_s) -> Floats:
+            """Return the seconds that prompts add to an iteration that is paid for already."""
             place = np.clip(np.searchsorted(sizes, tokens, side="right") - 1, 0, len(slopes) - 1)
             found: Floats = np.maximum(times[place] + slopes[place] * (tokens - sizes[place]) - paid_s, 0.0)
             return found

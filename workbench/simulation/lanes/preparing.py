@@ -145,7 +145,7 @@ def block_of(
         judged=rows(2 * tiers),
         free=rows(places),
         lent=rows(places),
-        rules=np.zeros(WIDTH, dtype=RULES),
+        rules=np.zeros(WIDTH, dtype=RULES).view(np.recarray),
         due=np.zeros((pools, slots, 2, WIDTH), dtype=np.int16),
         any_due=np.zeros((pools, slots), dtype=np.int64),
         young=np.zeros((regions, models, tiers)),

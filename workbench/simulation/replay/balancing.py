@@ -29,7 +29,7 @@ def note_key(how: Order, w: World, i: int) -> None:
     r = w.replicas[place(i)]
     key = UNCHOSEN
     if r.status == READY:
-        load = replica_load(how.balance, r.owed, r.running + r.admitted + r.waiting)
+        load = replica_load(how.balance, r.owed, whole(r.running + r.admitted + r.waiting))
         key = (load << BLOCK_BITS) + (i & (BLOCK - 1))
     w.keys[place(i)] = key
 
