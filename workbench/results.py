@@ -73,6 +73,29 @@ class CapacityPlan:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Standing:
+    """What a controller sees of a simulation at the begin of an hour.
+
+    ``pools`` as ``STANDING``; ``waiting`` as ``WAITING``: the deferrable work that is not released yet.
+    """
+
+    at: datetime
+    pools: pl.DataFrame
+    waiting: pl.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Orders:
+    """What a controller wants of the hour that begins: the replicas of every pool (region, model, gpu).
+
+    ``expected`` (window_start, region, model, input_tps of interactive work) is what the override compares with.
+    """
+
+    replicas: Mapping[tuple[str, str, str], int]
+    expected: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SimRun:
     """One strategy simulated over one span: windows, pools, latency histogram and scaling events.
 

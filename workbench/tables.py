@@ -378,6 +378,38 @@ SCALING = Table(
     rules=_not_negative("replicas"),
 )
 
+STANDING = Table(
+    name="STANDING",
+    one_row_per="pool of a fleet at an instant",
+    columns=_REGION
+    | _MODEL
+    | _GPU
+    | {
+        "ready": _count("replicas", "serving"),
+        "starting_reclaim": _count("replicas", "lent with the model loaded, on their way back"),
+        "starting_swap": _count("replicas", "loading their weights on GPUs that were lent with another model"),
+        "starting_remote": _count("replicas", "on GPUs and with weights from elsewhere"),
+        "draining": _count("replicas", "finishing what they run"),
+        "lent": _count("replicas", "lent with the model loaded"),
+    },
+    key=("region", "model", "gpu"),
+    rules=_not_negative("ready", "starting_reclaim", "starting_swap", "starting_remote", "draining", "lent"),
+)
+
+WAITING = Table(
+    name="WAITING",
+    one_row_per="hour of arrival, region, model and deferrable tier with requests that wait for release",
+    columns={"arrived_hour": Column(dtype=INSTANT, unit="UTC", meaning="begin of the hour of arrival")}
+    | _SERIES
+    | {
+        "requests": _number("requests", "that wait"),
+        "input_tokens": _number("tokens", "of their prompts"),
+        "output_tokens": _number("tokens", "of their answers, as they turn out"),
+    },
+    key=("arrived_hour", "region", "model", "tier"),
+    rules=_not_negative("requests", "input_tokens", "output_tokens"),
+)
+
 SIM_REQUESTS = Table(
     name="SIM_REQUESTS",
     one_row_per="request that arrived in the span",

@@ -1,4 +1,7 @@
-"""workbench.simulation.expectations: what came beside what was expected, and what no expectation can be."""
+"""workbench.simulation.expectations: what came beside what was expected, and what no expectation can be.
+
+The replay takes note of single requests block by block, the fluid simulator of a load that is laid out.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.simulation.simulation_cases import START, allocation, constant, fleet
+from tests.simulation.replay.replay_cases import requests
+from tests.simulation.simulation_cases import BATCH, FAST, START, allocation, constant, fleet
 from tests.simulation.test_fluid import REACTIVE, plan_of
 from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import SimulationError
 from workbench.simulation import loads, setup
+from workbench.simulation.expectations import Surprise
+
+TWO_MINUTES = loads.Span(start=START, steps=12, step_s=10.0, window_s=60.0, demand_window_s=120.0)
+
+
+def expecting(input_tps: float) -> pl.DataFrame:
+    return pl.DataFrame({"window_start": [START], "region": ["east"], "model": ["m"], "input_tps": [input_tps]})
 
 
 @pytest.mark.parametrize(
@@ -57,3 +68,48 @@ def test_surprise_is_observed_over_expected_and_one_where_nothing_is_known() -> 
     ratio = inputs.observed_over_forecast[:, 0, 0]
     assert np.all(ratio[:360] == 1.0)
     assert ratio[360:] == pytest.approx(5.0)
+
+
+def test_the_ratio_is_that_of_the_last_minute() -> None:
+    """600 tokens in the first step, 1200 in the seventh; 10 a second are expected."""
+    seen = Surprise(fleet(), TWO_MINUTES, is_expecting=True)
+    seen.expect(expecting(10.0), 0, 12)
+    zero = np.zeros(2, dtype=np.int16)
+    seen.observe(np.array([0, 6]), zero, zero, np.array([600.0, 1200.0]))
+    seen.tell(0, 5)
+    seen.tell(5, 8)  # told in parts as blocks of requests become known
+    ratio = seen.ratio[:, 0, 0]
+    assert ratio[:6] == pytest.approx([6.0 / n for n in range(1, 7)])
+    assert ratio[6:8] == pytest.approx([2.0, 2.0])
+    assert ratio[8:].tolist() == [1.0] * 4
+
+
+def test_without_an_expectation_nothing_surprises() -> None:
+    seen = Surprise(fleet(), TWO_MINUTES, is_expecting=False)
+    zero = np.zeros(1, dtype=np.int16)
+    seen.observe(np.array([0]), zero, zero, np.array([600.0]))
+    seen.tell(0, 12)
+    assert seen.ratio.tolist() == [[[1.0]]]  # one step, which holds for all
+
+
+def test_nothing_expected_and_nothing_come_is_no_surprise() -> None:
+    seen = Surprise(fleet(), TWO_MINUTES, is_expecting=True)
+    seen.expect(expecting(0.0), 0, 12)
+    seen.tell(0, 12)
+    assert (seen.ratio == np.ones((12, 1, 1))).all()
+
+
+def test_the_replay_compares_interactive_requests_alone() -> None:
+    """With five times the forecast, and the rest deferrable, LT-UA goes beyond the plan after minute forty."""
+    rows = [(i / 10, 2000, 40, FAST if i % 2 else BATCH, "east") for i in range(36_000)]
+    plan = plan_of(allocation([{("east", "m"): 3}]))
+    policy = Policy(key="ua", label="ua", follow_plan="paced_with_override", scale_out_above_fraction=0.31)
+    starts = {}
+    for expected_tps in (2000.0, 2001.0):  # 10,000 interactive tokens come a second: five times the first
+        done = simulation.run(
+            requests(rows), fleet=fleet(ready=3, lent=3), policy=policy, start=START, hours=1.0, plan=plan,
+            expected=expecting(expected_tps), engine="replay",
+        )  # fmt: skip
+        starts[expected_tps] = done.scaling.filter(pl.col("kind") == "reclaim").get_column("replicas").sum()
+    assert starts[2000.0] > 0
+    assert starts[2001.0] == 0

@@ -7,9 +7,8 @@ number is drawn; the fluid engine carries the spread of arrivals and lengths as 
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,13 +17,13 @@ from workbench.domain import Fleet, Policy
 from workbench.errors import SimulationError, nearest
 from workbench.results import CapacityPlan, SimRun
 from workbench.simulation.scheduling import Scheduling
-from workbench.tables import DEMAND
 from workbench.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     from workbench.simulation.calibration import Calibration
     from workbench.simulation.intake import Load
     from workbench.simulation.loads import Laid
+    from workbench.simulation.steering import Steer
     from workbench.simulation.sweeps import Sweep
     from workbench.simulation.variations import Variation
 
@@ -42,6 +41,7 @@ def run(
     window_s: float = 300.0,
     step_s: float = 10.0,
     engine: str = "fluid",
+    steer: Steer | None = None,
     scheduling: Scheduling | None = None,
     calibration: Calibration | Sequence[Calibration] | None = None,
     keep_requests: bool = False,
@@ -54,77 +54,39 @@ def run(
     may also come as several frames in order of time, as ``store.batches(name)`` yields them: they are read one after
     the other, and memory follows the longest and what is inside the pools. ``plan`` is needed by strategies that follow
     one; its hours count from ``start``. ``expected`` (window_start, region, model, input_tps) is the forecast that the
-    override compares with. ``scheduling`` says how a replica orders what waits and reads prompts (replay only; null: by
-    arrival, in the chunks of the fleet's replicas). ``calibration`` corrects the fluid engine's times to first token by
-    what was measured for the fleet's replicas (:mod:`.calibration`); the result's notes say where it was measured for
-    something else. ``keep_requests`` adds every request with its latencies to the result (replay only; each takes
-    memory). ``progress`` is called with the share done. Returns windows of ``window_s``. Raises TableError on rows that
-    are no requests or demand and SimulationError on input that describes no possible system.
+    override compares with. ``steer`` takes the place of both where the plan is made while the run goes on: it is called
+    at the begin of every hour with the fleet as it stands and returns its orders for the hour. ``scheduling`` says how
+    a replica orders what waits and reads prompts (replay only; null: by arrival, in the chunks of the fleet's
+    replicas). ``calibration`` corrects the fluid engine's times to first token by what was measured for the fleet's
+    replicas (:mod:`.calibration`); the result's notes say where it was measured for something else. ``keep_requests``
+    adds every request with its latencies to the result (replay only; each takes memory). ``progress`` is called with
+    the share done. Returns windows of ``window_s``. Raises TableError on rows that are no requests or demand and
+    SimulationError on input that describes no possible system.
     """
     from workbench.simulation import calibration as calibrating
-    from workbench.simulation import fluid, intake, readout, rules, setup
-    from workbench.simulation import replay as replaying
+    from workbench.simulation import intake, running, steering
 
     is_replayed = intake.is_replayed(load, engine, keep_requests=keep_requests)
-    if policy.needs_plan and plan is None:
-        raise SimulationError(f"strategy {policy.key} follows a plan and got none; hand it one from planning.solve().")
+    steering.refuse_contradictory(policy, plan=plan, expected=expected, is_steered=steer is not None)
     span = intake.span_of(
         load, start=start, hours=hours, step_s=step_s, window_s=window_s, demand_window_s=demand_window_s
     )
-    if is_replayed:  # it takes the requests as they come: nothing is laid out beforehand
+    if is_replayed:
         span = dataclasses.replace(span, demand_window_s=span.steps * step_s)
-    laid = intake.laid_of(DEMAND.empty() if is_replayed else load, fleet, span)
-    pools = setup.pools_of(fleet, policy)
-    ahead = None if is_replayed else expected
-    corrections = calibrating.all_of(calibration, is_replayed=is_replayed)
-    inputs = setup.inputs_of(
-        laid,
+    begun = running.begin(
+        load,
         fleet=fleet,
         policy=policy,
-        pools=pools,
         span=span,
         plan=plan,
-        expected=ahead,
-        correction=calibrating.tables_for(corrections, fleet, pools),
+        expected=expected,
+        is_steered=steer is not None,
+        is_replayed=is_replayed,
+        scheduling=scheduling,
+        corrections=calibrating.all_of(calibration, is_replayed=is_replayed),
+        keep_requests=keep_requests,
     )
-    state = setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
-    record = setup.record_of(fleet, pools, span)
-    numbers = rules.rules_of(policy)
-    replay: replaying.Replay | None = None
-    advance: Callable[[int, int], None] = functools.partial(fluid.simulate, inputs, state, record, numbers)
-    if is_replayed:
-        advance = replay = replaying.Replay(
-            intake.singles_of(load),
-            fleet=fleet,
-            pools=pools,
-            inputs=inputs,
-            state=state,
-            record=record,
-            rules=numbers,
-            span=span,
-            scheduling=scheduling or Scheduling(chunk_tokens=fleet.chunk_tokens),
-            expected=expected,
-            keep_requests=keep_requests,
-        )
-    block = int(SECONDS_PER_HOUR / step_s) * 24
-    for first in range(0, span.steps, block):
-        last = min(first + block, span.steps)
-        advance(first, last)
-        if progress is not None:
-            progress(last / span.steps)
-    return SimRun(
-        strategy=policy.key,
-        windows=readout.windows_frame(record, fleet, span, is_measured=is_replayed),
-        pools=readout.pools_frame(record, pools, span),
-        ttft=readout.ttft_frame(record, fleet, span),
-        scaling=readout.scaling_frame(record, pools, span),
-        start=start,
-        end=start + timedelta(seconds=span.steps * step_s),
-        window_s=window_s,
-        step_s=step_s,
-        requests=None if replay is None else replay.requests(),
-        notes=calibrating.notes_for(corrections, fleet),
-    )
+    return running.finish(begun, steer=steer, progress=progress)
 
 
 def run_many(

@@ -1,4 +1,7 @@
-"""What was expected beside what comes: the override of a paced plan compares the two."""
+"""What was expected beside what comes: the override of a paced plan compares the two.
+
+Compared is the interactive input of the last minute, so that at every step only what came before it counts.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,65 @@ from workbench.units import SECONDS_PER_MINUTE
 Floats = NDArray[np.float64]
 
 
-def expectation_of(expected: pl.DataFrame, fleet: Fleet, span: Span) -> Floats:
-    """Return expected interactive input tokens per second, per step, region and model; NaN where nothing is said.
+class Surprise:
+    """Observed over expected interactive input tokens per second, filled in step by step as both become known.
+
+    ``ratio`` (steps, regions, models) stays 1 where nothing is expected and nothing comes, and where the expectation
+    says nothing; where nothing is ever expected it has one step, which holds for all. Engines keep a view of it.
+    """
+
+    def __init__(self, fleet: Fleet, span: Span, *, is_expecting: bool) -> None:
+        shape = (span.steps if is_expecting else 1, len(fleet.regions), len(fleet.models))
+        self.ratio = np.ones(shape)
+        self._fleet, self._span = fleet, span
+        self._observed_tokens = np.zeros(shape)
+        self._expected_tps = np.full(shape, np.nan)
+
+    @property
+    def is_expecting(self) -> bool:
+        """Whether anything is ever expected: else nothing surprises and nothing is kept."""
+        return self.ratio.shape[0] == self._span.steps
+
+    def expect(self, expected: pl.DataFrame, first: int, last: int) -> None:
+        """Expect for the steps [first, last) what ``expected`` says (see :func:`expectation_of`)."""
+        self._expected_tps[first:last] = expectation_of(expected, self._fleet, self._span, first=first, last=last)
+
+    def observe(
+        self, step: NDArray[np.int64], region: NDArray[np.int16], model: NDArray[np.int16], tokens: Floats
+    ) -> None:
+        """Take note of the prompts of interactive requests by the step that they come in."""
+        if self.is_expecting:
+            np.add.at(self._observed_tokens, (step, region, model), tokens)
+
+    def observe_all(self, laid: Laid) -> None:
+        """Take note of a load that is laid out over the whole span."""
+        if not self.is_expecting:
+            return
+        interactive = [i for i, tier in enumerate(self._fleet.tiers) if not tier.deferrable]
+        per_window = int(self._span.demand_window_s / self._span.step_s)
+        hour = np.arange(laid.rps.shape[0]) // windows_per_hour(self._span.demand_window_s)
+        input_tps = (laid.rps * laid.prompt_mean[hour])[..., interactive].sum(axis=-1)
+        self._observed_tokens[:] = np.repeat(input_tps, per_window, axis=0)[: self._span.steps] * self._span.step_s
+
+    def tell(self, first: int, last: int) -> None:
+        """Fill in the ratio of the steps [first, last), in which all that comes is known."""
+        if not self.is_expecting or first >= last:
+            return
+        minute = max(int(SECONDS_PER_MINUTE / self._span.step_s), 1)
+        begin = max(first + 1 - minute, 0)
+        total = np.cumsum(self._observed_tokens[begin:last], axis=0)
+        total = np.concatenate([np.zeros_like(total[:1]), total])
+        step = np.arange(first, last)
+        since = np.maximum(step + 1 - minute, 0)
+        seconds = (step + 1 - since) * self._span.step_s
+        seen = (total[step + 1 - begin] - total[since - begin]) / seconds[:, None, None]
+        wanted = self._expected_tps[first:last]
+        is_known = ~np.isnan(wanted) & ((wanted > 0) | (seen > 0))
+        self.ratio[first:last] = np.where(is_known, seen / np.maximum(wanted, 1e-9), 1.0)
+
+
+def expectation_of(expected: pl.DataFrame, fleet: Fleet, span: Span, *, first: int, last: int) -> Floats:
+    """Return expected interactive input tokens per second, per step of [first, last), region and model; else NaN.
 
     ``expected`` has window_start, region, model and input_tps. Raises SimulationError where it names a region or model
     that the fleet lacks, or expects less than nothing.
@@ -23,7 +83,7 @@ def expectation_of(expected: pl.DataFrame, fleet: Fleet, span: Span) -> Floats:
     _refuse_impossible(expected, fleet)
     starts = expected.get_column("window_start").unique().sort()
     of_step = np.searchsorted(
-        ((starts - span.start).dt.total_microseconds() / 1e6).to_numpy(), np.arange(span.steps) * span.step_s, "right"
+        ((starts - span.start).dt.total_microseconds() / 1e6).to_numpy(), np.arange(first, last) * span.step_s, "right"
     )
     rank = {start: i for i, start in enumerate(starts)}
     regions = {region.key: i for i, region in enumerate(fleet.regions)}
@@ -37,26 +97,13 @@ def expectation_of(expected: pl.DataFrame, fleet: Fleet, span: Span) -> Floats:
 
 
 def surprise_of(laid: Laid, expected: pl.DataFrame | None, fleet: Fleet, span: Span) -> Floats:
-    """Return observed over expected interactive input tokens per second, per step, region and model.
-
-    Observed is the mean of the last minute. ``expected`` has window_start, region, model and input_tps; where it says
-    nothing, or nothing is expected and nothing comes, the ratio is 1. Raises SimulationError where it names a region
-    or model that the fleet lacks, or expects less than nothing.
-    """
-    if expected is None:
-        return np.ones((1, len(fleet.regions), len(fleet.models)))
-    interactive = [i for i, tier in enumerate(fleet.tiers) if not tier.deferrable]
-    per_window = int(span.demand_window_s / span.step_s)
-    hour = np.arange(laid.rps.shape[0]) // windows_per_hour(span.demand_window_s)
-    input_tps = (laid.rps * laid.prompt_mean[hour])[..., interactive].sum(axis=-1)
-    observed = np.repeat(input_tps, per_window, axis=0)[: span.steps]
-    minute = max(int(SECONDS_PER_MINUTE / span.step_s), 1)
-    total = np.cumsum(np.concatenate([np.zeros_like(observed[:1]), observed]), axis=0)
-    first = np.maximum(np.arange(span.steps) + 1 - minute, 0)
-    seen = (total[1:] - total[first]) / (np.arange(span.steps) + 1 - first)[:, None, None]
-    wanted = expectation_of(expected, fleet, span)
-    known = ~np.isnan(wanted) & ((wanted > 0) | (seen > 0))
-    return np.where(known, seen / np.maximum(wanted, 1e-9), 1.0)
+    """Return the ratio of a :class:`Surprise` where both the load and what is expected are known beforehand."""
+    surprise = Surprise(fleet, span, is_expecting=expected is not None)
+    if expected is not None:
+        surprise.expect(expected, 0, span.steps)
+        surprise.observe_all(laid)
+        surprise.tell(0, span.steps)
+    return surprise.ratio
 
 
 def _refuse_impossible(expected: pl.DataFrame, fleet: Fleet) -> None:

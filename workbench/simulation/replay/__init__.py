@@ -10,16 +10,17 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from workbench.domain import Fleet
 from workbench.simulation import state as shared
+from workbench.simulation.expectations import Surprise
 from workbench.simulation.loads import Span
-from workbench.simulation.replay import engine, rows, setup
+from workbench.simulation.replay import dispatch, engine, rows, setup
 from workbench.simulation.replay.arrivals import Arrived, arrivals_of, together
 from workbench.simulation.replay.keeping import Kept
 from workbench.simulation.replay.state import Outside, World
 from workbench.simulation.replay.summing import Tally
-from workbench.simulation.replay.surprise import Surprise
 from workbench.simulation.rules import Rules
 from workbench.simulation.scheduling import Scheduling
 from workbench.simulation.setup import Pool, refuse_cut_off
@@ -31,7 +32,8 @@ class Replay:
     """A replay under way: call it with first and last step; after the last one the record is filled.
 
     ``load`` is a frame of requests or several in order of time, which are read as the replay comes to them; of those
-    read before only the requests inside are held. ``keep_requests`` holds every single one for :meth:`requests`.
+    read before only the requests inside are held. ``surprise`` compares what comes with what is expected.
+    ``keep_requests`` holds every single one for :meth:`requests`.
     """
 
     def __init__(
@@ -46,10 +48,10 @@ class Replay:
         rules: Rules,
         span: Span,
         scheduling: Scheduling,
-        expected: pl.DataFrame | None = None,
+        surprise: Surprise | None = None,
         keep_requests: bool = False,
     ) -> None:
-        self._surprise = Surprise(expected, fleet, span)
+        self._surprise = surprise or Surprise(fleet, span, is_expecting=False)
         self._inputs = inputs._replace(observed_over_forecast=self._surprise.ratio)
         self._state, self._record, self._rules, self._span = state, record, rules, span
         self._fleet, self._blocks = fleet, arrivals_of(load, fleet, span)
@@ -79,6 +81,7 @@ class Replay:
             if self._known_steps <= first:
                 self._take_in()
             until = min(last, self._known_steps)
+            self._surprise.tell(first, until)
             engine.replay(
                 self._inputs, self._state, self._record, self._order, self.rows.world, self.rows.outside,
                 self.rows.requests, self._tally.oldest_s, self._tally.saturated, self._rules, first, until,
@@ -100,6 +103,13 @@ class Replay:
         """What waits outside the replicas."""
         return self.rows.outside
 
+    def waiting(self, hours: int) -> NDArray[np.float64]:
+        """Return what waits for release by hour of arrival, region, model and tier: requests, prompts, answers."""
+        regions, models, tiers = self.rows.outside.deferred.shape[:3]
+        found = np.zeros((hours, regions, models, tiers, 3))
+        dispatch.count_waiting(self.rows.world, self.rows.outside, found)
+        return found
+
     def requests(self) -> pl.DataFrame | None:
         """Return every request with its times as its origin sees them (``SIM_REQUESTS``); None if none were kept."""
         return self._kept.frame() if self._kept is not None else None
@@ -118,13 +128,19 @@ class Replay:
                 self._known_steps = self._span.steps
                 break
             refuse_cut_off(_counts(block, self._fleet), self._fleet, self._inputs.preference, self._inputs.pools_in)
-            self._surprise.add(block)
+            self._observe(block)
             blocks.append(block)
             self._known_steps = min(int(block.known_us // round(self._span.step_s * 1e6)), self._span.steps)
-        self._surprise.tell(before, self._known_steps)
         if blocks:
             self._settle(everyone=False)
             self.rows = rows.followed_by(self.rows, together(blocks), is_numbered=self._kept is not None)
+
+    def _observe(self, block: Arrived) -> None:
+        """Take note of the interactive prompts of a block by step."""
+        interactive = np.array([not tier.deferrable for tier in self._fleet.tiers])[block.tier]
+        step = block.arrival_us[interactive] // round(self._span.step_s * 1e6)
+        tokens = block.prompt[interactive].astype(np.float64)
+        self._surprise.observe(step, block.origin[interactive], block.model[interactive], tokens)
 
     def _settle(self, *, everyone: bool) -> None:
         """Count what is settled, or everyone when the span is over."""

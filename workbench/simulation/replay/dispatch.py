@@ -20,6 +20,7 @@ from workbench.simulation.replay.state import (
     LAST,
     NOBODY,
     SHED,
+    Floats,
     Order,
     Outside,
     Requests,
@@ -208,6 +209,22 @@ def release_aged(ways: Ways, how: Order, w: World, out: Outside, pools: Pools, r
                     slot = leave_queue(w, out, h, m, k)
                     send_apart(ways, how, w, out, pools, rules, m, slot, now_s)
                     head = out.deferred[h, m, k, FIRST]
+
+
+@kernel
+def count_waiting(w: World, out: Outside, found: Floats) -> None:
+    """Add up the requests, prompt and output tokens that wait for release, by hour of arrival and series."""
+    for h in range(out.deferred.shape[0]):
+        for m in range(out.deferred.shape[1]):
+            for k in range(out.deferred.shape[2]):
+                slot = out.deferred[h, m, k, FIRST]
+                while slot >= 0:
+                    request = w.slots[slot]
+                    cell = found[min(int(request.arrival_s / 3600.0), found.shape[0] - 1), h, m, k]
+                    cell[0] += 1.0
+                    cell[1] += request.prompt
+                    cell[2] += request.output
+                    slot = request.next
 
 
 @inlined

@@ -1,0 +1,158 @@
+"""A run under way: one of the two engines with everything it runs on, advanced block of steps by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+
+from workbench.domain import Fleet, Policy
+from workbench.results import CapacityPlan, SimRun
+from workbench.simulation import calibration as calibrating
+from workbench.simulation import fluid, intake, readout, rules, setup, steering
+from workbench.simulation.calibration import Calibration
+from workbench.simulation.expectations import Surprise
+from workbench.simulation.intake import Load
+from workbench.simulation.loads import Span
+from workbench.simulation.replay import Replay
+from workbench.simulation.scheduling import Scheduling
+from workbench.simulation.setup import Pool
+from workbench.simulation.state import Inputs, Record, State
+from workbench.simulation.steering import Steer
+from workbench.tables import DEMAND
+from workbench.units import SECONDS_PER_HOUR
+
+BLOCK_HOURS = 24  # between two reports of progress
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """An engine on its inputs; ``replay`` is None where the fluid engine runs."""
+
+    fleet: Fleet
+    policy: Policy
+    pools: Sequence[Pool]
+    span: Span
+    inputs: Inputs
+    state: State
+    record: Record
+    surprise: Surprise
+    corrections: Sequence[Calibration]
+    replay: Replay | None
+
+    def advance(self, first: int, last: int) -> None:
+        """Run the steps [first, last)."""
+        if self.replay is not None:
+            self.replay(first, last)
+            return
+        self.surprise.tell(first, last)
+        fluid.simulate(self.inputs, self.state, self.record, rules.rules_of(self.policy), first, last)
+
+    def steered(self, steer: Steer, first: int, last: int) -> None:
+        """Ask the controller what the hour of the steps [first, last) shall be like, and note it for the engine."""
+        hours = int(first * self.span.step_s / SECONDS_PER_HOUR) + 1
+        waiting = (
+            self.replay.waiting(hours) if self.replay else steering.waiting_of(self.inputs, self.state, first, hours)
+        )
+        standing = steering.standing_of(
+            self.state, waiting, fleet=self.fleet, pools=self.pools, span=self.span, step=first
+        )
+        steering.carry_over(steer(standing), self.inputs, self.surprise, pools=self.pools, first=first, last=last)
+
+    def result(self) -> SimRun:
+        """Return what was recorded."""
+        return SimRun(
+            strategy=self.policy.key,
+            windows=readout.windows_frame(self.record, self.fleet, self.span, is_measured=self.replay is not None),
+            pools=readout.pools_frame(self.record, self.pools, self.span),
+            ttft=readout.ttft_frame(self.record, self.fleet, self.span),
+            scaling=readout.scaling_frame(self.record, self.pools, self.span),
+            start=self.span.start,
+            end=self.span.start + timedelta(seconds=self.span.steps * self.span.step_s),
+            window_s=self.span.window_s,
+            step_s=self.span.step_s,
+            requests=None if self.replay is None else self.replay.requests(),
+            notes=calibrating.notes_for(self.corrections, self.fleet),
+        )
+
+
+def begin(
+    load: Load,
+    *,
+    fleet: Fleet,
+    policy: Policy,
+    span: Span,
+    plan: CapacityPlan | None,
+    expected: pl.DataFrame | None,
+    is_steered: bool,
+    is_replayed: bool,
+    scheduling: Scheduling | None,
+    corrections: Sequence[Calibration],
+    keep_requests: bool,
+) -> Run:
+    """Lay out what a run needs and return it at its first step.
+
+    The replay takes the requests as they come, so nothing is laid out for it beforehand. Arguments and errors as for
+    :func:`workbench.simulation.run`.
+    """
+    laid = intake.laid_of(DEMAND.empty() if is_replayed else load, fleet, span)
+    surprise = Surprise(fleet, span, is_expecting=expected is not None or is_steered)
+    if expected is not None:
+        surprise.expect(expected, 0, span.steps)
+    surprise.observe_all(laid)
+    pools = setup.pools_of(fleet, policy)
+    inputs = setup.inputs_of(
+        laid,
+        fleet=fleet,
+        policy=policy,
+        pools=pools,
+        span=span,
+        plan=plan,
+        expected=None,
+        correction=calibrating.tables_for(corrections, fleet, pools),
+    )._replace(observed_over_forecast=surprise.ratio)
+    state = setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
+    record = setup.record_of(fleet, pools, span)
+    replay = None
+    if is_replayed:
+        replay = Replay(
+            intake.singles_of(load),
+            fleet=fleet,
+            pools=pools,
+            inputs=inputs,
+            state=state,
+            record=record,
+            rules=rules.rules_of(policy),
+            span=span,
+            scheduling=scheduling or Scheduling(chunk_tokens=fleet.chunk_tokens),
+            surprise=surprise,
+            keep_requests=keep_requests,
+        )
+    return Run(
+        fleet=fleet,
+        policy=policy,
+        pools=pools,
+        span=span,
+        inputs=inputs,
+        state=state,
+        record=record,
+        surprise=surprise,
+        corrections=corrections,
+        replay=replay,
+    )
+
+
+def finish(run: Run, *, steer: Steer | None, progress: Callable[[float], None] | None) -> SimRun:
+    """Run to the end of the span, an hour at a time where somebody steers, and return what was recorded."""
+    hour, steps = int(SECONDS_PER_HOUR / run.span.step_s), run.span.steps
+    block = hour if steer is not None else BLOCK_HOURS * hour
+    for first in range(0, steps, block):
+        last = min(first + block, steps)
+        if steer is not None:
+            run.steered(steer, first, last)
+        run.advance(first, last)
+        if progress is not None:
+            progress(last / steps)
+    return run.result()
