@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -19,11 +19,10 @@ from rich.text import Text
 from workbench import scoring
 from workbench.features import Characterisation, readable, sentences
 from workbench.features.telling import says_more
-from workbench.results import QualityReport, Study
+from workbench.results import QualityReport, Study, Tell
 from workbench.units import SECONDS_PER_HOUR, span_in_words
 
 LONGEST_TABLE = 12
-Tell = Callable[[str, float], None]
 # the worst first; colour only repeats what the word says
 LEVEL_STYLES = {"spoilt": "bold red", "warning": "yellow", "note": ""}
 LEVEL_WORDS = {"spoilt": "spoilt", "warning": "to look at", "note": "to know"}
@@ -41,17 +40,22 @@ def screen() -> Console:
 @contextmanager
 def progress() -> Iterator[Tell]:
     """Show one bar per stage on standard error; a stage ends when the next begins."""
-    columns = (TextColumn("{task.description:<36}"), BarColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<36}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[so_far]}"),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, Any] = {}
 
-        def tell(stage: str, share: float) -> None:
-            """Move the bar of a stage; a new stage completes those before it."""
+        def tell(stage: str, share: float, so_far: str = "") -> None:
+            """Move the bar of a stage; a new stage completes those before it. ``so_far`` is written behind the bar."""
             if stage not in tasks:
                 for task in tasks.values():
                     bars.update(task, completed=1.0)
-                tasks[stage] = bars.add_task(stage, total=1.0)
-            bars.update(tasks[stage], completed=share)
+                tasks[stage] = bars.add_task(stage, total=1.0, so_far="")
+            bars.update(tasks[stage], completed=share, so_far=so_far)
 
         yield tell
         for task in tasks.values():

@@ -10,11 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
 from workbench.domain import Fleet, Scenario
+
+
+class Tell(Protocol):
+    """Shows people how far long work is: the stage in words, the share done of it, what was had so far."""
+
+    def __call__(self, stage: str, share: float, so_far: str = "") -> None:
+        """Show it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,6 +77,18 @@ class CapacityPlan:
     status: str
     solver: str
     programme: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SoFar:
+    """A run while it goes on: the share that is done, GPU-hours held, and the share of promises kept by tier.
+
+    The replay counts promises at the end, so it has none while it runs; a tier without arrivals has none either.
+    """
+
+    done_fraction: float
+    gpu_hours: float
+    kept_fraction: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,8 +148,10 @@ class Scorecard:
 class Study:
     """A scenario with every hand-off of one run, as saved under the studies folder.
 
-    ``fleet`` is made again from scenario, catalog and history whenever the study is opened. ``notes`` are the
-    sentences a reader must know: what was assumed, cut, or fell back.
+    ``fleet`` is made again from scenario, catalog and history whenever the study is opened. ``forecast`` and ``plan``
+    are those made at ``as_of`` for the whole span; ``plans`` holds for every strategy that follows one the plan that it
+    carried out: the same, or its own where it was made anew every hour. ``notes`` are the sentences a reader must know:
+    what was assumed, cut, or fell back.
     """
 
     id: str
@@ -147,6 +168,7 @@ class Study:
     requirement: pl.DataFrame
     rates: pl.DataFrame
     plan: CapacityPlan
+    plans: Mapping[str, CapacityPlan]
     runs: Mapping[str, SimRun]
     scorecard: Scorecard
 

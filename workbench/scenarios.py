@@ -34,6 +34,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "solver": "solver",
         "gap_fraction": "solver_gap_fraction",
         "time_limit_s": "solver_time_limit_s",
+        "replan": "replan",
     },
     "fleet": {
         name: name

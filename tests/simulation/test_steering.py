@@ -13,7 +13,7 @@ from tests.simulation.test_fluid import plan_of
 from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import SimulationError
-from workbench.results import Orders, SimRun, Standing
+from workbench.results import Orders, SimRun, SoFar, Standing
 from workbench.simulation import running
 
 AT_ONCE = Policy(key="lt_i", label="LT-I", follow_plan="at_once", floor_replicas=1)
@@ -123,10 +123,14 @@ def test_contradictory_orders_are_refused(changes: dict[str, object], message: s
 
 
 def test_progress_is_told_once_a_block() -> None:
-    told: list[float] = []
-    simulation.run(
+    told: list[SoFar] = []
+    run = simulation.run(
         constant(1.0, 3.0), fleet=fleet(), policy=AT_ONCE, start=START, hours=3.0,
         steer=lambda standing: Orders(replicas={POOL: 2}), progress=told.append,
     )  # fmt: skip
-    assert told == pytest.approx([1 / 3, 2 / 3, 1.0])
+    assert [had.done_fraction for had in told] == pytest.approx([1 / 3, 2 / 3, 1.0])
+    assert told[-1].gpu_hours == pytest.approx(run.pools.get_column("gpu_hours").sum())
+    kept = run.windows.filter(pl.col("tier") == FAST)
+    attained = (kept["slo_attainment_fraction"] * kept["arrived"]).sum() / kept["arrived"].sum()
+    assert told[-1].kept_fraction == pytest.approx({FAST: attained})
     assert running.BLOCK_HOURS == 24

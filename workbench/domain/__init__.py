@@ -5,7 +5,18 @@ and date; choices (headroom, thresholds, how many days) come from the scenario. 
 (``tier.deferrable``), never keys.
 """
 
-from workbench.domain.choices import FOLLOW_PLAN, SCALE_BY, SIGNALS, SOLVERS, Policy, RiskPolicy, Scenario
+from workbench.domain.choices import (
+    FOLLOW_PLAN,
+    FORESIGHTS,
+    PROGRAMMES,
+    REPLAN,
+    SCALE_BY,
+    SIGNALS,
+    SOLVERS,
+    Policy,
+    RiskPolicy,
+    Scenario,
+)
 from workbench.domain.facts import (
     PRICE_KINDS,
     FitError,
@@ -22,7 +33,10 @@ from workbench.domain.fleet import Fleet, Replica, TokenMix
 
 __all__ = [
     "FOLLOW_PLAN",
+    "FORESIGHTS",
     "PRICE_KINDS",
+    "PROGRAMMES",
+    "REPLAN",
     "SCALE_BY",
     "SIGNALS",
     "SOLVERS",

@@ -14,6 +14,9 @@ from workbench.domain.facts import refuse
 from workbench.errors import ScenarioError
 
 FOLLOW_PLAN = ("no", "at_once", "paced", "paced_with_override")
+PROGRAMMES = ("sageserve", "lookahead", "peak")
+FORESIGHTS = ("forecast", "perfect")
+REPLAN = ("hourly", "once")
 SIGNALS = ("largest", "kv_cache")
 SCALE_BY = ("load", "back_pressure")
 SOLVERS = ("highs", "cbc")
@@ -28,6 +31,9 @@ class Policy:
     model's replicas in a pool for deferrable work, ``mixed_share`` in one for both and the rest in one for interactive
     work. ``deferrable_ages_after_s`` is how long deferrable work waits in its queue before it goes at once.
 
+    Where a plan is followed, ``programme`` makes it: SageServe's hourly one, the look-ahead, or the history's peak held
+    for good; from a forecast, or with perfect ``foresight`` as a bound that nobody reaches.
+
     ``scale_by`` back-pressure is Chiron's way (sageserve.md section 7.3): pools of interactive work grow over
     ``pressure_out_above_fraction`` and shrink under ``pressure_in_below_fraction`` of their replicas with an
     interactive request, as a mean over ``pressure_mean_s``. A batch pool is filled to the signal
@@ -41,6 +47,8 @@ class Policy:
     deferrable_share: float = 0.2
     mixed_share: float = 0.0
     follow_plan: str = "no"
+    programme: str = "sageserve"
+    foresight: str = "forecast"
     scale_by: str = "load"
     signal: str = "largest"
     route_below_fraction: float = 0.70
@@ -108,6 +116,8 @@ class Policy:
         return {
             f"follow_plan must be one of {', '.join(FOLLOW_PLAN)}, got {self.follow_plan}": self.follow_plan
             not in FOLLOW_PLAN,
+            f"programme must be one of {', '.join(PROGRAMMES)}, got {self.programme}": self.programme not in PROGRAMMES,
+            f"foresight must be one of {', '.join(FORESIGHTS)}, got {self.foresight}": self.foresight not in FORESIGHTS,
             f"signal must be one of {', '.join(SIGNALS)}, got {self.signal}": self.signal not in SIGNALS,
             f"scale_by must be one of {', '.join(SCALE_BY)}, got {self.scale_by}": self.scale_by not in SCALE_BY,
             f"siloed must be true or false, got {self.siloed!r}": not isinstance(self.siloed, bool),
@@ -164,11 +174,12 @@ class RiskPolicy:
 class Scenario:
     """Everything a study is made from beside the trace and the catalog; read from TOML by :mod:`workbench.scenarios`.
 
-    ``as_of`` is the instant that splits history from the span that is simulated (null: chosen from the trace's
-    length and said so); ``demand_scale`` multiplies every rate, for traces that are samples of a service. Empty
-    ``models`` and ``regions`` mean those of the trace. ``initial_replicas_per_pool`` and ``stock_gpus_per_region``
-    null size the start and the stock from the history. ``store`` names the trace store or lake where it is not the one
-    of the data folder; it says where the trace lies, not what it is, and so is no part of a study's identity.
+    ``as_of`` is the instant that splits history from the span that is simulated (null: chosen from the trace's length
+    and said so); ``demand_scale`` multiplies every rate, for traces that are samples of a service. Empty ``models`` and
+    ``regions`` mean those of the trace. ``initial_replicas_per_pool`` and ``stock_gpus_per_region`` null size the start
+    and the stock from the history. ``replan``: every strategy that follows a plan has a new one made every hour from
+    what is known then, or all follow one that is made once. ``store`` names the trace store or lake where it is not the
+    one of the data folder; it says where the trace lies, not what it is, and so is no part of a study's identity.
     """
 
     name: str
@@ -193,6 +204,7 @@ class Scenario:
     solver: str = "highs"
     solver_gap_fraction: float = 0.001
     solver_time_limit_s: float = 30.0
+    replan: str = "hourly"
     initial_replicas_per_pool: int | None = None
     stock_gpus_per_region: int | None = None
     usd_per_vm_hour: Mapping[str, float] = field(default_factory=dict)
@@ -232,6 +244,7 @@ class Scenario:
                     self.initial_replicas_per_pool is not None and self.initial_replicas_per_pool < 0
                 ),
                 f"solver must be one of {', '.join(SOLVERS)}, got {self.solver}": self.solver not in SOLVERS,
+                f"replan must be one of {', '.join(REPLAN)}, got {self.replan}": self.replan not in REPLAN,
                 "solver_time_limit_s must be positive": self.solver_time_limit_s <= 0,
                 f"store must be a path or a URI, got {self.store!r}": self.store is not None
                 and not (isinstance(self.store, str) and self.store),

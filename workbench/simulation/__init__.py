@@ -15,7 +15,7 @@ import polars as pl
 
 from workbench.domain import Fleet, Policy
 from workbench.errors import SimulationError, nearest
-from workbench.results import CapacityPlan, SimRun
+from workbench.results import CapacityPlan, SimRun, SoFar
 from workbench.simulation.scheduling import Scheduling
 from workbench.units import SECONDS_PER_HOUR
 
@@ -45,7 +45,7 @@ def run(
     scheduling: Scheduling | None = None,
     calibration: Calibration | Sequence[Calibration] | None = None,
     keep_requests: bool = False,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[SoFar], None] | None = None,
 ) -> SimRun:
     """Simulate ``hours`` from ``start``.
 
@@ -59,9 +59,9 @@ def run(
     a replica orders what waits and reads prompts (replay only; null: by arrival, in the chunks of the fleet's
     replicas). ``calibration`` corrects the fluid engine's times to first token by what was measured for the fleet's
     replicas (:mod:`.calibration`); the result's notes say where it was measured for something else. ``keep_requests``
-    adds every request with its latencies to the result (replay only; each takes memory). ``progress`` is called with
-    the share done. Returns windows of ``window_s``. Raises TableError on rows that are no requests or demand and
-    SimulationError on input that describes no possible system.
+    adds every request with its latencies to the result (replay only; each takes memory). ``progress`` is called once a
+    day, or an hour where it is steered, with what was had so far. Returns windows of ``window_s``. Raises TableError on
+    rows that are no requests or demand and SimulationError on input that describes no possible system.
     """
     from workbench.simulation import calibration as calibrating
     from workbench.simulation import intake, running, steering

@@ -18,7 +18,7 @@ import polars as pl
 
 from workbench.domain import Fleet, Policy
 from workbench.errors import SimulationError
-from workbench.results import CapacityPlan, SimRun
+from workbench.results import CapacityPlan, SimRun, SoFar
 from workbench.simulation import run
 from workbench.simulation.drawing import lengths_for
 from workbench.simulation.scheduling import Scheduling
@@ -98,9 +98,9 @@ def compare(
     )
 
 
-def _part(progress: Progress | None, low: float, high: float) -> Progress | None:
+def _part(progress: Progress | None, low: float, high: float) -> Callable[[SoFar], None] | None:
     """Return a callback that tells of one part of the whole."""
-    return None if progress is None else lambda done: progress(low + (high - low) * done)
+    return None if progress is None else lambda had: progress(low + (high - low) * had.done_fraction)
 
 
 def _interactive(run_: SimRun, fleet: Fleet, since: datetime) -> pl.DataFrame:

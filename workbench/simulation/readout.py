@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from workbench.domain import Fleet
+from workbench.results import SoFar
 from workbench.simulation import rules as r
 from workbench.simulation import state
 from workbench.simulation.latency import BIN_EDGES_S
@@ -112,6 +113,19 @@ def pools_frame(rec: state.Record, pools: Sequence[Pool], span: Span) -> pl.Data
             pl.Series("cost_usd", held * price),
         )
     )
+
+
+def so_far(rec: state.Record, pools: Sequence[Pool], fleet: Fleet, span: Span, step: int) -> SoFar:
+    """Return what a run that has come to a step has taken, and what promises of tiers that cannot wait it has kept."""
+    gpus = np.array([pool.gpus_per_replica for pool in pools])
+    held = rec.pools[:, :, 0:5].sum(axis=(0, 2)) @ gpus * span.step_s / SECONDS_PER_HOUR
+    sums = rec.series.sum(axis=(0, 1, 2))
+    kept = {
+        tier.key: float(sums[k, state.KEPT] / sums[k, state.ARRIVED])
+        for k, tier in enumerate(fleet.tiers)
+        if not tier.deferrable and sums[k, state.ARRIVED] > 0
+    }
+    return SoFar(done_fraction=step / span.steps, gpu_hours=float(held), kept_fraction=kept)
 
 
 def _pool_keys(pools: Sequence[Pool], span: Span) -> pl.DataFrame:

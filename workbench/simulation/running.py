@@ -9,7 +9,7 @@ from datetime import timedelta
 import polars as pl
 
 from workbench.domain import Fleet, Policy
-from workbench.results import CapacityPlan, SimRun
+from workbench.results import CapacityPlan, SimRun, SoFar
 from workbench.simulation import calibration as calibrating
 from workbench.simulation import fluid, intake, readout, rules, setup, steering
 from workbench.simulation.calibration import Calibration
@@ -144,7 +144,7 @@ def begin(
     )
 
 
-def finish(run: Run, *, steer: Steer | None, progress: Callable[[float], None] | None) -> SimRun:
+def finish(run: Run, *, steer: Steer | None, progress: Callable[[SoFar], None] | None) -> SimRun:
     """Run to the end of the span, an hour at a time where somebody steers, and return what was recorded."""
     hour, steps = int(SECONDS_PER_HOUR / run.span.step_s), run.span.steps
     block = hour if steer is not None else BLOCK_HOURS * hour
@@ -154,5 +154,5 @@ def finish(run: Run, *, steer: Steer | None, progress: Callable[[float], None] |
             run.steered(steer, first, last)
         run.advance(first, last)
         if progress is not None:
-            progress(last / steps)
+            progress(readout.so_far(run.record, run.pools, run.fleet, run.span, last))
     return run.result()

@@ -14,16 +14,23 @@ import polars as pl
 from workbench.catalog import Catalog, load_beside
 from workbench.results import Study
 from workbench.studies import saving, starting
-from workbench.studies.running import expected_input_tps, last_hour_deferrable, run, simulate_all
+from workbench.studies.controlling import Controlled, World, control, expected_input_tps, last_hour_deferrable
+from workbench.studies.running import run
+from workbench.studies.strategies import Situation, Strategy, strategy_of
 
 __all__ = [
+    "Controlled",
+    "Situation",
+    "Strategy",
+    "World",
     "compare",
+    "control",
     "expected_input_tps",
     "last_hour_deferrable",
     "listing",
     "open_study",
     "run",
-    "simulate_all",
+    "strategy_of",
 ]
 
 
@@ -61,6 +68,7 @@ def open_study(name: str, *, root: Path = Path("data/studies"), catalog: Catalog
         requirement=frames["requirement"],
         rates=frames["rates"],
         plan=saving.plan_of(frames, manifest),
+        plans=saving.read_plans(folder, manifest),
         runs=runs,
         scorecard=saving.scorecard_of(frames, manifest),
     )

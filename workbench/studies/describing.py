@@ -13,7 +13,7 @@ import polars as pl
 from workbench import __version__, performance
 from workbench.domain import Fleet, Scenario
 from workbench.results import CapacityPlan, Forecast, SimRun
-from workbench.studies import preparing
+from workbench.studies import preparing, saving
 from workbench.traces.store import Reading
 
 # of the findings that are no more than notes, those that say what the numbers were made of
@@ -122,6 +122,7 @@ def manifest_of(
     trace: Mapping[str, Any],
     forecast: Forecast,
     plan: CapacityPlan,
+    plans: Mapping[str, CapacityPlan],
     runs: Mapping[str, SimRun],
     fleet: Fleet,
     notes: tuple[str, ...],
@@ -142,20 +143,9 @@ def manifest_of(
         "prices": fleet.price_note,
         "notes": list(notes),
         "forecast": {"method": forecast.method, "window_s": forecast.window_s},
-        "plan": {
-            name: getattr(plan, name)
-            for name in ("cost_usd", "bound_usd", "gap_fraction", "status", "solver", "programme")
-        },
-        "runs": {
-            key: {
-                "start": run.start.isoformat(),
-                "end": run.end.isoformat(),
-                "window_s": run.window_s,
-                "step_s": run.step_s,
-                "notes": list(run.notes),
-            }
-            for key, run in runs.items()
-        },
+        "plan": saving.plan_facts(plan),
+        "plans": {key: saving.plan_facts(one) for key, one in plans.items()},
+        "runs": {key: saving.run_facts(run) for key, run in runs.items()},
         "timings_s": {**laps_s, "solver": round(float(plan.hours.get_column("solve_s").sum()), 3)},
         "versions": {"workbench": __version__, "python": platform.python_version()}
         | {name: version(name) for name in PINNED},

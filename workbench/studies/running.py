@@ -1,27 +1,40 @@
 """Run the stages in order and keep every hand-off: demand, forecast, requirement, plan, simulations, scorecard.
 
-All strategies are simulated on the same demand from the same start; the plan is made from the forecast alone, which
-reads nothing at or after ``as_of``.
+All strategies are simulated on the same demand from the same start. Plans are made from forecasts alone: one for the
+whole span, which reads nothing at or after ``as_of``; and, re-planned hourly, one for every hour, which reads nothing
+at or after that hour's begin.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from workbench import features, forecasting, performance, planning, scoring, simulation
 from workbench.catalog import Catalog
-from workbench.domain import Fleet, Scenario
-from workbench.results import CapacityPlan, Forecast, SimRun, Study
+from workbench.domain import Fleet, Policy, Scenario
+from workbench.results import CapacityPlan, Forecast, SoFar, Study, Tell
 from workbench.studies import describing, preparing, saving, starting
+from workbench.studies.controlling import (
+    Controlled,
+    World,
+    control,
+    expected_input_tps,
+    last_hour_deferrable,
+    origins_of,
+)
+from workbench.studies.drafting import Drafts
+from workbench.studies.foreseeing import History
+from workbench.studies.strategies import Strategy, strategy_of, whole_hours
 from workbench.traces.store import Reading
 from workbench.units import SECONDS_PER_HOUR
 
-Progress = Callable[[str, float], None]
+FORESEEN_HOURS = 1.0  # at least, at the begin of every hour
 
 
 def run(
@@ -31,14 +44,14 @@ def run(
     catalog: Catalog,
     root: Path,
     now: datetime,
-    progress: Progress | None = None,
+    progress: Tell | None = None,
 ) -> Study:
     """Run a scenario on a trace of the store and save the study under ``root``.
 
-    ``progress`` is called with the stage in words and the share done of it. ``now`` is written into the manifest and
+    ``progress`` is told the stage in words and the share done of it. ``now`` is written into the manifest and
     enters no number. Raises the errors of the stages; a failed run leaves no study behind.
     """
-    tell = progress or (lambda stage, share: None)
+    tell = progress or _silent
     clock = _Clock()
     span = preparing.span_of(scenario, store)
     tell("Reading demand", 0.0)
@@ -54,7 +67,30 @@ def run(
     )
     plan = _plan(scenario, fleet, requirement, rates, demand, span, tell)
     clock.lap("plan")
-    runs = simulate_all(scenario, fleet, demand, plan=plan, forecast=forecast, span=span, progress=tell)
+    trace = describing.trace_facts(store, scenario.trace)
+    identity = saving.study_id(scenario, trace["fingerprint"])
+    world = World(
+        scenario=scenario,
+        demand=demand,
+        demand_window_s=span.demand_window_s,
+        fleet=fleet,
+        rates=rates,
+        start=span.as_of,
+        hours=span.hours,
+        peak_replicas=starting.peak_replicas(scenario, catalog, fleet, demand, span.as_of),
+    )
+    drafts = Drafts(root / f".{identity}.draft")
+    done = run_all(
+        world,
+        plan=plan,
+        forecast=forecast,
+        span=span,
+        folder=root.parent / "forecasts",
+        drafts=drafts,
+        progress=tell,
+    )
+    runs = {key: one.run for key, one in done.items()}
+    plans = {key: one.plan for key, one in done.items() if one.plan is not None}
     clock.lap("simulate")
     card = scoring.score(
         runs,
@@ -64,8 +100,6 @@ def run(
         warmup_hours=scenario.warmup_hours,
     )
     clock.lap("score")
-    trace = describing.trace_facts(store, scenario.trace)
-    identity = saving.study_id(scenario, trace["fingerprint"])
     notes = (
         *span.notes,
         *describing.notes_of(scenario, forecast, plan, demand, span),
@@ -76,7 +110,7 @@ def run(
         id=identity,
         folder=root / identity,
         manifest=describing.manifest_of(
-            identity, scenario, span, trace, forecast, plan, runs, fleet, notes, clock.laps_s, now
+            identity, scenario, span, trace, forecast, plan, plans, runs, fleet, notes, clock.laps_s, now
         ),
         scenario=scenario,
         fleet=fleet,
@@ -89,19 +123,25 @@ def run(
         requirement=requirement,
         rates=rates,
         plan=plan,
+        plans=plans,
         runs=runs,
         scorecard=card,
     )
     tell("Saving", 0.0)
     saving.save(study, root)
+    drafts.remove()
     return study
 
 
-def _forecast(scenario: Scenario, demand: pl.DataFrame, span: preparing.Span, tell: Progress) -> Forecast:
+def _silent(stage: str, share: float, so_far: str = "") -> None:
+    """Tell nobody."""
+
+
+def _forecast(scenario: Scenario, demand: pl.DataFrame, span: preparing.Span, tell: Tell) -> Forecast:
     return forecasting.predict(
         demand,
         as_of=span.as_of,
-        horizon_s=_whole_hours(span.hours) * SECONDS_PER_HOUR,
+        horizon_s=whole_hours(span.hours) * SECONDS_PER_HOUR,
         window_s=span.forecast_window_s,
         quantiles=scenario.quantiles,
         method=scenario.forecast_method,
@@ -117,7 +157,7 @@ def _plan(
     rates: pl.DataFrame,
     demand: pl.DataFrame,
     span: preparing.Span,
-    tell: Progress,
+    tell: Tell,
 ) -> CapacityPlan:
     return planning.solve(
         requirement,
@@ -134,64 +174,77 @@ def _plan(
     )
 
 
-def simulate_all(
-    scenario: Scenario,
-    fleet: Fleet,
-    demand: pl.DataFrame,
+def run_all(
+    world: World,
     *,
     plan: CapacityPlan,
     forecast: Forecast,
     span: preparing.Span,
-    progress: Progress,
-) -> dict[str, SimRun]:
-    """Simulate every strategy of the scenario over the span from the fleet's start."""
-    expected = expected_input_tps(forecast, fleet)
-    runs = {}
-    for policy in scenario.strategies:
-        progress(f"Simulating {policy.label}", 0.0)
-        runs[policy.key] = simulation.run(
-            demand,
-            fleet=fleet,
-            policy=policy,
-            start=span.as_of,
-            hours=span.hours,
-            plan=plan if policy.needs_plan else None,
-            expected=expected if policy.needs_plan else None,
-            demand_window_s=span.demand_window_s,
-            progress=lambda share, label=policy.label: progress(f"Simulating {label}", share),  # type: ignore[misc]
-        )
-    return runs
+    folder: Path,
+    drafts: Drafts,
+    progress: Tell,
+) -> dict[str, Controlled]:
+    """Run every strategy of the scenario over the span from the fleet's start.
 
-
-def expected_input_tps(forecast: Forecast, fleet: Fleet) -> pl.DataFrame:
-    """Return the median forecast of interactive input tokens per second by window, region and model."""
-    waiting = [tier.key for tier in fleet.tiers if tier.deferrable]
-    return (
-        forecast.frame.filter(
-            (pl.col("measure") == "input_tps")
-            & ((pl.col("quantile") - 0.5).abs() < 1e-9)
-            & ~pl.col("tier").is_in(waiting)
-        )
-        .group_by("window_start", "region", "model")
-        .agg(pl.col("value").sum().alias("input_tps"))
-        .sort("window_start", "region", "model")
-    )
-
-
-def _whole_hours(hours: float) -> float:
-    return float(-(-hours // 1))
-
-
-def last_hour_deferrable(demand: pl.DataFrame, fleet: Fleet, *, as_of: datetime, window_s: float) -> pl.DataFrame:
-    """Return the deferrable input tokens per second of the hour before ``as_of``, by region and model.
-
-    The plan adds a share of it as a buffer (beta of sageserve.md section 6.1); ``window_s`` is that of the demand.
+    Re-planned hourly, each that follows a plan has its own; planned once, all follow ``plan``. Forecasts are kept in
+    ``folder``, whole runs in ``drafts`` until all are done.
     """
-    waiting = [tier.key for tier in fleet.tiers if tier.deferrable]
-    hour = (pl.col("window_start") < as_of) & (pl.col("window_start") >= as_of - timedelta(hours=1))
-    known = demand.filter(hour & pl.col("tier").is_in(waiting)).drop_nulls("input_tokens")
-    seconds = pl.col("window_start").n_unique() * window_s
-    return known.group_by("region", "model").agg((pl.col("input_tokens").sum() / seconds).alias("input_tps"))
+    done = {}
+    for policy in world.scenario.strategies:
+        kept = drafts.read(policy.key)
+        if kept is None:
+            progress(f"Simulating {policy.label}", 0.0)
+            tell = partial(_tell, progress, f"Simulating {policy.label}", world.fleet)
+            if world.scenario.replan == "hourly":
+                kept = _controlled(world, strategy_of(policy), span, folder, tell)
+            else:
+                kept = _planned_once(world, policy, plan, forecast, tell)
+            drafts.keep(policy.key, kept)
+        done[policy.key] = kept
+    return done
+
+
+def _tell(progress: Tell, stage: str, fleet: Fleet, had: SoFar) -> None:
+    """Say how far a simulation is, what it has taken and what the strictest tiers have got."""
+    kept = [f"{fleet.tier(key).label} {share:.1%}" for key, share in had.kept_fraction.items()]
+    progress(stage, had.done_fraction, ", ".join([f"{had.gpu_hours:,.0f} GPU h", *kept]))
+
+
+def _controlled(
+    world: World, strategy: Strategy, span: preparing.Span, folder: Path, progress: Callable[[SoFar], None]
+) -> Controlled:
+    forecasts = None
+    if strategy.foresee is not None:
+        risk = world.scenario.risk
+        history = History(
+            demand=world.demand,
+            origins=origins_of(world),
+            horizon_s=max(strategy.horizon_h, FORESEEN_HOURS) * SECONDS_PER_HOUR,
+            window_s=span.forecast_window_s,
+            quantiles=sorted({0.5, risk.quantile}),
+            method=world.scenario.forecast_method,
+            seed=world.scenario.seed,
+            folder=folder,
+        )
+        forecasts = strategy.foresee(history)
+    return control(strategy, world, forecasts, load=world.demand, progress=progress)
+
+
+def _planned_once(
+    world: World, policy: Policy, plan: CapacityPlan, forecast: Forecast, progress: Callable[[SoFar], None]
+) -> Controlled:
+    run = simulation.run(
+        world.demand,
+        fleet=world.fleet,
+        policy=policy,
+        start=world.start,
+        hours=world.hours,
+        plan=plan if policy.needs_plan else None,
+        expected=expected_input_tps(forecast, world.fleet) if policy.needs_plan else None,
+        demand_window_s=world.demand_window_s,
+        progress=progress,
+    )
+    return Controlled(run=run, plan=plan if policy.needs_plan else None)
 
 
 class _Clock:

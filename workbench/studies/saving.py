@@ -32,6 +32,7 @@ RUN_FRAMES = {
     "ttft": tables.TTFT_HISTOGRAM,
     "scaling": tables.SCALING,
 }
+PLAN_FRAMES = {"allocation": tables.ALLOCATION, "shortfall": tables.SHORTFALL}
 FRAMES = {
     "demand": tables.DEMAND,
     "shape": tables.SHAPE,
@@ -92,11 +93,20 @@ def _write(study: Study, folder: Path) -> None:
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet", compression="zstd")
     for key, run in study.runs.items():
-        (folder / "runs" / key).mkdir()
-        for name in RUN_FRAMES:
-            getattr(run, name).write_parquet(folder / "runs" / key / f"{name}.parquet", compression="zstd")
+        write_run(run, study.plans.get(key), folder / "runs" / key)
     (folder / "scenario.json").write_text(as_json(study.scenario) + "\n", encoding="utf-8")
     (folder / MANIFEST).write_text(json.dumps(study.manifest, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def write_run(run: SimRun, plan: CapacityPlan | None, folder: Path) -> None:
+    """Write the frames of one strategy's run, and of the plan that it carried out."""
+    folder.mkdir(parents=True)
+    frames = {name: getattr(run, name) for name in RUN_FRAMES}
+    if plan is not None:
+        frames |= {name: getattr(plan, name) for name in PLAN_FRAMES}
+        frames["plan_hours"] = plan.hours.drop("solve_s", strict=False)
+    for name, frame in frames.items():
+        frame.write_parquet(folder / f"{name}.parquet", compression="zstd")
 
 
 def read_manifest(root: Path, name: str) -> dict[str, Any]:
@@ -143,24 +153,54 @@ def read_frames(folder: Path) -> dict[str, pl.DataFrame]:
     return frames | {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("plan_hours", "totals", "tiers")}
 
 
+def read_run(folder: Path, key: str, facts: Mapping[str, Any]) -> SimRun:
+    """Return a run from its folder and the facts of it in the manifest."""
+    frames: dict[str, Any] = {
+        name: table.conform(pl.read_parquet(folder / f"{name}.parquet")) for name, table in RUN_FRAMES.items()
+    }
+    return SimRun(
+        strategy=key,
+        start=datetime.fromisoformat(facts["start"]),
+        end=datetime.fromisoformat(facts["end"]),
+        window_s=facts["window_s"],
+        step_s=facts["step_s"],
+        notes=tuple(facts.get("notes", ())),
+        **frames,
+    )
+
+
+def run_facts(run: SimRun) -> dict[str, Any]:
+    """Return what the manifest holds of a run beside its frames."""
+    return {
+        "start": run.start.isoformat(),
+        "end": run.end.isoformat(),
+        "window_s": run.window_s,
+        "step_s": run.step_s,
+        "notes": list(run.notes),
+    }
+
+
+def plan_facts(plan: CapacityPlan) -> dict[str, Any]:
+    """Return what the manifest holds of a plan beside its frames."""
+    return {
+        name: getattr(plan, name) for name in ("cost_usd", "bound_usd", "gap_fraction", "status", "solver", "programme")
+    }
+
+
 def read_runs(folder: Path, manifest: Mapping[str, Any]) -> dict[str, SimRun]:
     """Return the simulated strategies of a study in the order of its scenario."""
-    runs = {}
-    for key, facts in manifest["runs"].items():
-        frames: dict[str, Any] = {
-            name: table.conform(pl.read_parquet(folder / "runs" / key / f"{name}.parquet"))
-            for name, table in RUN_FRAMES.items()
-        }
-        runs[key] = SimRun(
-            strategy=key,
-            start=datetime.fromisoformat(facts["start"]),
-            end=datetime.fromisoformat(facts["end"]),
-            window_s=facts["window_s"],
-            step_s=facts["step_s"],
-            notes=tuple(facts.get("notes", ())),
-            **frames,
-        )
-    return runs
+    return {key: read_run(folder / "runs" / key, key, facts) for key, facts in manifest["runs"].items()}
+
+
+def read_plans(folder: Path, manifest: Mapping[str, Any]) -> dict[str, CapacityPlan]:
+    """Return the plans that strategies of a study carried out."""
+    return {key: read_plan(folder / "runs" / key, facts) for key, facts in manifest["plans"].items()}
+
+
+def read_plan(folder: Path, facts: Mapping[str, Any]) -> CapacityPlan:
+    """Return a plan from its folder and the facts of it in the manifest."""
+    frames = {name: table.conform(pl.read_parquet(folder / f"{name}.parquet")) for name, table in PLAN_FRAMES.items()}
+    return _plan(frames | {"plan_hours": pl.read_parquet(folder / "plan_hours.parquet")}, facts)
 
 
 def read_scenario(folder: Path) -> Scenario:
@@ -188,9 +228,12 @@ def forecast_of(frames: Mapping[str, pl.DataFrame], manifest: Mapping[str, Any])
 
 def plan_of(frames: Mapping[str, pl.DataFrame], manifest: Mapping[str, Any]) -> CapacityPlan:
     """Return the saved plan."""
-    return CapacityPlan(
-        allocation=frames["allocation"], shortfall=frames["shortfall"], hours=frames["plan_hours"], **manifest["plan"]
-    )
+    return _plan(frames, manifest["plan"])
+
+
+def _plan(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> CapacityPlan:
+    own: dict[str, Any] = {name: frames[name] for name in PLAN_FRAMES}
+    return CapacityPlan(**own, hours=frames["plan_hours"], **facts)
 
 
 def scorecard_of(frames: Mapping[str, pl.DataFrame], manifest: Mapping[str, Any]) -> Scorecard:

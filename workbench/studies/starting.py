@@ -90,6 +90,17 @@ def fleet_of(scenario: Scenario, catalog: Catalog, demand: pl.DataFrame, shape: 
     )
 
 
+def peak_replicas(
+    scenario: Scenario, catalog: Catalog, fleet: Fleet, demand: pl.DataFrame, as_of: datetime
+) -> dict[tuple[str, str, str], int]:
+    """Return the replicas that the peak of the history needs by region, model and GPU kind, without any to spare."""
+    history = demand.filter(pl.col("window_start") < as_of)
+    loads = loads_of(history, [tier.key for tier in fleet.tiers if tier.deferrable], scenario)
+    prices = {gpu: _usd_per_gpu_hour(scenario, catalog, gpu) for gpu in scenario.gpus}
+    sizes = _sizes(scenario, loads, [region.key for region in fleet.regions], fleet.replicas, fleet.mixes, prices)
+    return {(region, model, gpu): peak for (region, model), (gpu, _, peak, _) in sizes.items()}
+
+
 def _usd_per_gpu_hour(scenario: Scenario, catalog: Catalog, gpu: str) -> tuple[float, str]:
     chosen = catalog.usd_per_vm_hour(gpu, scenario.provider_region)
     own = scenario.usd_per_vm_hour.get(chosen.vm.key)

@@ -48,7 +48,8 @@ import polars as pl
 
 from tests.simulation.replay import sageserve_comparing as comparing
 from tests.simulation.replay.sageserve_files import ABSENT, FOLDER, Scenario, endpoints, names, scenario
-from workbench.console import Tell, print_frame, progress, screen
+from workbench.console import print_frame, progress, screen
+from workbench.results import Tell
 
 PROFILED = ("A", "B")  # the tables of C and D are in other units than their reader takes them in
 RUNS = ("w1_fixed20", "w2_fixed20")

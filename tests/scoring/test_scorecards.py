@@ -1,4 +1,7 @@
-"""workbench.scoring: percentiles of mixtures, savings and service against hand-worked runs."""
+"""workbench.scoring: cards, effort, service and latencies: percentiles of mixtures, savings against hand-worked runs.
+
+Covers workbench.scoring.cards, workbench.scoring.effort, workbench.scoring.service and workbench.scoring.latencies.
+"""
 
 from __future__ import annotations
 

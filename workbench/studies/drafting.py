@@ -1,0 +1,58 @@
+"""What a study that is under way has done so far: whole runs of strategies, so that an interrupted one goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from workbench.studies.controlling import Controlled
+from workbench.studies.saving import MANIFEST, plan_facts, read_plan, read_run, run_facts, write_run
+
+
+class Drafts:
+    """Runs that are done before the study is: an interrupted study goes on after the last of them.
+
+    They are read again only by the code that wrote them: a change of any module of the workbench makes all anew.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        stamp = folder / "code"
+        if not stamp.is_file() or stamp.read_text(encoding="utf-8") != _code():
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def read(self, key: str) -> Controlled | None:
+        """Return the run of a strategy, and its plan; None where it was not done."""
+        folder = self._folder / key
+        if not (folder / MANIFEST).is_file():
+            return None
+        facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        plan = read_plan(folder, facts["plan"]) if facts["plan"] else None
+        return Controlled(run=read_run(folder, key, facts["run"]), plan=plan)
+
+    def keep(self, key: str, done: Controlled) -> None:
+        """Write the run of a strategy under a temporary name, and rename it when it is whole."""
+        draft = self._folder / f".{key}.{os.getpid()}"
+        shutil.rmtree(draft, ignore_errors=True)
+        write_run(done.run, done.plan, draft)
+        facts = {"run": run_facts(done.run), "plan": plan_facts(done.plan) if done.plan else None}
+        (draft / MANIFEST).write_text(json.dumps(facts), encoding="utf-8")
+        (self._folder / "code").write_text(_code(), encoding="utf-8")
+        shutil.rmtree(self._folder / key, ignore_errors=True)
+        draft.rename(self._folder / key)
+
+    def remove(self) -> None:
+        """Remove them: the study is saved."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _code() -> str:
+    """Return a digest of the workbench's own modules."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.blake2b(digest_size=8)
+    for source in sorted(package.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()

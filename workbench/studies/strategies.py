@@ -1,0 +1,137 @@
+"""A strategy as a value: how its pools scale, what it foresees, how it decides; and the ones that are named.
+
+Three functions make one. ``policy`` says how the simulator scales the pools, and whether it follows orders. ``foresee``
+gives a forecast for the hour that begins from what was known then. ``decide`` turns it, and the fleet as it stands,
+into a plan, of which the first hour is carried out. A strategy of one's own is another :class:`Strategy`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from workbench import planning, tables
+from workbench.domain import Fleet, Policy, Scenario
+from workbench.results import CapacityPlan, Forecast
+from workbench.studies import foreseeing
+from workbench.studies.foreseeing import History
+
+Place = tuple[str, str, str]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Situation:
+    """What a decision is made from at the begin of an hour; nothing in it is younger than ``at``.
+
+    ``fleet`` has as initial replicas what is ready or starting now, and as lent ones what is lent now. ``waiting`` is
+    the deferrable work in the queues (``WAITING``); ``last_hour_deferrable`` what came of it in the last hour, in input
+    tokens per second. ``peak_replicas`` is what the peak of the history needed.
+    """
+
+    at: datetime
+    scenario: Scenario
+    policy: Policy
+    fleet: Fleet
+    rates: pl.DataFrame
+    forecast: Forecast
+    waiting: pl.DataFrame
+    last_hour_deferrable: pl.DataFrame
+    peak_replicas: Mapping[Place, int]
+
+
+Foresee = Callable[[History], Iterator[Forecast]]
+Decide = Callable[[Situation], CapacityPlan]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """How pools scale, and for those that follow orders how these come about; ``horizon_h`` is how far is foreseen."""
+
+    policy: Policy
+    foresee: Foresee | None = None
+    decide: Decide | None = None
+    horizon_h: float = 1.0
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether anything is foreseen and decided for it."""
+        return self.foresee is not None and self.decide is not None
+
+
+def hourly(now: Situation) -> CapacityPlan:
+    """Plan the hour that begins by Programme S, as SageServe does (sageserve.md section 6)."""
+    scenario = now.scenario
+    required = planning.require(now.forecast, risk=scenario.risk, tiers=now.fleet.tiers)
+    first = required.filter(pl.col("window_start") == now.at)
+    return planning.solve(
+        first,
+        fleet=now.fleet,
+        rates=now.rates,
+        risk=scenario.risk,
+        epsilon_fraction=scenario.epsilon_fraction,
+        solver=scenario.solver,
+        gap_fraction=scenario.solver_gap_fraction,
+        time_limit_s=scenario.solver_time_limit_s,
+        floor_replicas=now.policy.floor_replicas,
+        last_hour_deferrable=now.last_hour_deferrable,
+    )
+
+
+def at_peak(now: Situation) -> CapacityPlan:
+    """Hold what the peak of the history needed, whatever comes: the fleet of someone who never scales."""
+    rows = [(now.at, *place, "on_demand", count) for place, count in now.peak_replicas.items()]
+    price = sum(
+        count * now.fleet.replica(place[1], place[2]).gpus * now.fleet.usd_per_gpu_hour[place[0], place[2]]
+        for place, count in now.peak_replicas.items()
+    )
+    hours = pl.DataFrame(
+        {
+            "window_start": [now.at], "cost_usd": [price], "start_cost_usd": [0.0], "objective": [price],
+            "bound": [None], "gap_fraction": [None], "status": ["heuristic"], "solve_s": [0.0],
+        },
+        schema_overrides={"window_start": tables.INSTANT, "bound": pl.Float64, "gap_fraction": pl.Float64},
+    )  # fmt: skip
+    return CapacityPlan(
+        allocation=tables.ALLOCATION.conform(pl.DataFrame(rows, schema=tables.ALLOCATION.schema, orient="row")),
+        shortfall=tables.SHORTFALL.empty(),
+        hours=hours,
+        cost_usd=price,
+        bound_usd=None,
+        gap_fraction=None,
+        status="heuristic",
+        solver="none",
+        programme="peak",
+    )
+
+
+#: What a policy's ``programme`` and ``foresight`` name.
+PROGRAMMES: Mapping[str, tuple[Decide, float]] = {"sageserve": (hourly, 1.0), "peak": (at_peak, 1.0)}
+FORESIGHTS: Mapping[str, Foresee] = {"forecast": foreseeing.forecasts, "perfect": foreseeing.perfect}
+
+
+def strategy_of(policy: Policy) -> Strategy:
+    """Return the strategy that a policy names; one that follows no plan foresees and decides nothing."""
+    if not policy.needs_plan:
+        return Strategy(policy=policy)
+    decide, horizon_h = PROGRAMMES[policy.programme]
+    return Strategy(policy=policy, foresee=FORESIGHTS[policy.foresight], decide=decide, horizon_h=horizon_h)
+
+
+def as_it_stands(fleet: Fleet, pools: pl.DataFrame) -> Fleet:
+    """Return the fleet with what stands now (``STANDING``): ready and starting replicas, and lent ones."""
+    held, lent = {}, {}
+    for row in pools.iter_rows(named=True):
+        key = (row["region"], row["model"], row["gpu"])
+        held[key] = sum(row[name] for name in ("ready", "starting_reclaim", "starting_swap", "starting_remote"))
+        lent[key] = row["lent"]
+    return dataclasses.replace(fleet, initial_replicas=held, initial_lent_replicas=lent)
+
+
+def whole_hours(hours: float) -> int:
+    """Return the hours that are begun."""
+    return math.ceil(hours - 1e-9)
