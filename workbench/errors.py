@@ -49,6 +49,10 @@ class StudyError(WorkbenchError):
     """A study cannot be opened, found or saved."""
 
 
+class ComputeError(WorkbenchError):
+    """Work cannot be spread over processes, or one of them died."""
+
+
 class ReportError(WorkbenchError):
     """A report template failed or was given parameters it does not have."""
 

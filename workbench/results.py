@@ -61,6 +61,28 @@ class Forecast:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Backtest:
+    """How far methods were off from many origins: tables of :mod:`workbench.tables` whose names begin with BACKTEST.
+
+    ``scores`` and ``quantiles`` by horizon, ``leads`` by hour of lead, ``hours`` by hour that was forecast, ``windows``
+    one by one from the last origin before each, ``fits`` in seconds (no other frame holds a wall-clock time) and
+    ``notes`` on which method was really used. ``remarks`` are the sentences a reader must know.
+    """
+
+    scores: pl.DataFrame
+    quantiles: pl.DataFrame
+    leads: pl.DataFrame
+    hours: pl.DataFrame
+    windows: pl.DataFrame
+    fits: pl.DataFrame
+    notes: pl.DataFrame
+    origins: tuple[datetime, ...]
+    horizons_s: tuple[float, ...]
+    window_s: float
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class CapacityPlan:
     """An hourly plan: ``allocation`` and ``shortfall``, what it costs, and how well the solver says it is solved.
 
@@ -171,6 +193,22 @@ class Study:
     plans: Mapping[str, CapacityPlan]
     runs: Mapping[str, SimRun]
     scorecard: Scorecard
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DecisionValue:
+    """What forecasts are worth: effort and service when planner and simulator are fed each method.
+
+    ``totals`` as ``DECISION_TOTALS``, ``tiers`` as ``DECISION_TIERS``. A plan was made every ``every_s`` for ``hours``
+    from ``as_of``, always for the quantiles that stand in the frames; ``quantile`` is the study's own.
+    """
+
+    totals: pl.DataFrame
+    tiers: pl.DataFrame
+    as_of: datetime
+    hours: float
+    every_s: float
+    quantile: float
 
 
 @dataclass(frozen=True, kw_only=True)

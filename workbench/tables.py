@@ -428,6 +428,166 @@ SIM_REQUESTS = Table(
     rules={"outcome is known": pl.col("outcome").is_in(["served", "inside", "queued", "shed"])},
 )
 
+_FORECAST_SERIES = _SERIES | {"measure": _text("rps, input_tps or output_tps")}
+_METHOD = {"method": _text("forecast method that was asked for; oracle is a perfect forecast")}
+_HORIZON = {"horizon_s": _number("s", "windows that begin less than this after the origin")}
+_ERRORS = {
+    "windows": _count("windows", "pairs of forecast and known window that were compared"),
+    "realised_mean": _number("per second", "mean of what came in those windows"),
+    "wape": _number("1", "sum |realised - median| / sum realised; null where nothing came", nullable=True),
+    "bias": _number("1", "sum (median - realised) / sum realised; null where nothing came", nullable=True),
+}
+_BACKTESTED = ("region", "model", "tier", "measure", "method")
+
+BACKTEST_SCORES = Table(
+    name="BACKTEST_SCORES",
+    one_row_per="region, model, tier, measure, method and horizon",
+    columns=_FORECAST_SERIES
+    | _METHOD
+    | _HORIZON
+    | {"origins": _count("origins", "instants from which was forecast")}
+    | _ERRORS
+    | {
+        "mase": _number(
+            "1", "mean |realised - median| / that of the day before in the history before; null without", nullable=True
+        ),
+        "interval_coverage_fraction": _number(
+            "1", "windows between quantiles 0.05 and 0.95; null where these were not asked for", nullable=True
+        ),
+    },
+    key=(*_BACKTESTED, "horizon_s"),
+    rules=_not_negative("windows", "wape", "mase") | _fraction("interval_coverage_fraction"),
+)
+
+BACKTEST_QUANTILES = Table(
+    name="BACKTEST_QUANTILES",
+    one_row_per="region, model, tier, measure, method, horizon and quantile",
+    columns=_FORECAST_SERIES
+    | _METHOD
+    | _HORIZON
+    | {
+        "quantile": _number("1", "probability that the value is not exceeded"),
+        "windows": _count("windows", "pairs of forecast and known window that were compared"),
+        "realised_mean": _number("per second", "mean of what came in those windows"),
+        "pinball": _number("per second", "mean quantile loss"),
+        "coverage_fraction": _number("1", "windows at or below the value"),
+    },
+    key=(*_BACKTESTED, "horizon_s", "quantile"),
+    rules=_not_negative("pinball") | _fraction("coverage_fraction"),
+)
+
+BACKTEST_LEADS = Table(
+    name="BACKTEST_LEADS",
+    one_row_per="region, model, tier, measure, method and hour of lead",
+    columns=_FORECAST_SERIES
+    | _METHOD
+    | {"lead_s": _number("s", "from the origin to the first window of the hour ahead")}
+    | _ERRORS,
+    key=(*_BACKTESTED, "lead_s"),
+    rules=_not_negative("lead_s", "wape"),
+)
+
+BACKTEST_HOURS = Table(
+    name="BACKTEST_HOURS",
+    one_row_per="region, model, tier, measure, method, horizon and hour that was forecast",
+    columns=_FORECAST_SERIES
+    | _METHOD
+    | _HORIZON
+    | {"hour_start": Column(dtype=INSTANT, unit="UTC", meaning="left edge of the hour the windows lie in")}
+    | _ERRORS,
+    key=(*_BACKTESTED, "horizon_s", "hour_start"),
+    rules=_not_negative("wape"),
+)
+
+BACKTEST_WINDOWS = Table(
+    name="BACKTEST_WINDOWS",
+    one_row_per="window, region, model, tier, measure and method, forecast from the last origin before it",
+    columns=_WINDOW
+    | _FORECAST_SERIES
+    | _METHOD
+    | {
+        "lead_s": _number("s", "from that origin to the window"),
+        "realised": _number("per second", "what came"),
+        "value": _number("per second", "median of the forecast"),
+        "low": _number("per second", "quantile 0.05; null where it was not asked for", nullable=True),
+        "high": _number("per second", "quantile 0.95; null where it was not asked for", nullable=True),
+    },
+    key=("window_start", *_BACKTESTED),
+    rules=_not_negative("lead_s", "realised", "value"),
+)
+
+BACKTEST_FITS = Table(
+    name="BACKTEST_FITS",
+    one_row_per="region, model, tier and method",
+    columns=_SERIES
+    | _METHOD
+    | {
+        "origins": _count("origins", "instants from which was forecast"),
+        "fit_s": _number("s", "seconds by the clock that one origin took, fit and forecast of its measures, as a mean"),
+    },
+    key=("region", "model", "tier", "method"),
+    rules=_not_negative("fit_s"),
+)
+
+BACKTEST_NOTES = Table(
+    name="BACKTEST_NOTES",
+    one_row_per="region, model, tier, measure, method and method that was used",
+    columns=_FORECAST_SERIES
+    | _METHOD
+    | {
+        "used": _text("the method that made the forecasts"),
+        "note": _text("why another than the one asked for was used, or what else is to be known; of the first origin"),
+        "origins": _count("origins", "instants of which that holds"),
+    },
+    key=(*_BACKTESTED, "used", "note"),
+)
+
+DECISION_TOTALS = Table(
+    name="DECISION_TOTALS",
+    one_row_per="forecast method, quantile that was planned for and strategy",
+    columns=_METHOD
+    | {
+        "quantile": _number("1", "quantile of the forecast that the plan carries"),
+        "strategy": _text("strategy that followed the plan"),
+        "gpu_hours": _number("GPU h", "held in the simulation: ready, starting and draining"),
+        "cost_usd": _number("USD", "gpu_hours at list prices"),
+        "waste_gpu_hours": _number("GPU h", "held but not yet usable"),
+        "starts": _number("replicas", "started in the simulation"),
+        "plan_cost_usd": _number("USD", "what the plan alone would cost"),
+        "shortfall_tokens": _number("tokens", "prompt tokens of the requirement that the plan could not cover"),
+        "under_planned_fraction": _number(
+            "1", "prompt tokens that came above what was required of the plan / all that came, without deferrable tiers"
+        ),
+        "over_planned_fraction": _number("1", "prompt tokens required that did not come / all that came, likewise"),
+        "wape": _number("1", "of the medians, input tokens of the tiers that cannot wait", nullable=True),
+        "slo_attainment_fraction": _number("1", "of all requests of the tiers that cannot wait", nullable=True),
+    },
+    key=("method", "quantile", "strategy"),
+    rules=_not_negative("gpu_hours", "cost_usd", "shortfall_tokens") | _fraction("slo_attainment_fraction"),
+)
+
+DECISION_TIERS = Table(
+    name="DECISION_TIERS",
+    one_row_per="forecast method, quantile that was planned for, strategy and tier",
+    columns=_METHOD
+    | {
+        "quantile": _number("1", "quantile of the forecast that the plan carries"),
+        "strategy": _text("strategy that followed the plan"),
+    }
+    | _TIER
+    | {
+        "arrived": _number("requests", "arrivals"),
+        "slo_attainment_fraction": _number(
+            "1", "share with a first token in time; of a deferrable tier, deadlines kept", nullable=True
+        ),
+        "ttft_p95_s": _number("s", "95th percentile over all arrivals", nullable=True),
+        "missed_deadlines": _number("requests", "deadlines that passed without completion"),
+        "backlog": _number("requests", "queued or running at the end"),
+    },
+    key=("method", "quantile", "strategy", "tier"),
+    rules=_not_negative("arrived", "backlog") | _fraction("slo_attainment_fraction"),
+)
+
 TABLES = (
     REQUESTS,
     DEMAND,
@@ -443,4 +603,13 @@ TABLES = (
     TTFT_HISTOGRAM,
     SCALING,
     SIM_REQUESTS,
+    BACKTEST_SCORES,
+    BACKTEST_QUANTILES,
+    BACKTEST_LEADS,
+    BACKTEST_HOURS,
+    BACKTEST_WINDOWS,
+    BACKTEST_FITS,
+    BACKTEST_NOTES,
+    DECISION_TOTALS,
+    DECISION_TIERS,
 )

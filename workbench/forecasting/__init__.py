@@ -20,10 +20,31 @@ from workbench import tables
 from workbench.errors import ForecastError, nearest, together
 from workbench.forecasting import naive
 from workbench.forecasting.accuracy import accuracy
+from workbench.forecasting.backtesting import (
+    PERFECT,
+    backtest,
+    perfect,
+    quantile_standings,
+    residual_acf,
+    roll_or_perfect,
+    standings,
+)
 from workbench.forecasting.history import SOURCES, Series, Values, past, series_of
 from workbench.results import Forecast
 
-__all__ = ["METHODS", "Method", "accuracy", "predict"]
+__all__ = [
+    "METHODS",
+    "PERFECT",
+    "Method",
+    "accuracy",
+    "backtest",
+    "perfect",
+    "predict",
+    "quantile_standings",
+    "residual_acf",
+    "roll_or_perfect",
+    "standings",
+]
 
 Progress = Callable[[int, int], None]
 THREADS = 2

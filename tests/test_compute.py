@@ -1,0 +1,77 @@
+"""workbench.compute: the order of the tasks, errors that say what they were about, workers that are no copies."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import polars as pl
+import pytest
+
+from workbench import compute
+from workbench.errors import ComputeError, ForecastError
+
+
+def square(number: int) -> tuple[int, int]:
+    """The square of a number and the process that made it; small numbers take longest, so that they come last."""
+    time.sleep(0.02 * max(0, 4 - number))
+    return number * number, os.getpid()
+
+
+def work_like(number: int) -> int:
+    """Fail at 2 as a person's mistake does, at 3 as a defect does; count rows with Polars otherwise."""
+    if number == 2:
+        raise ForecastError("no history; ask for a later instant.")
+    if number == 3:
+        raise ZeroDivisionError("three")
+    return pl.DataFrame({"n": range(number)}).group_by("n").len().height
+
+
+def end_abruptly(number: int) -> int:
+    """Die as a process does that ran out of memory."""
+    os._exit(9)
+
+
+def threads(_: int) -> str | None:
+    """The threads that Polars may use in this worker."""
+    return os.environ.get("POLARS_MAX_THREADS")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_the_tasks(workers: int) -> None:
+    seen: list[tuple[int, int]] = []
+    made = compute.map_tasks(
+        square, [1, 2, 3, 4, 5], workers=workers, progress=lambda done, total: seen.append((done, total))
+    )
+    assert [value for value, _ in made] == [1, 4, 9, 16, 25]
+    assert seen == [(done, 5) for done in range(1, 6)]
+    assert ({process for _, process in made} == {os.getpid()}) == (workers == 1)
+
+
+def test_one_task_stays_in_this_process_and_none_makes_nothing() -> None:
+    assert compute.map_tasks(square, [3], workers=8) == [(9, os.getpid())]
+    assert compute.map_tasks(square, []) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_says_what_it_was_about(workers: int) -> None:
+    with pytest.raises(ForecastError, match=r"^number 2: no history; ask for a later instant"):
+        compute.map_tasks(work_like, [1, 2], about="number {}".format, workers=workers)
+    with pytest.raises(ZeroDivisionError) as caught:
+        compute.map_tasks(work_like, [1, 3], about="number {}".format, workers=workers)
+    assert "This happened at: number 3." in caught.value.__notes__
+
+
+def test_a_worker_that_dies_is_told_with_what_to_do() -> None:
+    with pytest.raises(ComputeError, match=r"a worker process died .* ask for fewer workers"):
+        compute.map_tasks(end_abruptly, [1, 2], workers=2)
+
+
+def test_workers_share_the_cores() -> None:
+    assert compute.cores() >= 1
+    assert compute.map_tasks(threads, [1, 2], workers=2) == [str(max(1, compute.cores() // 2))] * 2
+
+
+def test_no_workers_is_refused() -> None:
+    with pytest.raises(ComputeError, match="workers must be 1 or more, got 0"):
+        compute.map_tasks(square, [1], workers=0)
