@@ -60,7 +60,8 @@ def test_the_plan_passes_the_independent_check(small_study: Study) -> None:
 
 
 def test_a_plan_at_once_holds_what_was_planned(small_study: Study) -> None:
-    planned = small_study.plan.allocation.group_by("window_start").agg(pl.col("replicas").sum()).sort("window_start")
+    own = small_study.plans["lt_i"].allocation
+    planned = own.group_by("window_start").agg(pl.col("replicas").sum()).sort("window_start")
     held = (
         small_study.runs["lt_i"]
         .pools.with_columns(total=pl.col("ready") + pl.col("starting_reclaim") + pl.col("starting_swap"))
@@ -81,6 +82,10 @@ def test_an_opened_study_equals_the_one_that_was_run(small_study: Study, small_s
     for key, run in small_study.runs.items():
         for name in ("windows", "pools", "ttft", "scaling"):
             assert getattr(opened.runs[key], name).equals(getattr(run, name)), (key, name)
+    assert list(opened.plans) == ["lt_i", "lt_ua"]
+    for key, plan in small_study.plans.items():
+        assert opened.plans[key].allocation.equals(plan.allocation), key
+        assert (opened.plans[key].cost_usd, opened.plans[key].status) == (plan.cost_usd, plan.status), key
     assert opened.scorecard.totals.equals(small_study.scorecard.totals)
 
 
@@ -93,7 +98,7 @@ def test_same_scenario_trace_and_seed_write_the_same_bytes(
         )
     assert again.id == small_study.id
     files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))
-    assert len(files) == 11 + 4 * 4
+    assert len(files) == 11 + 4 * 4 + 2 * 3
     for file in files:
         assert (tmp_path / file).read_bytes() == (small_store / "studies" / file).read_bytes(), file
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import polars as pl
 
 from workbench import forecasting, tables
+from workbench.forecasting import backtesting
 from workbench.results import Forecast
 
 MEASURES = ("input_tps", "output_tps")
@@ -62,7 +63,7 @@ def forecasts(history: History) -> Iterator[Forecast]:
 
 def perfect(history: History) -> Iterator[Forecast]:
     """Yield what comes, as if it were foreseen from every origin: the bound of every forecast."""
-    return forecasting.perfect(
+    return backtesting.perfect(
         history.demand,
         origins=history.origins,
         horizon_s=history.horizon_s,
@@ -96,7 +97,7 @@ def _files(folder: Path, day: date, origins: int) -> dict[str, Path]:
 
 def _made(files: dict[str, Path] | None, history: History, origins: Sequence[datetime]) -> Iterator[Forecast]:
     made = []
-    for forecast in forecasting.roll(
+    for forecast in backtesting.roll_or_perfect(
         history.demand,
         origins=origins,
         horizon_s=history.horizon_s,

@@ -1,0 +1,104 @@
+"""workbench.studies.foreseeing: a forecast for every hour from what was known then, kept and found again."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.simulation.simulation_cases import BATCH, FAST, START, demand
+from workbench import forecasting
+from workbench.studies import foreseeing
+from workbench.studies.foreseeing import History
+
+HOURS = 30
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    """Two days of two tiers, and 30 hours that are foreseen one by one."""
+    rates = [float(1 + hour % 24) for hour in range(24 * 4)]
+    load = demand({("east", "m", FAST): rates, ("east", "m", BATCH): rates[::-1]}, window_s=3600.0)
+    return History(
+        demand=load.with_columns(pl.col("window_start") - timedelta(days=2)),
+        origins=foreseeing.hours_from(START, HOURS),
+        horizon_s=7200.0,
+        window_s=3600.0,
+        quantiles=(0.5, 0.7),
+        method="seasonal_naive",
+        seed=7,
+        folder=tmp_path / "forecasts",
+    )
+
+
+def test_each_is_what_was_foreseen_then(history: History) -> None:
+    made = list(foreseeing.forecasts(history))
+    assert [one.as_of for one in made] == list(history.origins)
+    for origin in (0, 7, 29):
+        alone = forecasting.predict(
+            history.demand, as_of=history.origins[origin], horizon_s=7200.0, window_s=3600.0, quantiles=(0.5, 0.7),
+            method="seasonal_naive", measures=foreseeing.MEASURES,
+        )  # fmt: skip
+        assert made[origin].frame.equals(alone.frame)
+        assert made[origin].notes.equals(alone.notes)
+
+
+def test_what_was_foreseen_is_kept_by_the_day_and_read_again(history: History) -> None:
+    assert history.folder is not None
+    first = list(foreseeing.forecasts(history))
+    files = sorted(path.name for path in (history.folder / foreseeing.digest(history)).iterdir())
+    assert files == [f"2026-03-0{day}-{kind}.parquet" for day in ("2-24", "3-6") for kind in ("frame", "notes")]
+    again = list(foreseeing.forecasts(history))
+    for one, other in zip(first, again, strict=True):
+        assert one.frame.equals(other.frame)
+        assert one.notes.equals(other.notes)
+        assert (one.as_of, one.window_s, one.method) == (other.as_of, other.window_s, other.method)
+
+
+def test_an_interrupted_day_leaves_nothing_half_written(history: History) -> None:
+    assert history.folder is not None
+    some = foreseeing.forecasts(history)
+    for _ in range(26):
+        next(some)
+    some.close()
+    kept = history.folder / foreseeing.digest(history)
+    assert sorted(path.name for path in kept.iterdir()) == [
+        "2026-03-02-24-frame.parquet",
+        "2026-03-02-24-notes.parquet",
+    ]
+    assert len(list(foreseeing.forecasts(history))) == HOURS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 8}, {"horizon_s": 3600.0}, {"quantiles": (0.5,)}, {"method": "last_value"}, {"window_s": 7200.0}],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_a_forecast_depends_on_names_it(history: History, change: dict[str, object]) -> None:
+    assert foreseeing.digest(dataclasses.replace(history, **change)) != foreseeing.digest(history)  # type: ignore[arg-type]
+
+
+def test_the_demand_names_it_too_and_the_order_of_its_rows_does_not(history: History) -> None:
+    shuffled = dataclasses.replace(history, demand=history.demand.sample(fraction=1.0, shuffle=True, seed=3))
+    assert foreseeing.digest(shuffled) == foreseeing.digest(history)
+    other = dataclasses.replace(history, demand=history.demand.with_columns(pl.col("requests") + 1.0))
+    assert foreseeing.digest(other) != foreseeing.digest(history)
+
+
+def test_progress_is_told_for_every_origin(history: History) -> None:
+    told: list[tuple[int, int]] = []
+    list(foreseeing.forecasts(dataclasses.replace(history, progress=lambda *done: told.append(done), folder=None)))
+    assert told == [(done, HOURS) for done in range(1, HOURS + 1)]
+
+
+def test_perfect_foresight_is_what_comes(history: History) -> None:
+    made = list(foreseeing.perfect(history))
+    for origin, forecast in zip(history.origins, made, strict=True):
+        came = history.demand.filter((pl.col("window_start") == origin) & (pl.col("tier") == FAST))
+        said = forecast.frame.filter(
+            (pl.col("window_start") == origin) & (pl.col("tier") == FAST) & (pl.col("measure") == "input_tps")
+        )
+        assert said.get_column("value").to_list() == pytest.approx([came["input_tokens"].item() / 3600.0] * 2)
