@@ -42,7 +42,7 @@ def progress() -> Iterator[Tell]:
     """Show one bar per stage on standard error; a stage ends when the next begins."""
     columns = (
         TextColumn("{task.description:<36}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         TimeElapsedColumn(),
         TextColumn("{task.fields[so_far]}"),
     )

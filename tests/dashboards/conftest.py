@@ -10,5 +10,5 @@ from workbench.results import Study
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """Three synthetic days of which the last is simulated under every default strategy."""
-    return build(tmp_path_factory.mktemp("dashboards"))
+    """Three synthetic days of which the last is simulated under every default strategy, planned once as choices are."""
+    return build(tmp_path_factory.mktemp("dashboards"), replan="once")

@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from workbench.dashboards import answers, state
+from workbench.dashboards import answers, panels, state
 from workbench.errors import PlanError, ScenarioError
 from workbench.results import CapacityPlan, SimRun, Study
 
@@ -150,6 +150,18 @@ def test_a_baseline_that_follows_a_plan_follows_it_on_the_chosen_demand(study: S
     found = answers.answer(planned, chosen(planned, "reactive"))
     assert_frame_equal(found.baseline.pools, study.runs["lt_i"].pools, check_exact=True)
     assert found.plan is None
+
+
+def test_a_study_that_was_planned_every_hour_is_compared_with_its_choices_planned_once(small_study: Study) -> None:
+    assert answers.is_planned_once(small_study)
+    found = answers.answer(small_study, chosen(small_study, "lt_ua"))
+    assert found.is_own
+    assert_frame_equal(found.own.pools, found.chosen.pools, check_exact=True)
+    assert found.totals["study"]["gpu_hours"] == found.totals["chosen"]["gpu_hours"]
+    assert "the study made a new one every hour" in panels.summary(small_study, found)
+    reactive = answers.answer(small_study, chosen(small_study, "reactive"))
+    assert reactive.own is small_study.runs["reactive"]
+    assert "every hour" not in panels.summary(small_study, reactive)
 
 
 def test_a_plan_is_made_once_for_the_choices_that_enter_it(study: Study) -> None:

@@ -15,7 +15,7 @@ STORE, STUDIES = "traces.duckdb", "studies"
 NOW = datetime(2026, 1, 5)
 
 
-def build(root: Path, trace: str = REQUESTS_TRACE) -> Study:
+def build(root: Path, trace: str = REQUESTS_TRACE, *, replan: str = "hourly") -> Study:
     """Make the traces in a store under ``root``, run the study of one of them and save it there.
 
     The second trace is the first as a series: sums of ten minutes, no single request.
@@ -23,6 +23,7 @@ def build(root: Path, trace: str = REQUESTS_TRACE) -> Study:
     content = scenarios.quickstart(trace=trace, requests=REQUESTS) | {
         "name": f"small_{trace}",
         "forecast": {"method": "seasonal_naive"},
+        "plan": {"replan": replan},
     }
     scenario = scenarios.parse(content, source="small study")
     with open_store(root / STORE) as store:

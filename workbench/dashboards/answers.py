@@ -3,7 +3,8 @@
 Pure functions of a study and its choices. Nothing is fitted again: the saved forecast is scaled, the requirement is
 made from another quantile, the programme is solved and one strategy simulated. A plan is kept for the choices that
 enter it, so that moving a threshold of the strategy costs one simulation. The fleet at the start stays the study's,
-sized from its history, whatever the demand is multiplied by.
+sized from its history, whatever the demand is multiplied by. Where the study made a new plan every hour, choices are
+planned once for the whole span, from the forecast made at its begin: an answer has to come in a blink.
 """
 
 from __future__ import annotations
@@ -151,7 +152,8 @@ def answer(study: Study, choices: Choices) -> Answer:
         warmup_hours=scenario.warmup_hours,
     )
     totals, tiers = _rows(card)
-    own_totals, own_tiers = _rows(study.scorecard)
+    own_run, own_card = own(study, policy.key)
+    own_totals, own_tiers = _rows(own_card)
     return Answer(
         policy=policy,
         demand_factor=choices.demand_factor,
@@ -159,10 +161,37 @@ def answer(study: Study, choices: Choices) -> Answer:
         plan=plan_of(study, choices) if policy.needs_plan else None,
         chosen=runs[CHOSEN],
         baseline=runs[BASELINE],
-        own=study.runs[policy.key],
+        own=own_run,
         totals=totals | {OWN: own_totals[policy.key] | {"label": f"{policy.label}, study's own run"}},
         tiers=tiers | {(OWN, tier.key): own_tiers[policy.key, tier.key] for tier in study.fleet.tiers},
     )
+
+
+@lru_cache(maxsize=KEPT_RUNS)
+def own(study: Study, strategy: str) -> tuple[SimRun, Scorecard]:
+    """Return a strategy of a study under the study's own choices, and a scorecard with it.
+
+    It is the saved run; but where the study made a new plan every hour it is simulated again on one plan for the whole
+    span, as all choices are: so that what differs from it is due to the choices alone.
+    """
+    policy = state.policy_named(study, strategy)
+    if not (is_planned_once(study) and policy.needs_plan):
+        return study.runs[strategy], study.scorecard
+    risk = study.scenario.risk
+    run = _run(study, policy, 1.0, _plan(study, 1.0, risk.quantile, risk.planning_signal_fraction))
+    card = scoring.score(
+        {**study.runs, strategy: run},
+        tiers=study.fleet.tiers,
+        baseline=study.scenario.baseline,
+        labels={each.key: each.label for each in study.scenario.strategies},
+        warmup_hours=study.scenario.warmup_hours,
+    )
+    return run, card
+
+
+def is_planned_once(study: Study) -> bool:
+    """Return whether choices are planned otherwise than the study was: once for the whole span, not every hour."""
+    return study.scenario.replan == "hourly"
 
 
 def _rows(card: Scorecard) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], dict[str, Any]]]:

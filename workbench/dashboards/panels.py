@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from workbench.charts import whatif
-from workbench.dashboards import state
+from workbench.dashboards import answers, state
 from workbench.dashboards.answers import BASELINE, CHOSEN, OWN, Answer
 from workbench.domain import Tier
 from workbench.results import SimRun, Study
@@ -42,6 +42,8 @@ def summary(study: Study, found: Answer) -> str:
     if found.plan is not None and found.plan.shortfall.height:
         hours = found.plan.shortfall.get_column("window_start").n_unique()
         sentences.append(f"The stock of GPUs is too small for the plan in {hours} h")
+    if found.plan is not None and answers.is_planned_once(study):
+        sentences.append("Here a plan is made once for the whole span; the study made a new one every hour")
     return ". ".join(sentences) + "."
 
 

@@ -205,9 +205,10 @@ def run_all(
 
 
 def _tell(progress: Tell, stage: str, fleet: Fleet, had: SoFar) -> None:
-    """Say how far a simulation is, what it has taken and what the strictest tiers have got."""
-    kept = [f"{fleet.tier(key).label} {share:.1%}" for key, share in had.kept_fraction.items()]
-    progress(stage, had.done_fraction, ", ".join([f"{had.gpu_hours:,.0f} GPU h", *kept]))
+    """Say how far a simulation is, what it has taken and how the strictest tier fares."""
+    strictest = next((tier.key for tier in fleet.tiers if tier.key in had.kept_fraction), None)
+    kept = f", {had.kept_fraction[strictest]:.1%} in time" if strictest else ""
+    progress(stage, had.done_fraction, f"{had.gpu_hours:,.0f} GPU h{kept}")
 
 
 def _controlled(
