@@ -7,6 +7,14 @@ first figure is made.
 
 from __future__ import annotations
 
+from workbench.charts.backtests import (
+    cost_of_service,
+    residual_acf,
+    said_and_came,
+    wape_by_hour,
+    wape_by_lead,
+    wape_by_series,
+)
 from workbench.charts.burstiness import dispersion, gap_cv, peak_to_mean
 from workbench.charts.engines import error_heat, errors_by_measure, pools_by_engine, requests_in_band
 from workbench.charts.forecasts import accuracy_bars, coverage, forecast_fan
@@ -37,6 +45,7 @@ __all__ = [
     "backlog_over_time",
     "cache_hits",
     "cost_by_group",
+    "cost_of_service",
     "cost_per_month",
     "coverage",
     "deferrable_over_time",
@@ -60,6 +69,8 @@ __all__ = [
     "replicas_by_strategy",
     "replicas_over_time",
     "requests_in_band",
+    "residual_acf",
+    "said_and_came",
     "scaling_events",
     "shortfall",
     "signals_over_time",
@@ -69,6 +80,9 @@ __all__ = [
     "ttft_distribution",
     "ttft_over_time",
     "ttft_percentiles",
+    "wape_by_hour",
+    "wape_by_lead",
+    "wape_by_series",
     "waste",
     "weekly",
 ]

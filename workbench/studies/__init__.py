@@ -14,14 +14,21 @@ import polars as pl
 from workbench.catalog import Catalog, load_beside
 from workbench.results import Study
 from workbench.studies import saving, starting
+from workbench.studies.deciding import decision_value
+from workbench.studies.histories import history_of
 from workbench.studies.running import expected_input_tps, last_hour_deferrable, run, simulate_all
+from workbench.studies.weighing import at_equal_service, readable_value
 
 __all__ = [
+    "at_equal_service",
     "compare",
+    "decision_value",
     "expected_input_tps",
+    "history_of",
     "last_hour_deferrable",
     "listing",
     "open_study",
+    "readable_value",
     "run",
     "simulate_all",
 ]

@@ -52,7 +52,7 @@ def run(
     rates = performance.rates(
         fleet.replicas, fleet.mixes, signal_fraction=scenario.risk.planning_signal_fraction, signal="largest"
     )
-    plan = _plan(scenario, fleet, requirement, rates, demand, span, tell)
+    plan = plan_for(scenario, fleet, requirement, rates, demand, span, tell)
     clock.lap("plan")
     runs = simulate_all(scenario, fleet, demand, plan=plan, forecast=forecast, span=span, progress=tell)
     clock.lap("simulate")
@@ -110,7 +110,7 @@ def _forecast(scenario: Scenario, demand: pl.DataFrame, span: preparing.Span, te
     )
 
 
-def _plan(
+def plan_for(
     scenario: Scenario,
     fleet: Fleet,
     requirement: pl.DataFrame,
@@ -119,6 +119,7 @@ def _plan(
     span: preparing.Span,
     tell: Progress,
 ) -> CapacityPlan:
+    """Plan the span as the scenario says, for a requirement and the rates of a replica."""
     return planning.solve(
         requirement,
         fleet=fleet,
