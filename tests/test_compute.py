@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import polars as pl
 import pytest
@@ -70,6 +72,16 @@ def test_a_worker_that_dies_is_told_with_what_to_do() -> None:
 def test_workers_share_the_cores() -> None:
     assert compute.cores() >= 1
     assert compute.map_tasks(threads, [1, 2], workers=2) == [str(max(1, compute.cores() // 2))] * 2
+
+
+def kind_of(mapping: Mapping[str, int]) -> str:
+    """What a mapping is on the other side."""
+    return f"{type(mapping).__name__} {dict(mapping)}"
+
+
+def test_frozen_mappings_travel_as_such() -> None:
+    frozen = [MappingProxyType({"a": 1}), MappingProxyType({"b": 2})]
+    assert compute.map_tasks(kind_of, frozen, workers=2) == ["mappingproxy {'a': 1}", "mappingproxy {'b': 2}"]
 
 
 def test_no_workers_is_refused() -> None:

@@ -8,6 +8,7 @@ to be done and how many workers may do it, never how: another kind of worker can
 
 from __future__ import annotations
 
+import copyreg
 import multiprocessing
 import os
 import signal
@@ -15,7 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from workbench.errors import ComputeError, WorkbenchError
 
@@ -24,6 +26,14 @@ Made = TypeVar("Made")
 Progress = Callable[[int, int], None]
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
+
+
+def _frozen(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(mapping)
+
+
+# the frozen mappings of a fleet travel to a worker as frozen mappings
+copyreg.pickle(MappingProxyType, lambda frozen: (_frozen, (dict(frozen),)))
 
 
 def cores() -> int:

@@ -544,10 +544,11 @@ BACKTEST_NOTES = Table(
 
 DECISION_TOTALS = Table(
     name="DECISION_TOTALS",
-    one_row_per="forecast method, quantile that was planned for and strategy",
+    one_row_per="forecast method, quantile and headroom that were planned for, and strategy",
     columns=_METHOD
     | {
         "quantile": _number("1", "quantile of the forecast that the plan carries"),
+        "headroom_fraction": _number("1", "what the plan adds to it"),
         "strategy": _text("strategy that followed the plan"),
         "gpu_hours": _number("GPU h", "held in the simulation: ready, starting and draining"),
         "cost_usd": _number("USD", "gpu_hours at list prices"),
@@ -561,17 +562,19 @@ DECISION_TOTALS = Table(
         "over_planned_fraction": _number("1", "prompt tokens required that did not come / all that came, likewise"),
         "wape": _number("1", "of the medians, input tokens of the tiers that cannot wait", nullable=True),
         "slo_attainment_fraction": _number("1", "of all requests of the tiers that cannot wait", nullable=True),
+        "deferrable_backlog": _number("requests", "of the tiers that can wait, still waiting at the end"),
     },
-    key=("method", "quantile", "strategy"),
+    key=("method", "quantile", "headroom_fraction", "strategy"),
     rules=_not_negative("gpu_hours", "cost_usd", "shortfall_tokens") | _fraction("slo_attainment_fraction"),
 )
 
 DECISION_TIERS = Table(
     name="DECISION_TIERS",
-    one_row_per="forecast method, quantile that was planned for, strategy and tier",
+    one_row_per="forecast method, quantile and headroom that were planned for, strategy and tier",
     columns=_METHOD
     | {
         "quantile": _number("1", "quantile of the forecast that the plan carries"),
+        "headroom_fraction": _number("1", "what the plan adds to it"),
         "strategy": _text("strategy that followed the plan"),
     }
     | _TIER
@@ -584,7 +587,7 @@ DECISION_TIERS = Table(
         "missed_deadlines": _number("requests", "deadlines that passed without completion"),
         "backlog": _number("requests", "queued or running at the end"),
     },
-    key=("method", "quantile", "strategy", "tier"),
+    key=("method", "quantile", "headroom_fraction", "strategy", "tier"),
     rules=_not_negative("arrived", "backlog") | _fraction("slo_attainment_fraction"),
 )
 

@@ -14,7 +14,7 @@ from workbench.scoring import frontier
 
 
 def points(*rows: tuple[str, float, float]) -> pl.DataFrame:
-    schema = dict(zip(frontier.COLUMNS, (pl.String, pl.Float64, pl.Float64), strict=True))
+    schema = {"strategy": pl.String, frontier.SERVICE: pl.Float64, frontier.COST: pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -38,6 +38,14 @@ def test_better_service_for_less_money_wins_alone() -> None:
 def test_nothing_is_extrapolated() -> None:
     found = scoring.at_equal_service(points(("a", 0.7, 10.0), ("b", 0.99, 50.0)), 0.9)
     assert found.rows() == [("a", None), ("b", 50.0)]
+
+
+def test_other_figures_are_those_of_the_mixture() -> None:
+    tried = points(("a", 0.7, 10.0), ("a", 0.9, 30.0)).with_columns(gpu_hours=pl.Series([1.0, 5.0]))
+    found = scoring.at_equal_service(tried, 0.75, figures=("gpu_hours",))
+    assert found.rows() == [("a", pytest.approx(2.0))]
+    unknown = tried.with_columns(pl.lit(None, pl.Float64).alias("attainment_fraction"))
+    assert scoring.at_equal_service(unknown, 0.75).rows() == [("a", None)]
 
 
 def test_missing_columns_are_named() -> None:

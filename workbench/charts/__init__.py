@@ -7,9 +7,17 @@ first figure is made.
 
 from __future__ import annotations
 
+from workbench.charts.backtests import (
+    cost_of_service,
+    residual_acf,
+    said_and_came,
+    wape_by_hour,
+    wape_by_lead,
+    wape_by_series,
+)
 from workbench.charts.burstiness import dispersion, gap_cv, peak_to_mean
 from workbench.charts.engines import error_heat, errors_by_measure, pools_by_engine, requests_in_band
-from workbench.charts.forecasts import accuracy_bars, coverage, forecast_fan
+from workbench.charts.forecasts import accuracy_bars, coverage, forecast_components, forecast_fan
 from workbench.charts.lengths import cache_hits, length_distribution, length_drift, output_by_prompt
 from workbench.charts.load import diurnal, periodicity, rates_over_time, split_bars, weekly
 from workbench.charts.mixes import deferrable_over_time, regional_imbalance, regional_lags, top_senders
@@ -37,6 +45,7 @@ __all__ = [
     "backlog_over_time",
     "cache_hits",
     "cost_by_group",
+    "cost_of_service",
     "cost_per_month",
     "coverage",
     "deferrable_over_time",
@@ -44,6 +53,7 @@ __all__ = [
     "diurnal",
     "error_heat",
     "errors_by_measure",
+    "forecast_components",
     "forecast_fan",
     "gap_cv",
     "gpu_hours_and_cost",
@@ -60,6 +70,8 @@ __all__ = [
     "replicas_by_strategy",
     "replicas_over_time",
     "requests_in_band",
+    "residual_acf",
+    "said_and_came",
     "scaling_events",
     "shortfall",
     "signals_over_time",
@@ -69,6 +81,9 @@ __all__ = [
     "ttft_distribution",
     "ttft_over_time",
     "ttft_percentiles",
+    "wape_by_hour",
+    "wape_by_lead",
+    "wape_by_series",
     "waste",
     "weekly",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 MEDIAN = 0.5
+#: How the rates of a decomposed forecast are drawn: name, colour, dash.
+RATE_LINES: Mapping[str, tuple[str, str, str]] = {
+    "realised": ("realised", theme.BLACK, "solid"),
+    "curve": ("curve, as of its fit", theme.ORANGE, "dash"),
+    "forecast": ("forecast, corrected by the last hours", theme.BLUE, "solid"),
+}
+FACTORS: Mapping[str, str] = {
+    "daily": "time of day (and kind of day)",
+    "weekly": "day of the week",
+    "events": "holidays and special events",
+    "correction": "correction by the last hours",
+}
 METRICS: Mapping[str, str] = {
     "wape": "sum of absolute errors / sum of realised, %",
     "bias": "sum of errors / sum of realised, %",
@@ -134,6 +147,50 @@ def coverage(
         )
     fig.update_layout(hovermode="closest")
     return fig
+
+
+def forecast_components(
+    parts: pl.DataFrame, *, source: str, as_of: datetime, measure: str = "input_tps", title: str | None = None
+) -> go.Figure:
+    """Draw ``forecasting.components`` of one series: what came, the curve and the forecast, and below each factor.
+
+    A factor of 1 changes nothing; a line at ``as_of`` parts what was known from what was forecast.
+    """
+    factors = parts.filter(~pl.col("component").is_in(list(RATE_LINES))).get_column("component")
+    names = factors.unique(maintain_order=True).to_list()
+    fig = theme.stacked(
+        title=title or "What the forecast is made of",
+        source=source,
+        titles=["rate", *(FACTORS.get(name, theme.label(name)) for name in names)],
+        x=theme.TIME_AXIS,
+        y=[RATES[measure][1], *("factor" for _ in names)],
+        heights=[2.0, *(1.0 for _ in names)],
+        height=300 + 150 * len(names),
+    )
+    for name, (told, colour, dash) in RATE_LINES.items():
+        _add_component(fig, parts, name, told, {"color": colour, "dash": dash, "width": 1.6}, row=1)
+    for row, name in enumerate(names, start=2):
+        _add_component(fig, parts, name, FACTORS.get(name, name), {"color": theme.GREEN, "width": 1.6}, row=row)
+        fig.add_hline(y=1.0, line={"color": theme.FAINT, "dash": "dot", "width": 1}, row=row, col=1)
+        fig.update_yaxes(rangemode="normal", tickformat=".2~f", row=row, col=1)
+    fig.add_vline(x=as_of, line={"color": theme.FAINT, "dash": "dot", "width": 1})
+    return theme.or_said(fig, parts.get_column("value"))
+
+
+def _add_component(
+    fig: go.Figure, parts: pl.DataFrame, name: str, told: str, line: dict[str, object], *, row: int
+) -> None:
+    part = parts.filter(pl.col("component") == name).sort("window_start")
+    fig.add_scatter(
+        x=part.get_column("window_start").to_list(),
+        y=part.get_column("value").to_list(),
+        name=told,
+        mode="lines",
+        line=line,
+        showlegend=row == 1,
+        row=row,
+        col=1,
+    )
 
 
 def _only(frame: pl.DataFrame, chosen: Mapping[str, str | None]) -> pl.DataFrame:

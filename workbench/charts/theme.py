@@ -92,6 +92,27 @@ def panels(
     return made
 
 
+def stacked(
+    *, title: str, source: str, titles: Sequence[str], x: str, y: Sequence[str], heights: Sequence[float], height: int
+) -> go.Figure:
+    """Return an empty figure of panels one below the other that share their horizontal axis; ``y`` titles each."""
+    from plotly import subplots
+
+    made = subplots.make_subplots(
+        rows=len(titles),
+        cols=1,
+        shared_xaxes=True,
+        subplot_titles=list(titles),
+        row_heights=list(heights),
+        vertical_spacing=0.09,
+    )
+    _dress(made, title=title, source=source, height=height)
+    for row, name in enumerate(y, start=1):
+        made.update_yaxes(title_text=name, row=row, col=1)
+    made.update_xaxes(title_text=x, row=len(titles), col=1)
+    return made
+
+
 def mark(made: go.Figure, text: str, *, x: float | None = None, y: float | None = None, log: bool = False) -> None:
     """Draw a dotted line at a value of one axis with its name at the line's end; ``log`` says the axis is one.
 

@@ -21,10 +21,12 @@ from workbench.errors import ForecastError, nearest, together
 from workbench.forecasting import naive
 from workbench.forecasting.accuracy import accuracy
 from workbench.forecasting.backtesting import (
+    BACKTEST_FRAMES,
     PERFECT,
     backtest,
     perfect,
     quantile_standings,
+    readable,
     residual_acf,
     roll_or_perfect,
     standings,
@@ -33,6 +35,7 @@ from workbench.forecasting.history import SOURCES, Series, Values, past, series_
 from workbench.results import Forecast
 
 __all__ = [
+    "BACKTEST_FRAMES",
     "METHODS",
     "PERFECT",
     "Method",
@@ -41,6 +44,7 @@ __all__ = [
     "perfect",
     "predict",
     "quantile_standings",
+    "readable",
     "residual_acf",
     "roll_or_perfect",
     "standings",

@@ -7,46 +7,58 @@ lower edge of what was tried is the curve.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
 from workbench.errors import StudyError
 
-COLUMNS = ("strategy", "attainment_fraction", "cost_usd")
+SERVICE, COST = "attainment_fraction", "cost_usd"
 
 
-def undominated(points: pl.DataFrame) -> pl.DataFrame:
-    """Return of tried settings (strategy, attainment_fraction, cost_usd, ...) those on their strategy's lower edge.
+def undominated(points: pl.DataFrame, *, by: Sequence[str] = ("strategy",)) -> pl.DataFrame:
+    """Return of tried settings those on the lower edge of their group: attainment_fraction, cost_usd, any others.
 
-    No other setting or mixture of two others of the same strategy serves as well for less. Sorted by strategy and
-    attainment. Raises StudyError where a column is missing.
+    No other setting or mixture of two others of the same group (columns ``by``) serves as well for less. Settings of
+    unknown attainment are left out. Sorted by group and attainment. Raises StudyError where a column is missing.
     """
-    _refuse(points)
-    kept = []
-    for _, own in points.sort("strategy", "attainment_fraction", "cost_usd").group_by("strategy", maintain_order=True):
-        kept.append(own[_lower_edge(own)])
-    return pl.concat(kept) if kept else points
+    _refuse(points, by)
+    known = points.drop_nulls([SERVICE, COST]).sort(*by, SERVICE, COST)
+    kept = [own[_lower_edge(own)] for _, own in known.group_by(*by, maintain_order=True)]
+    return pl.concat(kept) if kept else known
 
 
-def at_equal_service(points: pl.DataFrame, attainment_fraction: float) -> pl.DataFrame:
-    """Return what every strategy costs where it keeps that share of its promises: strategy and cost_usd.
+def at_equal_service(
+    points: pl.DataFrame,
+    attainment_fraction: float,
+    *,
+    by: Sequence[str] = ("strategy",),
+    figures: Sequence[str] = (COST,),
+) -> pl.DataFrame:
+    """Return what every group costs where it keeps that share of its promises: the columns ``by`` and ``figures``.
 
-    Null where no setting that was tried serves as well: nothing is extrapolated.
+    Other figures than the cost are those of the settings, or the mixture, that it is had with. Null where no setting
+    that was tried serves as well: nothing is extrapolated; where all serve better it is the cheapest.
     """
-    edges = undominated(points)
+    edges = undominated(points, by=by).partition_by(*by, as_dict=True, maintain_order=True)
     rows = []
-    for (strategy,), own in edges.group_by("strategy", maintain_order=True):
-        kept = own.get_column("attainment_fraction").to_numpy()
-        cost = own.get_column("cost_usd").to_numpy()
-        is_had = attainment_fraction <= kept[-1]
-        rows.append((strategy, float(np.interp(attainment_fraction, kept, cost)) if is_had else None))
-    return pl.DataFrame(rows, schema={"strategy": pl.String, "cost_usd": pl.Float64}, orient="row")
+    for group in points.select(by).unique(maintain_order=True).iter_rows():
+        own = edges.get(group, points.clear())
+        kept = own.get_column(SERVICE).to_numpy()
+        is_had = kept.size > 0 and attainment_fraction <= kept[-1]
+        rows.append(
+            group
+            + tuple(np.interp(attainment_fraction, kept, own.get_column(name)) if is_had else None for name in figures)
+        )
+    schema = {name: points.schema[name] for name in by} | dict.fromkeys(figures, pl.Float64)
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _lower_edge(own: pl.DataFrame) -> list[int]:
     """Return the rows of the lower convex edge, of settings sorted by attainment and cost."""
-    kept = own.get_column("attainment_fraction").to_numpy()
-    cost = own.get_column("cost_usd").to_numpy()
+    kept = own.get_column(SERVICE).to_numpy()
+    cost = own.get_column(COST).to_numpy()
     edge: list[int] = []
     for i in range(own.height):
         while edge and cost[edge[-1]] >= cost[i]:  # this one serves as well for no more
@@ -64,9 +76,10 @@ def _is_above(a: int, b: int, c: int, x: np.ndarray, y: np.ndarray) -> bool:
     return bool((y[b] - y[a]) * (x[c] - x[a]) >= (y[c] - y[a]) * (x[b] - x[a]))
 
 
-def _refuse(points: pl.DataFrame) -> None:
-    missing = [name for name in COLUMNS if name not in points.columns]
+def _refuse(points: pl.DataFrame, by: Sequence[str]) -> None:
+    wanted = (*by, SERVICE, COST)
+    missing = [name for name in wanted if name not in points.columns]
     if missing:
         raise StudyError(
-            f"a frontier needs {', '.join(COLUMNS)}; {', '.join(missing)} missing among {', '.join(points.columns)}."
+            f"a frontier needs {', '.join(wanted)}; {', '.join(missing)} missing among {', '.join(points.columns)}."
         )

@@ -15,20 +15,27 @@ from workbench.catalog import Catalog, load_beside
 from workbench.results import Study
 from workbench.studies import saving, starting
 from workbench.studies.controlling import Controlled, World, control, expected_input_tps, last_hour_deferrable
+from workbench.studies.deciding import decision_value
+from workbench.studies.histories import history_of
 from workbench.studies.running import run
 from workbench.studies.strategies import Situation, Strategy, strategy_of
+from workbench.studies.weighing import at_equal_service, readable_value
 
 __all__ = [
     "Controlled",
     "Situation",
     "Strategy",
     "World",
+    "at_equal_service",
     "compare",
     "control",
+    "decision_value",
     "expected_input_tps",
+    "history_of",
     "last_hour_deferrable",
     "listing",
     "open_study",
+    "readable_value",
     "run",
     "strategy_of",
 ]

@@ -51,7 +51,7 @@ def run(
     ``progress`` is told the stage in words and the share done of it. ``now`` is written into the manifest and
     enters no number. Raises the errors of the stages; a failed run leaves no study behind.
     """
-    tell = progress or _silent
+    tell = progress or silent
     clock = _Clock()
     span = preparing.span_of(scenario, store)
     tell("Reading demand", 0.0)
@@ -65,7 +65,7 @@ def run(
     rates = performance.rates(
         fleet.replicas, fleet.mixes, signal_fraction=scenario.risk.planning_signal_fraction, signal="largest"
     )
-    plan = _plan(scenario, fleet, requirement, rates, demand, span, tell)
+    plan = plan_for(scenario, fleet, requirement, rates, demand, span, tell)
     clock.lap("plan")
     trace = describing.trace_facts(store, scenario.trace)
     identity = saving.study_id(scenario, trace["fingerprint"])
@@ -133,7 +133,7 @@ def run(
     return study
 
 
-def _silent(stage: str, share: float, so_far: str = "") -> None:
+def silent(stage: str, share: float, so_far: str = "") -> None:
     """Tell nobody."""
 
 
@@ -150,7 +150,7 @@ def _forecast(scenario: Scenario, demand: pl.DataFrame, span: preparing.Span, te
     )
 
 
-def _plan(
+def plan_for(
     scenario: Scenario,
     fleet: Fleet,
     requirement: pl.DataFrame,
@@ -159,6 +159,7 @@ def _plan(
     span: preparing.Span,
     tell: Tell,
 ) -> CapacityPlan:
+    """Plan the span as the scenario says, for a requirement and the rates of a replica."""
     return planning.solve(
         requirement,
         fleet=fleet,

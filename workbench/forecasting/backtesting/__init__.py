@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from workbench.forecasting.backtesting.perfect import PERFECT, perfect, roll_or_perfect
 from workbench.forecasting.backtesting.residuals import residual_acf
-from workbench.forecasting.backtesting.running import backtest
+from workbench.forecasting.backtesting.running import FRAMES, backtest
 from workbench.forecasting.backtesting.standings import quantile_standings, standings
+from workbench.forecasting.backtesting.telling import readable
 
-__all__ = ["PERFECT", "backtest", "perfect", "quantile_standings", "residual_acf", "roll_or_perfect", "standings"]
+BACKTEST_FRAMES = tuple(FRAMES)
+
+__all__ = [
+    "BACKTEST_FRAMES",
+    "PERFECT",
+    "backtest",
+    "perfect",
+    "quantile_standings",
+    "readable",
+    "residual_acf",
+    "roll_or_perfect",
+    "standings",
+]
