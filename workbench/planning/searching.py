@@ -27,7 +27,8 @@ from workbench.planning.problem import Problem
 LARGE_PLACES = 150
 MOST_ROUNDS = 10
 NEIGHBOURHOOD_REPLICAS = 1
-NEIGHBOURHOOD_TIME_SHARE = 0.2
+NEIGHBOURHOOD_TIME_SHARE = 0.3
+NEIGHBOURHOOD_NODES = 100
 IMPOSSIBLE = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible)
 TOLERANCE = 1e-6
 
@@ -133,7 +134,9 @@ class _Search:
         high = np.ceil(counts - TOLERANCE) + NEIGHBOURHOOD_REPLICAS
         self._bound(self.started, np.maximum(low - self.now, 0.0), np.maximum(high - self.now, 0.0))
         self._bound(self.removed, np.maximum(self.now - high, 0.0), np.maximum(self.now - low, 0.0))
+        self.model.setOptionValue("mip_max_nodes", NEIGHBOURHOOD_NODES)
         self._run(gap_rel=self.solver.gapRel / 4, target=bound + allowed, share=NEIGHBOURHOOD_TIME_SHARE)
+        self.model.setOptionValue("mip_max_nodes", highspy.kHighsIInf)
 
     def _is_within(self, most: float) -> bool:
         return self._has_plan() and float(self.model.getObjectiveValue()) <= most + TOLERANCE * abs(most)
