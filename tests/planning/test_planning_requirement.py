@@ -48,7 +48,10 @@ def test_a_tier_may_carry_a_risk_of_its_own() -> None:
     high = forecast({"fast": [10.0, 30.0], "normal": [40.0, 50.0]})
     both = dataclasses.replace(high, frame=pl.concat([low.frame, high.frame]))
     risk = RiskPolicy(quantile=0.9, quantile_by_tier={"normal": 0.5})
-    assert require(both, risk=risk, tiers=TIERS).select("tier", "input_tps").rows() == [("fast", 30.0), ("normal", 20.0)]
+    assert require(both, risk=risk, tiers=TIERS).select("tier", "input_tps").rows() == [
+        ("fast", 30.0),
+        ("normal", 20.0),
+    ]
     with pytest.raises(PlanError, match=r"quantile 0\.5 of the forecast of tier normal, which has 0\.9"):
         require(high, risk=risk, tiers=TIERS)
     with pytest.raises(PlanError, match="quantile_by_tier names tier 'nromal'"):

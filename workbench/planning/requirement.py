@@ -32,9 +32,9 @@ def require(
     """Say what must be servable in each plan window, as REQUIREMENT.
 
     Plan windows are counted from ``forecast.as_of``. A tier that cannot wait gets its rate, at its quantile of the
-    risk policy times 1 + ``risk.headroom_fraction``, in that forecast window of the hour where all such tiers of the region and model
-    together are highest (looked up for input and output tokens separately). A deferrable tier gets the mean of that
-    quantile over the hour without headroom, and its deadline as ``serve_by_s``. Rates in tokens per second.
+    risk policy times 1 + ``risk.headroom_fraction``, in that forecast window of the hour where all such tiers of the
+    region and model together are highest (looked up for input and output tokens separately). A deferrable tier gets
+    the mean of its quantile over the hour without headroom, and its deadline as ``serve_by_s``. Rates in tokens/s.
 
     Raises PlanError where the forecast lacks the quantile or a measure, names an unknown tier, or has windows that do
     not divide the plan window.
