@@ -59,6 +59,11 @@ class CapacityPlan:
 
     ``hours`` holds one row per hour with cost_usd, start_cost_usd, objective, bound, gap_fraction, status and solve_s.
     ``status`` is the worst of the hours: optimal, feasible (stopped by the time limit, gap known) or heuristic.
+
+    The look-ahead programme decides more, and says it in frames of their own, which are None for an hourly plan:
+    ``flows`` (FLOWS), ``deferred`` (DEFERRED), ``supply`` (SUPPLY) and ``starts`` (STARTS). ``whole_windows`` says how
+    many of the first windows are decided in whole replicas; beyond them the allocation is rounded up and indicative,
+    while the other frames hold the fractions that were planned. None means all.
     """
 
     allocation: pl.DataFrame
@@ -70,6 +75,11 @@ class CapacityPlan:
     status: str
     solver: str
     programme: str
+    flows: pl.DataFrame | None = None
+    deferred: pl.DataFrame | None = None
+    supply: pl.DataFrame | None = None
+    starts: pl.DataFrame | None = None
+    whole_windows: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -289,6 +289,67 @@ SHORTFALL = Table(
     rules=_not_negative("input_tps", "output_tps"),
 )
 
+FLOWS = Table(
+    name="FLOWS",
+    one_row_per="window, model, tier, region of origin and region that serves",
+    columns=_WINDOW
+    | _MODEL
+    | _TIER
+    | {"origin_region": _text("region the traffic comes from")}
+    | _REGION
+    | {"input_tps": _number("tokens/s", "prompt rate that the region serves of it; its own traffic included")},
+    key=("window_start", "model", "tier", "origin_region", "region"),
+    rules=_not_negative("input_tps"),
+)
+
+DEFERRED = Table(
+    name="DEFERRED",
+    one_row_per="window and model with deferrable work",
+    columns=_WINDOW
+    | _MODEL
+    | {
+        "arriving_input_tps": _number("tokens/s", "deferrable work that comes in"),
+        "served_input_tps": _number("tokens/s", "deferrable work that is served"),
+        "backlog_input_tokens": _number("tokens", "waiting at the end of the window, within its deadline"),
+        "late_input_tokens": _number("tokens", "given up at the end of the window: its deadline passed"),
+    },
+    key=("window_start", "model"),
+    rules=_not_negative("arriving_input_tps", "served_input_tps", "backlog_input_tokens", "late_input_tokens"),
+)
+
+SUPPLY = Table(
+    name="SUPPLY",
+    one_row_per="window, region and GPU kind",
+    columns=_WINDOW
+    | _REGION
+    | _GPU
+    | {
+        "gpus_reserved": _number("GPUs", "in use and paid for by a reservation"),
+        "gpus_on_demand": _number("GPUs", "in use and paid by the hour"),
+        "gpus_spot": _number("GPUs", "in use and bought on the spot market"),
+        "gpus_lent": _number("GPUs", "not in use, still holding the weights of a model: back within a minute"),
+        "gpus_idle": _number("GPUs", "reserved and not in use: let to others"),
+        "gpus_stock": _number("GPUs", "all that the region can ever use"),
+    },
+    key=("window_start", "region", "gpu"),
+    rules=_not_negative("gpus_reserved", "gpus_on_demand", "gpus_spot", "gpus_lent", "gpus_idle", "gpus_stock"),
+)
+
+STARTS = Table(
+    name="STARTS",
+    one_row_per="window, region, model, GPU kind and kind of start",
+    columns=_WINDOW
+    | _REGION
+    | _MODEL
+    | _GPU
+    | {
+        "kind": _text("reclaim (lent and still loaded), swap (lent, another model) or remote (a new machine)"),
+        "replicas": _number("replicas", "started at the beginning of the window"),
+    },
+    key=("window_start", "region", "model", "gpu", "kind"),
+    rules=_not_negative("replicas") | {"kind is known": pl.col("kind").is_in(["reclaim", "swap", "remote"])},
+)
+
 SIM_WINDOWS = Table(
     name="SIM_WINDOWS",
     one_row_per="window, region of origin, model and tier",
@@ -442,6 +503,10 @@ TABLES = (
     REPLICA_RATES,
     ALLOCATION,
     SHORTFALL,
+    FLOWS,
+    DEFERRED,
+    SUPPLY,
+    STARTS,
     SIM_WINDOWS,
     SIM_POOLS,
     TTFT_HISTOGRAM,

@@ -1,6 +1,7 @@
 """The capacity plan: what must be servable, how many replicas serve it at the least cost, and whether that is true.
 
-``require`` makes the risk decision, ``solve`` runs the programme hour by hour, ``check`` re-computes the result.
+``require`` makes the risk decision, ``solve`` runs the programme hour by hour or, as ``LookAhead`` says, all hours at
+once, ``check`` re-computes the result.
 PuLP and the solver are imported when something is first solved, so that importing this package stays quick.
 """
 
@@ -14,12 +15,15 @@ from workbench.planning.problem import Problem
 from workbench.planning.requirement import peak_demand, require
 
 if TYPE_CHECKING:
+    from workbench.planning.lookahead import Energy, LookAhead
     from workbench.planning.programme import HourPlan, solve_hour
     from workbench.planning.solving import solve
 
 __all__ = [
     "Commitments",
+    "Energy",
     "HourPlan",
+    "LookAhead",
     "Problem",
     "VmTerms",
     "check",
@@ -38,6 +42,10 @@ def __getattr__(name: str) -> object:
         from workbench.planning.solving import solve
 
         return solve
+    if name in {"Energy", "LookAhead"}:
+        from workbench.planning.lookahead import options
+
+        return getattr(options, name)
     if name in {"HourPlan", "solve_hour"}:
         from workbench.planning import programme
 

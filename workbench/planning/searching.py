@@ -19,9 +19,10 @@ import numpy as np
 import pulp
 
 from workbench.domain import SOLVERS
-from workbench.errors import PlanError, nearest
+from workbench.errors import PlanError
 from workbench.planning.constraints import Variables
 from workbench.planning.cutting import broken_cuts
+from workbench.planning.handover import BulkHiGHS, cbc, refuse_unknown
 from workbench.planning.problem import Problem
 
 LARGE_PLACES = 150
@@ -42,7 +43,7 @@ class Found:
     is_impossible: bool
 
 
-class SearchingHiGHS(pulp.HiGHS):  # type: ignore[misc]
+class SearchingHiGHS(BulkHiGHS):
     """PuLP's HiGHS for an hour of Programme S; ``found`` says afterwards what is proven."""
 
     found: Found
@@ -50,11 +51,6 @@ class SearchingHiGHS(pulp.HiGHS):  # type: ignore[misc]
     def __init__(self, problem: Problem, chosen: Variables, *, gap_rel: float, gap_abs: float, time_limit_s: float):
         super().__init__(msg=False, threads=1, timeLimit=time_limit_s, gapRel=gap_rel, gapAbs=gap_abs)
         self.problem, self.chosen = problem, chosen
-
-    def buildSolverModel(self, lp: pulp.LpProblem) -> None:
-        """Pass the problem with the objective's constant, without which a relative gap means nothing here."""
-        super().buildSolverModel(lp)
-        lp.solverModel.changeObjectiveOffset(float(lp.objective.constant))
 
     def callSolver(self, lp: pulp.LpProblem) -> None:
         """Solve the problem and keep what was found out."""
@@ -185,16 +181,10 @@ def solver_named(
     name: str, problem: Problem, chosen: Variables, *, gap_rel: float, gap_abs: float, time_limit_s: float
 ) -> Any:
     """Return the solver of a name for a problem; raises PlanError for one that is unknown or not installed."""
-    if name not in SOLVERS:
-        raise PlanError(f"there is no solver '{name}'; {nearest(name, SOLVERS)}")
-    if name == "highs":
-        made = SearchingHiGHS(problem, chosen, gap_rel=gap_rel, gap_abs=gap_abs, time_limit_s=time_limit_s)
-        install = "pip install highspy"
-    else:
-        limits = {"msg": False, "timeLimit": time_limit_s, "gapRel": gap_rel, "gapAbs": gap_abs or None}
-        bundled = pulp.COIN_CMD(path=pulp.PULP_CBC_CMD.pulp_cbc_path, **limits)
-        made = bundled if bundled.available() else pulp.COIN_CMD(**limits)
-        install = "install the CBC solver of your system (package coinor-cbc)"
+    refuse_unknown(name)
+    if name == "cbc":
+        return cbc(time_limit_s=time_limit_s, threads=1, gapRel=gap_rel, gapAbs=gap_abs or None)
+    made = SearchingHiGHS(problem, chosen, gap_rel=gap_rel, gap_abs=gap_abs, time_limit_s=time_limit_s)
     if not made.available():
-        raise PlanError(f"the solver '{name}' is not installed: {install}, or choose {' or '.join(SOLVERS)}.")
+        raise PlanError(f"the solver '{name}' is not installed: pip install highspy, or choose {' or '.join(SOLVERS)}.")
     return made

@@ -16,6 +16,7 @@ import polars as pl
 from workbench import tables
 from workbench.domain import Fleet, RiskPolicy
 from workbench.errors import PlanError, nearest, together
+from workbench.planning.lookahead import LookAhead, plan_ahead
 from workbench.planning.problem import Problem, standing_problem
 from workbench.planning.programme import HourPlan, solve_hour
 from workbench.planning.requirement import peak_demand
@@ -23,7 +24,7 @@ from workbench.planning.shortfall import shortfall_rows
 from workbench.results import CapacityPlan
 from workbench.units import SECONDS_PER_HOUR
 
-PROGRAMMES = ("sageserve",)
+PROGRAMMES = ("sageserve", "lookahead")
 STATUSES = ("optimal", "feasible", "heuristic")
 SWAP_S = 600.0
 
@@ -36,13 +37,16 @@ def solve(
     risk: RiskPolicy,
     epsilon_fraction: float,
     solver: str = "highs",
-    gap_fraction: float = 0.001,
+    gap_fraction: float | None = None,
     time_limit_s: float = 30.0,
     floor_replicas: int = 2,
     model: str = "sageserve",
     last_hour_deferrable: pl.DataFrame | None = None,
     start_s: float = SWAP_S,
     progress: Callable[[int, int], None] | None = None,
+    options: LookAhead | None = None,
+    waiting: pl.DataFrame | None = None,
+    yesterday: CapacityPlan | None = None,
 ) -> CapacityPlan:
     """Decide how many replicas of each model to hold on each GPU kind in each region, hour by hour.
 
@@ -51,12 +55,31 @@ def solve(
     demand. ``time_limit_s`` holds for each hour. ``hours`` has, beside the columns that CapacityPlan names,
     ``local_gap_input_tps`` (what regions lack of their epsilon share) and ``floor_gap_replicas``; ``cost_usd`` is the
     money for replicas held, start-up time included, while objective and bound also hold start costs and the price of
-    shortfall. The bound is that of each hour by itself, not of all hours planned together.
+    shortfall. The bound is that of each hour by itself, not of all hours planned together. ``gap_fraction`` None is
+    0.1 % for this programme.
+
+    ``model`` lookahead plans all hours together (:func:`workbench.planning.lookahead.plan_ahead`, within 0.5 % and the
+    time limit for all of it): ``options`` then say everything that ``epsilon_fraction``, ``floor_replicas``, ``risk``
+    and ``start_s`` say here; without them epsilon and floor are taken from here. ``waiting`` and ``yesterday`` are
+    for it alone.
 
     Raises PlanError for contradictory input, an unknown programme or solver, or a solver that is not installed.
     """
     needed = tables.REQUIREMENT.conform(requirement)
     _refuse(needed, fleet=fleet, programme=model)
+    if model == "lookahead":
+        return plan_ahead(
+            needed,
+            fleet=fleet,
+            rates=rates,
+            options=options or LookAhead(local_fraction=epsilon_fraction, floor_replicas=floor_replicas),
+            solver=solver,
+            gap_fraction=0.005 if gap_fraction is None else gap_fraction,
+            time_limit_s=time_limit_s,
+            waiting=waiting,
+            yesterday=yesterday,
+        )
+    gap_fraction = 0.001 if gap_fraction is None else gap_fraction
     demand = peak_demand(needed, risk, last_hour_deferrable=last_hour_deferrable)
     starts = demand.get_column("window_start").unique().sort().to_list()
     problem = standing_problem(

@@ -1,0 +1,15 @@
+"""Programme L: one programme over hours to weeks that sees what comes, and what it takes to be ready.
+
+``LookAhead`` holds every choice, ``outlook`` lays an instance out, ``solve_outlook`` solves it, ``read`` makes the
+plan. :func:`plan_ahead` does all of it; ``planning.solve(..., model="lookahead")`` calls it.
+"""
+
+from __future__ import annotations
+
+from workbench.planning.lookahead.options import START_KINDS, Energy, LookAhead
+from workbench.planning.lookahead.outlook import Outlook, outlook
+from workbench.planning.lookahead.planning_ahead import plan_ahead
+from workbench.planning.lookahead.reading import read
+from workbench.planning.lookahead.solving import Solved, solve_outlook
+
+__all__ = ["START_KINDS", "Energy", "LookAhead", "Outlook", "Solved", "outlook", "plan_ahead", "read", "solve_outlook"]

@@ -1,0 +1,147 @@
+"""A programme inside HiGHS, to be changed and solved again, and an honest reading of what came back.
+
+Rounding a plan means solving nearly the same programme many times; HiGHS keeps its basis between runs, so each costs a
+fraction of the first. No status code is believed: whether values keep every row and are whole is computed here from the
+matrix, and a bound is only one where the solver gave a finite number.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import highspy
+import numpy as np
+import pulp
+
+from workbench.planning.handover import BulkHiGHS, Handed, Matrix, cbc
+from workbench.planning.lookahead.outlook import Numbers, Places
+
+FEASIBILITY = 1e-5
+INTEGRALITY = 1e-5
+IPM_ABOVE_ROWS = 30_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answer:
+    """Values of the matrix's columns with what they cost, and the least that any values could."""
+
+    values: Numbers
+    objective: float
+    bound: float
+    is_proven: bool
+
+
+class Session:
+    """One programme in HiGHS: all columns continuous, or the whole ones whole (``whole=True``)."""
+
+    def __init__(self, matrix: Matrix, handed: Handed, *, whole: bool, threads: int, gap_usd: float = 0.0) -> None:
+        solver = BulkHiGHS(mip=whole, msg=False, threads=threads)
+        solver.createAndConfigureSolver(handed.programme)
+        solver.buildSolverModel(handed.programme)
+        self.matrix = matrix
+        self._highs = handed.programme.solverModel
+        self._order = handed.columns
+        self._is_whole = whole
+        self._highs.setOptionValue("mip_rel_gap", 0.0)
+        self._highs.setOptionValue("mip_abs_gap", gap_usd)
+        self._is_first = True
+
+    def bound(self, columns: Places, low: Numbers, high: Numbers) -> None:
+        """Give columns other bounds."""
+        self._highs.changeColsBounds(
+            columns.size,
+            self._order[columns.ravel()],
+            np.asarray(low, dtype=float).ravel(),
+            np.asarray(high, dtype=float).ravel(),
+        )
+
+    def start_from(self, values: Numbers) -> None:
+        """Offer values to start from; a solver that cannot use them ignores them."""
+        ordered = np.empty(values.size)
+        ordered[self._order] = values
+        solution = highspy.HighsSolution()
+        solution.col_value = ordered.tolist()
+        self._highs.setSolution(solution)
+
+    def run(self, *, time_limit_s: float, gap_usd: float | None = None) -> Answer | None:
+        """Solve; None where no acceptable values came back."""
+        if gap_usd is not None:
+            self._highs.setOptionValue("mip_abs_gap", gap_usd)
+        # HiGHS counts its limit from the first run of the object, not from this one
+        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(0.01, time_limit_s))
+        self._choose_algorithm()
+        self._highs.run()
+        info = self._highs.getInfo()
+        is_proven = self._highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
+        if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+            return None
+        values = np.array(self._highs.getSolution().col_value)[self._order]
+        bound = float(info.mip_dual_bound) if self._is_whole else float(info.objective_function_value)
+        if not self._is_whole and not is_proven:
+            bound = -math.inf
+        return Answer(
+            values=values,
+            objective=cost_of(self.matrix, values),
+            bound=bound if math.isfinite(bound) else -math.inf,
+            is_proven=is_proven,
+        )
+
+    def duals(self) -> tuple[Numbers, Numbers]:
+        """Return what one unit more of each right-hand side is worth, and of each column."""
+        solution = self._highs.getSolution()
+        return np.array(solution.row_dual), np.array(solution.col_dual)[self._order]
+
+    def _choose_algorithm(self) -> None:
+        """Interior point for the first solve of a large programme, the simplex from its basis afterwards."""
+        is_large = self.matrix.right.size > IPM_ABOVE_ROWS
+        self._highs.setOptionValue("solver", "ipm" if is_large and self._is_first and not self._is_whole else "choose")
+        self._is_first = False
+
+
+def solve_with_cbc(
+    matrix: Matrix, handed: Handed, *, time_limit_s: float, threads: int, gap_usd: float
+) -> Answer | None:
+    """Solve PuLP's problem by CBC; None where what it leaves in the variables is no whole plan.
+
+    CBC tells no bound: it is known only where CBC says it has proven the gap asked for.
+    """
+    solver = cbc(time_limit_s=max(1.0, time_limit_s), threads=threads, gapAbs=gap_usd, gapRel=0.0)
+    status = handed.programme.solve(solver)
+    found: list[Any] = [variable.value() for variable in handed.variables]
+    if any(value is None for value in found):
+        return None
+    values = np.array(found, dtype=float)
+    is_proven = status == pulp.LpStatusOptimal and handed.programme.sol_status == pulp.LpSolutionOptimal
+    if not is_acceptable(matrix, values):
+        return None
+    objective = cost_of(matrix, values)
+    return Answer(
+        values=values,
+        objective=objective,
+        bound=objective - gap_usd if is_proven else -math.inf,
+        is_proven=is_proven,
+    )
+
+
+def cost_of(matrix: Matrix, values: Numbers) -> float:
+    """Return what values cost by the objective of the programme."""
+    return float(matrix.cost @ values) + matrix.constant
+
+
+def is_acceptable(matrix: Matrix, values: Numbers) -> bool:
+    """Whether values keep every bound and row, and are whole where they must be."""
+    whole = values[matrix.is_whole]
+    if whole.size and np.abs(whole - np.round(whole)).max() > INTEGRALITY:
+        return False
+    slack = FEASIBILITY * (1.0 + np.abs(values))
+    if (values < matrix.lower - slack).any() or (values > matrix.upper + slack).any():
+        return False
+    low, high = matrix.row_bounds
+    products = matrix.coefficients * values[matrix.columns]
+    sums = np.concatenate(([0.0], np.cumsum(products)))
+    sizes = np.concatenate(([0.0], np.cumsum(np.abs(products))))
+    row, size = (part[matrix.starts[1:]] - part[matrix.starts[:-1]] for part in (sums, sizes))
+    allowed = FEASIBILITY * (1.0 + size)
+    return bool((row >= low - allowed).all() and (row <= high + allowed).all())
