@@ -111,7 +111,9 @@ def _model_by_model(problem: Problem, solver: str, gap_fraction: float, time_lim
     ends_at = time.perf_counter() + time_limit_s
     answers = []
     for model in problem.models:
-        left_s = max(0.05, ends_at - time.perf_counter())
+        left_s = ends_at - time.perf_counter()
+        if left_s <= 0:
+            return _Answer(replicas=None, bound_usd=None, is_proven=False, is_impossible=False)
         answer = _attempt(problem.of_model(model), solver, gap_fraction, left_s, may_fall_short=False)
         if answer.replicas is None:
             return None
