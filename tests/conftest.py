@@ -96,15 +96,32 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_study(small_store: Path) -> Study:
     """A whole study of the trace ``small``: seasonal naive forecast, four strategies, saved beside its store."""
+    return study_of(small_store, small_store / "studies")
+
+
+@pytest.fixture(scope="session")
+def small_study_once(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The same with one plan for the whole span, saved elsewhere."""
+    return study_of(small_store, tmp_path_factory.mktemp("once") / "studies", replan="once")
+
+
+def study_of(folder: Path, root: Path, *, replan: str = "hourly") -> Study:
+    """Run the study of the trace ``small`` of a store and save it under ``root``."""
     from workbench import catalog, scenarios, studies
     from workbench.traces import open_store
 
-    content = {"name": "small", "trace": "small", "demand": {"scale": 100.0}, "forecast": {"method": "seasonal_naive"}}
-    with open_store(small_store / "traces.duckdb", read_only=True) as store:
+    content = {
+        "name": "small",
+        "trace": "small",
+        "demand": {"scale": 100.0},
+        "forecast": {"method": "seasonal_naive"},
+        "plan": {"replan": replan},
+    }
+    with open_store(folder / "traces.duckdb", read_only=True) as store:
         return studies.run(
             scenarios.parse(content, source="test"),
             store,
             catalog=catalog.load(),
-            root=small_store / "studies",
+            root=root,
             now=datetime(2026, 1, 1),
         )

@@ -471,6 +471,42 @@ WAITING = Table(
     rules=_not_negative("requests", "input_tokens", "output_tokens"),
 )
 
+DURATION = Table(
+    name="DURATION",
+    one_row_per="region, GPU kind, year and VM counted from the one that is used most",
+    columns=_REGION
+    | _GPU
+    | {
+        "year": _count("years", "year of the plan, the first is 1"),
+        "vm_rank": _count("VMs", "1 for the VM that is used most"),
+        "used_fraction": _number("1", "share of the year's hours in which so many VMs or more are needed"),
+    },
+    key=("region", "gpu", "year", "vm_rank"),
+    rules=_fraction("used_fraction") | {"vm_rank >= 1": pl.col("vm_rank") >= 1},
+)
+
+COMMITMENTS = Table(
+    name="COMMITMENTS",
+    one_row_per="region, GPU kind and year",
+    columns=_REGION
+    | _GPU
+    | {
+        "vm": _text("machine whose prices are taken"),
+        "year": _count("years", "year of the plan, the first is 1"),
+        "reserved_1y_vms": _count("VMs", "to hold under a 1-year reservation in that year"),
+        "reserved_3y_vms": _count("VMs", "to hold under a 3-year reservation"),
+        "peak_vms": _count("VMs", "most that any hour needs"),
+        "on_demand_vm_hours": _number("VM h", "bought by the hour beside the reservations"),
+        "idle_vm_hours": _number("VM h", "reserved and not needed"),
+        "cost_usd": _number("USD", "of the year with the reservations"),
+        "on_demand_cost_usd": _number("USD", "of the year with everything bought by the hour"),
+        "break_even_1y_fraction": _number("1", "share of hours from which a 1-year reservation pays", nullable=True),
+        "break_even_3y_fraction": _number("1", "share of hours from which a 3-year reservation pays", nullable=True),
+    },
+    key=("region", "gpu", "year"),
+    rules=_not_negative("reserved_1y_vms", "reserved_3y_vms", "on_demand_vm_hours", "idle_vm_hours", "cost_usd"),
+)
+
 SIM_REQUESTS = Table(
     name="SIM_REQUESTS",
     one_row_per="request that arrived in the span",
@@ -670,6 +706,10 @@ TABLES = (
     SIM_POOLS,
     TTFT_HISTOGRAM,
     SCALING,
+    STANDING,
+    WAITING,
+    DURATION,
+    COMMITMENTS,
     SIM_REQUESTS,
     BACKTEST_SCORES,
     BACKTEST_QUANTILES,

@@ -72,3 +72,31 @@ def test_the_gap_is_in_percent_and_none_is_said(gap: float, told: bool) -> None:
     figure = plans.solver_gap(hours, source=SOURCE)
     assert list(figure.data[0].y) == [0.0, gap * 100]
     assert any("solved to the bound" in note.text for note in figure.layout.annotations) is told
+
+
+def test_machines_are_drawn_by_use_and_by_how_they_are_paid() -> None:
+    """Machines used 100, 75, 50 and 25 %: two for three years, one for one year, one by the hour."""
+    choices = pl.DataFrame(
+        {
+            "region": ["east"],
+            "gpu": ["h100"],
+            "year": [1],
+            "reserved_1y_vms": [1],
+            "reserved_3y_vms": [2],
+            "break_even_1y_fraction": [0.45],
+            "break_even_3y_fraction": [None],
+        }
+    )
+    curve = pl.DataFrame(
+        {"region": "east", "gpu": "h100", "year": 1, "vm_rank": [1, 2, 3, 4], "used_fraction": [1.0, 0.75, 0.5, 0.25]}
+    )
+    drawn = plans.commitment_curve(choices, curve, region="east", gpu="h100", source=SOURCE)
+    assert {bar.name: list(bar.y) for bar in drawn.data} == {
+        "3-year reservation: 2": [100.0, 75.0],
+        "1-year reservation: 1": [50.0],
+        "by the hour: 1": [25.0],
+    }
+    said = [note.text for note in drawn.layout.annotations]
+    assert "1 year pays from 45% of hours" in said
+    nothing = plans.commitment_curve(choices, curve, region="west", gpu="h100", source=SOURCE)
+    assert "No machine is needed." in [note.text for note in nothing.layout.annotations]

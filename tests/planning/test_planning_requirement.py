@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import polars as pl
@@ -39,6 +40,22 @@ def test_the_peak_is_of_the_tiers_together() -> None:
     ]
     assert needed.get_column("is_deferrable").to_list() == [False, False]
     assert needed.get_column("serve_by_s").to_list() == [None, None]
+
+
+def test_a_tier_may_carry_a_risk_of_its_own() -> None:
+    """fast at its 0.9 quantile of 30, normal at its median of 20 (both in the second window), no headroom."""
+    low = forecast({"fast": [5.0, 10.0], "normal": [4.0, 20.0]}, quantile=0.5)
+    high = forecast({"fast": [10.0, 30.0], "normal": [40.0, 50.0]})
+    both = dataclasses.replace(high, frame=pl.concat([low.frame, high.frame]))
+    risk = RiskPolicy(quantile=0.9, quantile_by_tier={"normal": 0.5})
+    assert require(both, risk=risk, tiers=TIERS).select("tier", "input_tps").rows() == [
+        ("fast", 30.0),
+        ("normal", 20.0),
+    ]
+    with pytest.raises(PlanError, match=r"quantile 0\.5 of the forecast of tier normal, which has 0\.9"):
+        require(high, risk=risk, tiers=TIERS)
+    with pytest.raises(PlanError, match="quantile_by_tier names tier 'nromal'"):
+        require(high, risk=RiskPolicy(quantile=0.9, quantile_by_tier={"nromal": 0.9}), tiers=TIERS)
 
 
 def test_a_deferrable_tier_gets_its_mean_without_headroom_and_its_deadline() -> None:

@@ -34,16 +34,20 @@ def only(value: DecisionValue, **chosen: Any) -> dict[str, Any]:
     return value.totals.filter(**chosen).row(0, named=True)
 
 
-def test_the_studys_own_method_decides_as_the_study_did(small_study: Study, value: DecisionValue) -> None:
-    made = only(value, method=small_study.forecast.method)
-    scored = small_study.scorecard.totals.filter(strategy="lt_i").row(0, named=True)
+def test_the_studys_own_method_decides_as_the_study_planned_once_did(
+    small_study_once: Study, value: DecisionValue
+) -> None:
+    made = only(value, method=small_study_once.forecast.method)
+    scored = small_study_once.scorecard.totals.filter(strategy="lt_i").row(0, named=True)
     assert (made["gpu_hours"], made["cost_usd"]) == (
         pytest.approx(scored["gpu_hours"]),
         pytest.approx(scored["cost_usd"]),
     )
-    assert made["plan_cost_usd"] == pytest.approx(small_study.plan.cost_usd)
-    tiers = small_study.scorecard.tiers.filter(strategy="lt_i").select("tier", "slo_attainment_fraction", "backlog")
-    same = value.tiers.filter(method=small_study.forecast.method).select(tiers.columns)
+    assert made["plan_cost_usd"] == pytest.approx(small_study_once.plan.cost_usd)
+    tiers = small_study_once.scorecard.tiers.filter(strategy="lt_i").select(
+        "tier", "slo_attainment_fraction", "backlog"
+    )
+    same = value.tiers.filter(method=small_study_once.forecast.method).select(tiers.columns)
     assert_frame_equal(same, tiers, rel_tol=1e-9)
 
 

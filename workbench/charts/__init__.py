@@ -21,7 +21,7 @@ from workbench.charts.forecasts import accuracy_bars, coverage, forecast_compone
 from workbench.charts.lengths import cache_hits, length_distribution, length_drift, output_by_prompt
 from workbench.charts.load import diurnal, periodicity, rates_over_time, split_bars, weekly
 from workbench.charts.mixes import deferrable_over_time, regional_imbalance, regional_lags, top_senders
-from workbench.charts.plans import plan_against_demand, replicas_over_time, shortfall, solver_gap
+from workbench.charts.plans import commitment_curve, plan_against_demand, replicas_over_time, shortfall, solver_gap
 from workbench.charts.scores import (
     attainment,
     cost_by_group,
@@ -44,6 +44,7 @@ __all__ = [
     "attainment",
     "backlog_over_time",
     "cache_hits",
+    "commitment_curve",
     "cost_by_group",
     "cost_of_service",
     "cost_per_month",

@@ -156,6 +156,57 @@ def solver_gap(hours: pl.DataFrame, *, source: str, title: str | None = None) ->
     return fig
 
 
+def commitment_curve(
+    choices: pl.DataFrame,
+    curve: pl.DataFrame,
+    *,
+    region: str,
+    gpu: str,
+    source: str,
+    year: int = 1,
+    title: str | None = None,
+) -> go.Figure:
+    """Draw the load-duration curve of a region and kind (DURATION) with what COMMITMENTS reserves of it in a year.
+
+    A machine is a bar as high as the share of hours that need it; the dotted lines are the shares from which a
+    reservation pays.
+    """
+    here = (pl.col("region") == region, pl.col("gpu") == gpu, pl.col("year") == year)
+    fig = theme.figure(
+        title=title or f"Machines of {theme.label(gpu)} in {theme.label(region)} by use, year {year}",
+        source=source,
+        x="machines, the most used first",
+        y="share of the hours that need it, %",
+    )
+    used, chosen = curve.filter(*here).sort("vm_rank"), choices.filter(*here)
+    if used.is_empty() or chosen.is_empty():
+        return theme.say_empty(fig, "No machine is needed.")
+    row = chosen.row(0, named=True)
+    long, both = row["reserved_3y_vms"], row["reserved_3y_vms"] + row["reserved_1y_vms"]
+    layers = (
+        ("3-year reservation", (pl.col("vm_rank") <= long), theme.GREEN),
+        ("1-year reservation", (pl.col("vm_rank") > long) & (pl.col("vm_rank") <= both), theme.SKY),
+        ("by the hour", (pl.col("vm_rank") > both), theme.ORANGE),
+    )
+    for name, holds, colour in layers:
+        part = used.filter(holds)
+        fig.add_bar(
+            x=part.get_column("vm_rank").to_list(),
+            y=(part.get_column("used_fraction") * 100).to_list(),
+            name=f"{name}: {part.height:,}",
+            marker_color=colour,
+        )
+    for name, fraction in (
+        ("3 years pay", row["break_even_3y_fraction"]),
+        ("1 year pays", row["break_even_1y_fraction"]),
+    ):
+        if fraction is not None:
+            theme.mark(fig, f"{name} from {fraction:.0%} of hours", y=fraction * 100)
+    fig.update_layout(barmode="overlay", bargap=0.05)
+    fig.update_yaxes(range=[0, 105])
+    return fig
+
+
 def closed(steps: pl.DataFrame) -> pl.DataFrame:
     """Repeat the last row of an hourly (or finer) course at the end of its window, so that its last step is drawn."""
     if steps.height < 2:

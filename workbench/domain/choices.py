@@ -146,7 +146,8 @@ class Policy:
 class RiskPolicy:
     """How much of the forecast's uncertainty the plan must carry.
 
-    ``quantile`` of the forecast is planned for, times 1 + ``headroom_fraction``; ``deferrable_buffer_fraction`` of the
+    ``quantile`` of the forecast is planned for, or that of ``quantile_by_tier`` for the tiers it names, times
+    1 + ``headroom_fraction``; ``deferrable_buffer_fraction`` of the
     last hour's deferrable load is added (sageserve.md section 5: 0.1). A replica counts with the rate at which its load
     signal reaches ``planning_signal_fraction``; the default is the level up to which deferrable work may fill a pool,
     so that the hour's interactive peak leaves no room for it and every quieter minute does.
@@ -156,6 +157,11 @@ class RiskPolicy:
     headroom_fraction: float = 0.0
     deferrable_buffer_fraction: float = 0.1
     planning_signal_fraction: float = 0.60
+    quantile_by_tier: Mapping[str, float] = field(default_factory=dict)
+
+    def quantile_of(self, tier: str) -> float:
+        """Return the quantile that is planned for in a tier."""
+        return self.quantile_by_tier.get(tier, self.quantile)
 
     def __post_init__(self) -> None:
         refuse(
@@ -166,6 +172,10 @@ class RiskPolicy:
                 f"headroom_fraction must be above -1, got {self.headroom_fraction}": self.headroom_fraction <= -1,
                 "deferrable_buffer_fraction must not be negative": self.deferrable_buffer_fraction < 0,
                 "planning_signal_fraction must lie in 0-1": not 0 < self.planning_signal_fraction <= 1,
+                **{
+                    f"quantile_by_tier of {tier} must lie between 0 and 1, got {quantile}": not 0 < quantile < 1
+                    for tier, quantile in self.quantile_by_tier.items()
+                },
             },
         )
 
@@ -223,8 +233,14 @@ class Scenario:
                 f"baseline {self.baseline} is none of the strategies {', '.join(keys)}": self.baseline not in keys,
                 f"demand_scale must be positive, got {self.demand_scale}": not self.demand_scale > 0,
                 f"epsilon_fraction must lie in 0-1, got {self.epsilon_fraction}": not 0 <= self.epsilon_fraction <= 1,
-                f"risk.quantile {self.risk.quantile} must be among forecast.quantiles "
-                f"{', '.join(map(str, self.quantiles))}; add it there": self.risk.quantile not in self.quantiles,
+                **{
+                    f"{name} {quantile} must be among forecast.quantiles {', '.join(map(str, self.quantiles))}; "
+                    "add it there": quantile not in self.quantiles
+                    for name, quantile in {
+                        "risk.quantile": self.risk.quantile,
+                        **{f"risk.quantile_by_tier.{tier}": q for tier, q in self.risk.quantile_by_tier.items()},
+                    }.items()
+                },
                 "forecast.quantiles must hold 0.5: a strategy with override compares with the median": 0.5
                 not in self.quantiles
                 and any(policy.follow_plan == "paced_with_override" for policy in self.strategies),

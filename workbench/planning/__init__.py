@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.planning.checking import check
+from workbench.planning.commitments import Commitments, VmTerms, commit, terms_of, vms_needed
 from workbench.planning.problem import Problem
 from workbench.planning.requirement import peak_demand, require
 
@@ -18,7 +19,22 @@ if TYPE_CHECKING:
     from workbench.planning.programme import HourPlan, solve_hour
     from workbench.planning.solving import solve
 
-__all__ = ["Energy", "HourPlan", "LookAhead", "Problem", "check", "peak_demand", "require", "solve", "solve_hour"]
+__all__ = [
+    "Commitments",
+    "Energy",
+    "HourPlan",
+    "LookAhead",
+    "Problem",
+    "VmTerms",
+    "check",
+    "commit",
+    "peak_demand",
+    "require",
+    "solve",
+    "solve_hour",
+    "terms_of",
+    "vms_needed",
+]
 
 
 def __getattr__(name: str) -> object:

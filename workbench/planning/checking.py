@@ -10,21 +10,13 @@ import polars as pl
 
 from workbench import tables
 from workbench.domain import Fleet, RiskPolicy
+from workbench.planning.checking_ahead import check_ahead
+from workbench.planning.findings import findings
+from workbench.planning.lookahead.options import LookAhead
 from workbench.planning.requirement import peak_demand
 from workbench.results import CapacityPlan
 from workbench.units import SECONDS_PER_HOUR
 
-FINDINGS = pl.Schema(
-    {
-        "check": tables.TEXT,
-        "window_start": tables.INSTANT,
-        "region": tables.TEXT,
-        "model": tables.TEXT,
-        "gpu": tables.TEXT,
-        "found": tables.NUMBER,
-        "allowed": tables.NUMBER,
-    }
-)
 RELATIVE_SLACK = 1e-5
 ABSOLUTE_SLACK = 1e-5
 POOL = ("window_start", "region", "model")
@@ -40,17 +32,25 @@ def check(
     epsilon_fraction: float,
     floor_replicas: int = 2,
     last_hour_deferrable: pl.DataFrame | None = None,
+    options: LookAhead | None = None,
+    waiting: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return what is wrong with a plan, one row per finding; no rows when nothing is.
+
+    A look-ahead plan is checked by :func:`workbench.planning.checking_ahead.check_ahead` with its ``options`` and what
+    was ``waiting``; of an hourly plan:
 
     ``check`` is integrality, hours, local_cover (C2), global_cover (C3), floor, stock or cost; ``found`` is what the
     plan has and ``allowed`` the limit it breaks (tokens per second, replicas, GPUs, hours or USD). Demand counts minus
     the plan's shortfall. A region that lacks some of its local share is no finding when its free stock holds no
     further replica of the model.
     """
+    if plan.programme == "lookahead":
+        chosen = options or LookAhead(local_fraction=epsilon_fraction, floor_replicas=floor_replicas)
+        return check_ahead(plan, requirement=requirement, fleet=fleet, rates=rates, options=chosen, waiting=waiting)
     if not plan.allocation.schema["replicas"].is_integer():
         broken = plan.allocation.filter(pl.col("replicas") != pl.col("replicas").round())
-        return _findings("integrality", broken, found=pl.col("replicas"), allowed=pl.col("replicas").round())
+        return findings("integrality", broken, found=pl.col("replicas"), allowed=pl.col("replicas").round())
     demand = peak_demand(requirement, risk, last_hour_deferrable=last_hour_deferrable)
     held = _held(plan, rates=rates, fleet=fleet)
     need = _need(demand, held=held, shortfall=plan.shortfall, epsilon_fraction=epsilon_fraction)
@@ -104,14 +104,14 @@ def _local_cover(need: pl.DataFrame, *, held: pl.DataFrame) -> pl.DataFrame:
     fits_one_more = held.filter(pl.col("free") >= pl.col("gpus_per_replica")).select(POOL).unique()
     lacking = need.filter(pl.col("capacity") < pl.col("local_need") - _slack("input_tps"))
     excused = lacking.join(fits_one_more, on=POOL, how="semi")
-    return _findings("local_cover", excused, found=pl.col("capacity"), allowed=pl.col("local_need"))
+    return findings("local_cover", excused, found=pl.col("capacity"), allowed=pl.col("local_need"))
 
 
 def _global_cover(need: pl.DataFrame) -> pl.DataFrame:
     whole = need.group_by("window_start", "model").agg(pl.col("capacity", "short", "input_tps").sum())
     left = pl.col("input_tps") - pl.col("short")
     lacking = whole.filter(pl.col("capacity") < left - _slack("input_tps"))
-    return _findings("global_cover", lacking, found=pl.col("capacity"), allowed=left)
+    return findings("global_cover", lacking, found=pl.col("capacity"), allowed=left)
 
 
 def _floor(held: pl.DataFrame, *, demand: pl.DataFrame, floor_replicas: int) -> pl.DataFrame:
@@ -121,12 +121,12 @@ def _floor(held: pl.DataFrame, *, demand: pl.DataFrame, floor_replicas: int) -> 
     below = pools.join(demand.select("window_start").unique(), on="window_start", how="semi").filter(
         pl.col("replicas") < allowed
     )
-    return _findings("floor", below, found=pl.col("replicas"), allowed=allowed)
+    return findings("floor", below, found=pl.col("replicas"), allowed=allowed)
 
 
 def _stock(held: pl.DataFrame) -> pl.DataFrame:
     used = held.group_by("window_start", "region", "gpu").agg(pl.col("gpus").sum(), pl.col("stock").first())
-    return _findings(
+    return findings(
         "stock", used.filter(pl.col("gpus") > pl.col("stock")), found=pl.col("gpus"), allowed=pl.col("stock")
     )
 
@@ -136,11 +136,11 @@ def _cost(plan: CapacityPlan, *, held: pl.DataFrame, window_s: float) -> pl.Data
     paid = held.group_by("window_start").agg(usd.sum().alias("usd"))
     hours = plan.hours.select("window_start", "cost_usd").join(paid, on="window_start", how="full", coalesce=True)
     off = hours.fill_null(0.0).filter((pl.col("usd") - pl.col("cost_usd")).abs() > _slack("usd"))
-    found = [_findings("cost", off, found=pl.col("cost_usd"), allowed=pl.col("usd"))]
+    found = [findings("cost", off, found=pl.col("cost_usd"), allowed=pl.col("usd"))]
     total = float(paid.get_column("usd").sum())
     if abs(total - plan.cost_usd) > RELATIVE_SLACK * total + ABSOLUTE_SLACK:
         sums = pl.DataFrame({"found": [plan.cost_usd], "usd": [total]})
-        found.append(_findings("cost", sums, found=pl.col("found"), allowed=pl.col("usd")))
+        found.append(findings("cost", sums, found=pl.col("found"), allowed=pl.col("usd")))
     return pl.concat(found)
 
 
@@ -151,15 +151,15 @@ def _hours(plan: CapacityPlan, *, demand: pl.DataFrame) -> pl.DataFrame:
     surplus = planned.join(asked, on="window_start", how="anti")
     return pl.concat(
         [
-            _findings("hours", missing, found=pl.lit(0), allowed=pl.lit(1)),
-            _findings("hours", surplus, found=pl.lit(1), allowed=pl.lit(0)),
+            findings("hours", missing, found=pl.lit(0), allowed=pl.lit(1)),
+            findings("hours", surplus, found=pl.lit(1), allowed=pl.lit(0)),
         ]
     )
 
 
 def _negative(plan: CapacityPlan) -> pl.DataFrame:
     below = plan.allocation.filter(pl.col("replicas") < 0)
-    return _findings("integrality", below, found=pl.col("replicas"), allowed=pl.lit(0))
+    return findings("integrality", below, found=pl.col("replicas"), allowed=pl.lit(0))
 
 
 def _slack(column: str) -> pl.Expr:
@@ -168,16 +168,3 @@ def _slack(column: str) -> pl.Expr:
 
 def _window_s(demand: pl.DataFrame) -> float:
     return tables.window_s_of(demand) if demand.get_column("window_start").n_unique() > 1 else SECONDS_PER_HOUR
-
-
-def _findings(check: str, frame: pl.DataFrame, *, found: pl.Expr, allowed: pl.Expr) -> pl.DataFrame:
-    keys = [
-        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(FINDINGS[name]).alias(name)
-        for name in ("window_start", "region", "model", "gpu")
-    ]
-    return frame.select(
-        pl.lit(check).alias("check"),
-        *keys,
-        found.cast(pl.Float64).alias("found"),
-        allowed.cast(pl.Float64).alias("allowed"),
-    ).sort("window_start", "region", "model", "gpu")

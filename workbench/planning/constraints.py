@@ -2,8 +2,9 @@
 
 Every function takes the problem and its variables and yields (name, row); :data:`CONSTRAINTS` is the whole programme.
 C1-C3 are those of sageserve.md section 6.1; the floor and the stock are additions that the paper lacks. Removals are
-unlimited inside an hour. ``started`` replaces max(0, delta): its price makes it tight, so no binary and no big-M is
-needed.
+unlimited inside an hour. The paper's delta is written as ``started`` - ``removed``, both whole and never below zero:
+starting a replica to remove another at the same place costs money and gains nothing, so ``started`` is max(0, delta)
+without a binary, a big-M or a row of its own, and C1 is the upper bound of ``removed``.
 
 Three gaps keep the programme answerable when the stock is too small: ``unmet`` (input tokens per second of a model that
 no region serves), ``local_gap`` (what a region lacks of its own epsilon share, although it may be served elsewhere) and
@@ -12,7 +13,7 @@ no region serves), ``local_gap`` (what a region lacks of its own epsilon share, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,38 +26,34 @@ Row = tuple[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Variables:
-    """The programme's variables; ``delta`` is the replicas to add (above 0) or remove (below 0)."""
+    """The programme's variables; the replicas of a place are what stands there + ``started`` - ``removed``."""
 
-    delta: Mapping[Place, Any]
     started: Mapping[Place, Any]
+    removed: Mapping[Place, Any]
     unmet: Mapping[str, Any]
     local_gap: Mapping[Pool, Any]
     floor_gap: Mapping[Pool, Any]
 
 
 def variables(problem: Problem, programme: pulp.LpProblem, *, may_fall_short: bool) -> Variables:
-    """Add the variables of a problem to a programme; the gaps are fixed at zero unless it may fall short."""
+    """Add the variables of a problem to a programme; the gaps are fixed at zero unless it may fall short.
 
-    def add(name: str, keys: tuple[str, ...], *, low: float | None, high: float | None, whole: bool) -> Any:
-        kind = pulp.LpInteger if whole else pulp.LpContinuous
-        return programme.add_variable(_label(name, *keys), low, high, kind)
+    C1 stands here: what is removed from a place is no more than what stands there, 0 <= removed <= n.
+    """
+
+    def whole(name: str, place: Place, most: int | None) -> Any:
+        return programme.add_variable(_label(name, *place), 0, most, pulp.LpInteger)
 
     def gap(name: str, *keys: str, most: float) -> Any:
-        return add(name, keys, low=0, high=most if may_fall_short else 0, whole=False)
+        return programme.add_variable(_label(name, *keys), 0, most if may_fall_short else 0, pulp.LpContinuous)
 
     return Variables(
-        delta={place: add("delta", place, low=None, high=None, whole=True) for place in problem.places},
-        started={place: add("started", place, low=0, high=None, whole=False) for place in problem.places},
-        unmet={model: gap("unmet", model, most=_total(problem, model)) for model in problem.models},
+        started={place: whole("started", place, None) for place in problem.places},
+        removed={place: whole("removed", place, now) for place, now in problem.replicas_now.items()},
+        unmet={model: gap("unmet", model, most=problem.total_input_tps[model]) for model in problem.models},
         local_gap={pool: gap("local_gap", *pool, most=problem.demand_input_tps[pool]) for pool in problem.pools},
         floor_gap={pool: gap("floor_gap", *pool, most=problem.floor_replicas) for pool in problem.pools},
     )
-
-
-def not_below_zero(problem: Problem, chosen: Variables) -> Iterator[Row]:
-    """C1: what is removed from a place is no more than what stands there: n + delta >= 0."""
-    for place, now in problem.replicas_now.items():
-        yield _label("C1", *place), chosen.delta[place] >= -now
 
 
 def keep_floor(problem: Problem, chosen: Variables) -> Iterator[Row]:
@@ -66,8 +63,8 @@ def keep_floor(problem: Problem, chosen: Variables) -> Iterator[Row]:
         floor = problem.floor((region, model))
         if places and floor:
             standing = sum(problem.replicas_now[place] for place in places)
-            kept = pulp.lpSum([chosen.delta[place] for place in places])
-            yield _label("floor", region, model), kept + chosen.floor_gap[region, model] >= floor - standing
+            added = _added(chosen, [(place, 1.0) for place in places], (chosen.floor_gap[region, model], 1.0))
+            yield _label("floor", region, model), added >= floor - standing
 
 
 def local_floor(problem: Problem, chosen: Variables) -> Iterator[Row]:
@@ -75,52 +72,44 @@ def local_floor(problem: Problem, chosen: Variables) -> Iterator[Row]:
     for region, model in problem.pools:
         need = problem.epsilon_fraction * problem.demand_input_tps[region, model]
         if need > 0:
-            standing = problem.capacity(problem.replicas_now, model, region)
-            added = _capacity_added(problem, chosen, model, region)
-            yield _label("C2", region, model), added + chosen.local_gap[region, model] >= need - standing
+            places = problem.places_of(model, region)
+            added = _added(chosen, _capacities(problem, places), (chosen.local_gap[region, model], 1.0))
+            yield _label("C2", region, model), added >= need - problem.capacity(problem.replicas_now, model, region)
 
 
 def global_cover(problem: Problem, chosen: Variables) -> Iterator[Row]:
     """C3: all regions together serve all of a model's peaks: sum_jk theta (n + delta) >= sum_j D."""
-    for model in problem.models:
-        need = _total(problem, model)
+    for model, need in problem.total_input_tps.items():
         if need > 0:
-            standing = problem.capacity(problem.replicas_now, model)
-            yield _label("C3", model), _capacity_added(problem, chosen, model) + chosen.unmet[model] >= need - standing
+            added = _added(chosen, _capacities(problem, problem.places_of(model)), (chosen.unmet[model], 1.0))
+            yield _label("C3", model), added >= need - problem.capacity(problem.replicas_now, model)
 
 
 def gpu_stock(problem: Problem, chosen: Variables) -> Iterator[Row]:
     """The replicas of a region fit the GPUs it has: sum_i gpus (n + delta) <= stock."""
-    for (region, gpu), stock in problem.stock_gpus.items():
-        places = [place for place in problem.places if (place[0], place[2]) == (region, gpu)]
-        if places:
-            standing = sum(problem.gpus(place) * problem.replicas_now[place] for place in places)
-            added = pulp.lpSum([problem.gpus(place) * chosen.delta[place] for place in places])
-            yield _label("stock", region, gpu), added <= stock - standing
-
-
-def count_starts(problem: Problem, chosen: Variables) -> Iterator[Row]:
-    """What is started is at least what is added: u >= delta (and u >= 0)."""
-    for place in problem.places:
-        yield _label("starts", *place), chosen.started[place] - chosen.delta[place] >= 0
+    for (region, gpu), places in problem.places_by_stock.items():
+        standing = sum(problem.gpus(place) * problem.replicas_now[place] for place in places)
+        added = _added(chosen, [(place, float(problem.gpus(place))) for place in places])
+        yield _label("stock", region, gpu), added <= problem.stock_gpus[region, gpu] - standing
 
 
 CONSTRAINTS: tuple[Callable[[Problem, Variables], Iterator[Row]], ...] = (
-    not_below_zero,
     keep_floor,
     local_floor,
     global_cover,
     gpu_stock,
-    count_starts,
 )
 
 
-def _capacity_added(problem: Problem, chosen: Variables, model: str, region: str | None = None) -> Any:
-    return pulp.lpSum([problem.theta(place) * chosen.delta[place] for place in problem.places_of(model, region)])
+def _added(chosen: Variables, weights: Sequence[tuple[Place, float]], *more: tuple[Any, float]) -> Any:
+    """Return the weighted sum of what is added, delta = started - removed, and further terms."""
+    terms = [(chosen.started[place], weight) for place, weight in weights]
+    terms += [(chosen.removed[place], -weight) for place, weight in weights]
+    return pulp.LpAffineExpression([*terms, *more])
 
 
-def _total(problem: Problem, model: str) -> float:
-    return sum(tps for (_, name), tps in problem.demand_input_tps.items() if name == model)
+def _capacities(problem: Problem, places: Sequence[Place]) -> list[tuple[Place, float]]:
+    return [(place, problem.theta(place)) for place in places]
 
 
 def _label(*parts: str) -> str:

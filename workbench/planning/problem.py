@@ -8,6 +8,8 @@ kind and the model has a rate on it.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,12 +74,45 @@ class Problem:
     @property
     def models(self) -> tuple[str, ...]:
         """The models of the programme."""
-        return tuple(dict.fromkeys(model for _, model in self.demand_input_tps))
+        return tuple(self.total_input_tps)
 
     @property
     def pools(self) -> tuple[Pool, ...]:
         """Every (region, model)."""
         return tuple(self.demand_input_tps)
+
+    def of_model(self, model: str) -> Problem:
+        """Return the part of the programme that is about one model, with all of the stock to itself."""
+        places = {place: now for place, now in self.replicas_now.items() if place[1] == model}
+        return dataclasses.replace(
+            self,
+            replicas_now=places,
+            demand_input_tps={pool: tps for pool, tps in self.demand_input_tps.items() if pool[1] == model},
+            theta_input_tps={key: tps for key, tps in self.theta_input_tps.items() if key[0] == model},
+        )
+
+    def with_ample_stock(self) -> Problem:
+        """Return the programme with a stock that never binds."""
+        fewest = {key: min(self.theta(place) for place in places) for key, places in self.places_by_stock.items()}
+        most = {
+            key: sum(
+                self.gpus(place) * (math.ceil(self.total_input_tps[place[1]] / fewest[key]) + self.floor_replicas)
+                for place in places
+            )
+            for key, places in self.places_by_stock.items()
+        }
+        return dataclasses.replace(self, stock_gpus=most)
+
+    def used_gpus(self, replicas: Mapping[Place, int]) -> dict[tuple[str, str], int]:
+        """Return the GPUs that counts of replicas occupy, by (region, gpu)."""
+        return {
+            key: sum(self.gpus(place) * replicas[place] for place in places if place in replicas)
+            for key, places in self.places_by_stock.items()
+        }
+
+    def fits(self, replicas: Mapping[Place, int]) -> bool:
+        """Return whether counts of replicas fit the stock."""
+        return all(used <= self.stock_gpus[key] for key, used in self.used_gpus(replicas).items())
 
     def places_of(self, model: str, region: str | None = None) -> tuple[Place, ...]:
         """Return the places of a model, in one region or in all."""
@@ -90,6 +125,22 @@ class Problem:
             for key in ((place[1], place[0]), (place[1], None)):
                 found.setdefault(key, []).append(place)
         return {key: tuple(places) for key, places in found.items()}
+
+    @cached_property
+    def places_by_stock(self) -> Mapping[tuple[str, str], tuple[Place, ...]]:
+        """The places that share the GPUs of a (region, gpu)."""
+        found: dict[tuple[str, str], list[Place]] = {}
+        for place in self.places:
+            found.setdefault((place[0], place[2]), []).append(place)
+        return {key: tuple(places) for key, places in found.items()}
+
+    @cached_property
+    def total_input_tps(self) -> Mapping[str, float]:
+        """The peaks of a model in all regions together."""
+        totals: dict[str, float] = {}
+        for (_, model), tps in self.demand_input_tps.items():
+            totals[model] = totals.get(model, 0.0) + tps
+        return totals
 
     def theta(self, place: Place) -> float:
         """Return what one replica there sustains, in input tokens per second."""

@@ -20,11 +20,10 @@ from typing import Any
 
 import pulp
 
-from workbench.domain import SOLVERS
-from workbench.errors import PlanError, nearest
 from workbench.planning import heuristic
 from workbench.planning.constraints import CONSTRAINTS, Variables, variables
 from workbench.planning.problem import Place, Pool, Problem
+from workbench.planning.searching import SearchingHiGHS, read_cbc, solver_named
 
 UNMET_PRICE_RATIO = 1e4
 LOCAL_GAP_PRICE_RATIO = 1e3
@@ -68,24 +67,19 @@ class _Answer:
     is_impossible: bool
 
 
-class _HiGHS(pulp.HiGHS):  # type: ignore[misc]
-    """PuLP's HiGHS with the objective's constant, without which a relative gap means nothing here."""
-
-    def buildSolverModel(self, lp: pulp.LpProblem) -> None:
-        super().buildSolverModel(lp)
-        lp.solverModel.changeObjectiveOffset(float(lp.objective.constant))
-
-
 def solve_hour(
     problem: Problem, *, solver: str = "highs", gap_fraction: float = 0.0, time_limit_s: float = 30.0
 ) -> HourPlan:
     """Return the cheapest counts for one hour; always answers.
 
-    ``gap_fraction`` is relative to the cost of the replicas held, ``time_limit_s`` is wall time for the hour. Raises
-    PlanError for an unknown solver or one that is not installed.
+    ``gap_fraction`` is relative to the cost of the replicas held, ``time_limit_s`` is wall time for the hour. Where the
+    stock binds nothing, each model is solved by itself: only the stock couples them. Raises PlanError for an unknown
+    solver or one that is not installed.
     """
     began = time.perf_counter()
-    answer = _attempt(problem, solver, gap_fraction, time_limit_s, may_fall_short=False)
+    answer = _model_by_model(problem, solver, gap_fraction, time_limit_s)
+    if answer is None:
+        answer = _attempt(problem, solver, gap_fraction, time_limit_s, may_fall_short=False)
     if answer.is_impossible:
         left_s = max(0.05, time_limit_s - (time.perf_counter() - began))
         answer = _attempt(problem, solver, gap_fraction, left_s, may_fall_short=True)
@@ -103,6 +97,36 @@ def solve_hour(
         bound_usd=None if answer.bound_usd is None else min(objective, answer.bound_usd),
         status=status,
         solve_s=time.perf_counter() - began,
+    )
+
+
+def _model_by_model(problem: Problem, solver: str, gap_fraction: float, time_limit_s: float) -> _Answer | None:
+    """Return the plans of the models solved alone, where they fit the stock together; None where they do not.
+
+    Whether that is likely is read off the rounded-up plan for a stock without limit, so that a scarce stock costs no
+    solve in vain.
+    """
+    if len(problem.models) < 2 or not problem.fits(heuristic.round_up(problem.with_ample_stock())):
+        return None
+    ends_at = time.perf_counter() + time_limit_s
+    answers = []
+    for model in problem.models:
+        left_s = ends_at - time.perf_counter()
+        if left_s <= 0:
+            return _Answer(replicas=None, bound_usd=None, is_proven=False, is_impossible=False)
+        answer = _attempt(problem.of_model(model), solver, gap_fraction, left_s, may_fall_short=False)
+        if answer.replicas is None:
+            return None
+        answers.append(answer)
+    replicas = {place: count for answer in answers for place, count in (answer.replicas or {}).items()}
+    bounds = [answer.bound_usd for answer in answers if answer.bound_usd is not None]
+    if not problem.fits(replicas):
+        return None
+    return _Answer(
+        replicas={place: replicas[place] for place in problem.places},
+        bound_usd=math.fsum(bounds) if len(bounds) == len(answers) else None,
+        is_proven=all(answer.is_proven for answer in answers),
+        is_impossible=False,
     )
 
 
@@ -135,7 +159,7 @@ def gaps(
     """Return what counts leave open: unmet by model, local gap by pool (input tokens per second), missing floor."""
     unmet = {}
     for model in problem.models:
-        need = sum(tps for (_, name), tps in problem.demand_input_tps.items() if name == model)
+        need = problem.total_input_tps[model]
         unmet[model] = _above(need, problem.capacity(replicas, model))
     local_gap, floor_gap = {}, {}
     for region, model in problem.pools:
@@ -164,16 +188,14 @@ def floor_gap_usd(problem: Problem) -> float:
 
 
 def _objective(problem: Problem, chosen: Variables) -> Any:
-    terms = [
-        (problem.hold_usd[place], chosen.delta[place], problem.hold_usd[place] * now)
-        for place, now in problem.replicas_now.items()
-    ]
-    held = pulp.lpSum([price * delta for price, delta, _ in terms]) + math.fsum(now_usd for *_, now_usd in terms)
-    starts = pulp.lpSum([problem.start_usd[place] * started for place, started in chosen.started.items()])
-    short = pulp.lpSum([unmet_usd_per_tps(problem, model) * unmet for model, unmet in chosen.unmet.items()])
-    local = pulp.lpSum([local_gap_usd_per_tps(problem, pool[1]) * gap for pool, gap in chosen.local_gap.items()])
-    floor = pulp.lpSum([floor_gap_usd(problem) * gap for gap in chosen.floor_gap.values()])
-    return held + starts + short + local + floor
+    hold, start = problem.hold_usd, problem.start_usd
+    terms = [(variable, hold[place] + start[place]) for place, variable in chosen.started.items()]
+    terms += [(variable, -hold[place]) for place, variable in chosen.removed.items()]
+    terms += [(unmet, unmet_usd_per_tps(problem, model)) for model, unmet in chosen.unmet.items()]
+    terms += [(gap, local_gap_usd_per_tps(problem, pool[1])) for pool, gap in chosen.local_gap.items()]
+    terms += [(gap, floor_gap_usd(problem)) for gap in chosen.floor_gap.values()]
+    standing = math.fsum(hold[place] * now for place, now in problem.replicas_now.items())
+    return pulp.LpAffineExpression(terms, constant=standing)
 
 
 def _attempt(
@@ -181,20 +203,17 @@ def _attempt(
 ) -> _Answer:
     programme, chosen = build(problem, may_fall_short=may_fall_short)
     # with gaps priced in, a gap relative to the objective would forgive whole replicas
-    limits = (
-        {"gapRel": 0.0, "gapAbs": gap_fraction * _whole_stock_usd(problem)}
-        if may_fall_short
-        else {"gapRel": gap_fraction}
-    )
-    status = programme.solve(_solver(solver, time_limit_s, limits))
-    if status == pulp.LpStatusInfeasible:
+    gap_rel = 0.0 if may_fall_short else gap_fraction
+    gap_abs = gap_fraction * _whole_stock_usd(problem) if may_fall_short else 0.0
+    used = solver_named(solver, problem, chosen, gap_rel=gap_rel, gap_abs=gap_abs, time_limit_s=time_limit_s)
+    status = programme.solve(used)
+    found = used.found if isinstance(used, SearchingHiGHS) else read_cbc(programme, status, gap_rel, gap_abs)
+    if found.is_impossible:
         return _Answer(replicas=None, bound_usd=None, is_proven=False, is_impossible=not may_fall_short)
-    bound, is_proven = _bound(programme, solver, status, limits)
-    values = {place: variable.value() for place, variable in chosen.delta.items()}
-    replicas = _whole(problem, values)
+    replicas = _whole(problem, chosen)
     if replicas is None or not _is_acceptable(problem, replicas, may_fall_short=may_fall_short):
-        return _Answer(replicas=None, bound_usd=bound, is_proven=False, is_impossible=False)
-    return _Answer(replicas=replicas, bound_usd=bound, is_proven=is_proven, is_impossible=False)
+        return _Answer(replicas=None, bound_usd=found.bound, is_proven=False, is_impossible=False)
+    return _Answer(replicas=replicas, bound_usd=found.bound, is_proven=found.is_proven, is_impossible=False)
 
 
 def _whole_stock_usd(problem: Problem) -> float:
@@ -202,54 +221,20 @@ def _whole_stock_usd(problem: Problem) -> float:
     return math.fsum(problem.stock_gpus[key] * usd for key, usd in usd_per_gpu.items())
 
 
-def _solver(name: str, time_limit_s: float, limits: Mapping[str, float]) -> Any:
-    if name not in SOLVERS:
-        raise PlanError(f"there is no solver '{name}'; {nearest(name, SOLVERS)}")
-    if name == "highs":
-        made = _HiGHS(msg=False, timeLimit=time_limit_s, threads=1, **limits)
-        install = "pip install highspy"
-    else:
-        bundled = pulp.COIN_CMD(path=pulp.PULP_CBC_CMD.pulp_cbc_path, msg=False, timeLimit=time_limit_s, **limits)
-        made = bundled if bundled.available() else pulp.COIN_CMD(msg=False, timeLimit=time_limit_s, **limits)
-        install = "install the CBC solver of your system (package coinor-cbc)"
-    if not made.available():
-        raise PlanError(f"the solver '{name}' is not installed: {install}, or choose {' or '.join(SOLVERS)}.")
-    return made
-
-
-def _bound(
-    programme: pulp.LpProblem, solver: str, status: int, limits: Mapping[str, float]
-) -> tuple[float | None, bool]:
-    """Return the solver's lower bound and whether it proved the gap; CBC tells only the latter."""
-    if solver == "highs":
-        import highspy
-
-        model = programme.solverModel
-        bound = float(model.getInfo().mip_dual_bound)
-        is_proven = model.getModelStatus() == highspy.HighsModelStatus.kOptimal
-        return (bound if math.isfinite(bound) else None), is_proven
-    is_proven = status == pulp.LpStatusOptimal and programme.sol_status == pulp.LpSolutionOptimal
-    if not is_proven:
-        return None, False
-    found = float(pulp.value(programme.objective))
-    return found - max(limits.get("gapRel", 0.0) * abs(found), limits.get("gapAbs", 0.0)), True
-
-
-def _whole(problem: Problem, values: Mapping[Place, float | None]) -> dict[Place, int] | None:
+def _whole(problem: Problem, chosen: Variables) -> dict[Place, int] | None:
     replicas = {}
-    for place, value in values.items():
-        if value is None or not math.isfinite(value) or abs(value - round(value)) > INTEGRALITY:
+    for place, now in problem.replicas_now.items():
+        values = chosen.started[place].value(), chosen.removed[place].value()
+        if any(
+            value is None or not math.isfinite(value) or abs(value - round(value)) > INTEGRALITY for value in values
+        ):
             return None
-        replicas[place] = problem.replicas_now[place] + round(value)
+        replicas[place] = now + round(values[0]) - round(values[1])
     return replicas
 
 
 def _is_acceptable(problem: Problem, replicas: Mapping[Place, int], *, may_fall_short: bool) -> bool:
-    used: dict[tuple[str, str], int] = {}
-    for place, count in replicas.items():
-        key = place[0], place[2]
-        used[key] = used.get(key, 0) + problem.gpus(place) * count
-    fits = all(gpus <= problem.stock_gpus[key] for key, gpus in used.items()) and min(replicas.values()) >= 0
+    fits = problem.fits(replicas) and min(replicas.values()) >= 0
     unmet, local_gap, floor_gap = gaps(problem, replicas)
     is_short = any(unmet.values()) or any(local_gap.values()) or any(floor_gap.values())
     return fits and (may_fall_short or not is_short)

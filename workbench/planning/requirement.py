@@ -5,7 +5,8 @@ by a slider without a new fit, and the programme never sees a quantile. Two choi
 room (sageserve.md section 6.1). Interactive tiers share their replicas, so the hour's peak is the highest window of
 their sum, not the sum of the highest windows of each: tiers that peak at different minutes are not paid for twice.
 And the quantile of that sum is taken as the sum of the tiers' quantiles, which is exact when the tiers rise and fall
-together and on the safe side otherwise.
+together and on the safe side otherwise. A tier may have a quantile of its own: one that can go elsewhere for a minute
+needs no spare replicas.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ def require(
 ) -> pl.DataFrame:
     """Say what must be servable in each plan window, as REQUIREMENT.
 
-    Plan windows are counted from ``forecast.as_of``. A tier that cannot wait gets its rate, at ``risk.quantile`` times
-    1 + ``risk.headroom_fraction``, in that forecast window of the hour where all such tiers of the region and model
-    together are highest (looked up for input and output tokens separately). A deferrable tier gets the mean of that
-    quantile over the hour without headroom, and its deadline as ``serve_by_s``. Rates in tokens per second.
+    Plan windows are counted from ``forecast.as_of``. A tier that cannot wait gets its rate, at its quantile of the
+    risk policy times 1 + ``risk.headroom_fraction``, in that forecast window of the hour where all such tiers of the
+    region and model together are highest (looked up for input and output tokens separately). A deferrable tier gets
+    the mean of its quantile over the hour without headroom, and its deadline as ``serve_by_s``. Rates in tokens/s.
 
     Raises PlanError where the forecast lacks the quantile or a measure, names an unknown tier, or has windows that do
     not divide the plan window.
@@ -85,7 +86,16 @@ def peak_demand(
 
 
 def _rates(forecast: Forecast, *, risk: RiskPolicy, tiers: Sequence[Tier], plan_window_s: float) -> pl.DataFrame:
-    frame = forecast.frame.filter((pl.col("quantile") - risk.quantile).abs() < 1e-9)
+    wanted = pl.DataFrame(
+        [(tier.key, risk.quantile_of(tier.key)) for tier in tiers],
+        schema={"tier": tables.TEXT, "wanted": tables.NUMBER},
+        orient="row",
+    )
+    frame = (
+        forecast.frame.join(wanted, on="tier", how="left", maintain_order="left")
+        .filter((pl.col("quantile") - pl.col("wanted").fill_null(risk.quantile)).abs() < 1e-9)
+        .drop("wanted")
+    )
     _refuse(forecast, chosen=frame, risk=risk, tiers=tiers, plan_window_s=plan_window_s)
     elapsed_us = (pl.col("window_start") - forecast.as_of).dt.total_microseconds()
     plan_window_us = round(plan_window_s * 1e6)
@@ -113,11 +123,19 @@ def _at_peak(interactive: pl.DataFrame, measure: str) -> pl.DataFrame:
 def _refuse(
     forecast: Forecast, *, chosen: pl.DataFrame, risk: RiskPolicy, tiers: Sequence[Tier], plan_window_s: float
 ) -> None:
-    if chosen.is_empty():
+    lacking = sorted(set(forecast.frame.get_column("tier")) - set(chosen.get_column("tier")))
+    if lacking or chosen.is_empty():
         found = ", ".join(str(quantile) for quantile in forecast.frame.get_column("quantile").unique().sort())
+        asked = risk.quantile_of(lacking[0]) if lacking else risk.quantile
         raise PlanError(
-            f"the plan asks for quantile {risk.quantile} of the forecast, which has {found or 'no rows'}; "
-            "forecast that quantile too, or choose one of those."
+            f"the plan asks for quantile {asked} of the forecast{f' of tier {lacking[0]}' if lacking else ''}, which "
+            f"has {found or 'no rows'}; forecast that quantile too, or choose one of those."
+        )
+    strange = sorted(set(risk.quantile_by_tier) - {tier.key for tier in tiers})
+    if strange:
+        raise PlanError(
+            f"quantile_by_tier names tier '{strange[0]}' that is not among the tiers; "
+            f"{nearest(strange[0], [tier.key for tier in tiers])}"
         )
     missing = [measure for measure in MEASURES if measure not in chosen.get_column("measure")]
     if missing:

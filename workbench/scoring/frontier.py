@@ -47,10 +47,8 @@ def at_equal_service(
         own = edges.get(group, points.clear())
         kept = own.get_column(SERVICE).to_numpy()
         is_had = kept.size > 0 and attainment_fraction <= kept[-1]
-        rows.append(
-            group
-            + tuple(np.interp(attainment_fraction, kept, own.get_column(name)) if is_had else None for name in figures)
-        )
+        at = (np.interp(attainment_fraction, kept, own.get_column(name)) if is_had else None for name in figures)
+        rows.append((*group, *at))
     schema = {name: points.schema[name] for name in by} | dict.fromkeys(figures, pl.Float64)
     return pl.DataFrame(rows, schema=schema, orient="row")
 
