@@ -62,7 +62,7 @@ def run(
     are no requests or demand and SimulationError on input that describes no possible system.
     """
     from workbench.simulation import calibration as calibrating
-    from workbench.simulation import fluid, intake, readout, rules, setup
+    from workbench.simulation import fluid, intake, outset, readout, rules, setup
     from workbench.simulation import replay as replaying
 
     is_replayed = intake.is_replayed(load, engine, keep_requests=keep_requests)
@@ -87,8 +87,8 @@ def run(
         expected=ahead,
         correction=calibrating.tables_for(corrections, fleet, pools),
     )
-    state = setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
-    record = setup.record_of(fleet, pools, span)
+    state = outset.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
+    record = outset.record_of(fleet, pools, span)
     numbers = rules.rules_of(policy)
     replay: replaying.Replay | None = None
     advance: Callable[[int, int], None] = functools.partial(fluid.simulate, inputs, state, record, numbers)
