@@ -14,7 +14,7 @@ from workbench.simulation.latency import (
     share_within,
     ttft_moments,
 )
-from workbench.simulation.service import residual_s
+from workbench.simulation.service import NOTHING, residual_s
 from workbench.simulation.state import (
     ABREAST,
     ARRIVED,
@@ -48,10 +48,10 @@ def record_deadlines(x: Inputs, s: State, rec: Record, first: int, last: int) ->
     arrived, series, window = s.arrived, rec.series, (last - 1) // x.window_steps
     for d in range(x.deferred.size):
         k = x.deferred[d]
-        hand_over(s, rec, window, k)
         ago = int(min(x.promise_s[k] / x.step_s, 1e15))
         if last <= ago:
             continue
+        hand_over(s, rec, window, k)
         for h in range(arrived.shape[1]):
             for m in range(arrived.shape[2]):
                 fell, until = arrived[max(first - ago, 0), h, m, d], arrived[last - ago, h, m, d]
@@ -61,7 +61,7 @@ def record_deadlines(x: Inputs, s: State, rec: Record, first: int, last: int) ->
 
 
 @within
-def expect(rank: Rank) -> None:
+def expect(rank: Rank, only: int) -> None:
     """Work out the time to first token of an arrival as the pools stand: mean, variance and third central moment.
 
     With the gap between tokens and what reads: the requests of a pool that are in the iteration of their prompt, beyond
@@ -77,37 +77,51 @@ def expect(rank: Rank) -> None:
         gap_s = iteration / (1.0 - rank.prompt_share[i])
         rank.mean_s[i], rank.spread[i], rank.lean[i], rank.gap_s[i] = mean, spread, lean, gap_s
         rank.will_read[i] = max(read * (riding - gap_s), 0.0)
+        requests = rank.routed[i] if only < 0 or i == only else 0.0
+        rank.coming[i], rank.routed[i], rank.lost[i] = requests, rank.routed[i] - requests, 0.0
 
 
 @within
-def wait_for_slots(rank: Rank) -> None:
-    """Add the wait for a slot: until what waits has been served at the greatest rate."""
+def wait_for_slots(rank: Rank) -> int:
+    """Add the wait for a slot: until what waits has been served at the greatest rate.
+
+    Returns how many pools' arrivals are unlike those met since they were laid out last, or have no replica to go to.
+    """
+    unlike = 0
     for i in range(ABREAST):
         running, waiting = rank.running[i], max(rank.inside[i] - rank.running[i], 0.0)
         prompt_s = rank.prompt_s[i] * rank.each_one[i]
         most = running / (rank.output[i] * rank.iteration_s[i] + running * prompt_s)
-        takes_s = 1.0 / most if waiting > 0.0 and most > 0.0 else 0.0
-        rank.mean_s[i] += waiting * takes_s
+        takes_s = 1.0 / most if min(waiting, most) > 0.0 else 0.0
+        mean = rank.mean_s[i] + waiting * takes_s
+        rank.mean_s[i] = mean
         rank.spread[i] += waiting * max(rank.dispersion[i], 1.0) * takes_s * takes_s
-
-
-@within
-def differ(rank: Rank) -> int:
-    """Return for how many pools the arrivals to be met are unlike those met since they were laid out last."""
-    unlike = 0
-    for i in range(ABREAST):
-        apart = abs(rank.met_mean_s[i] - rank.mean_s[i] * rank.met[i]) - ALIKE * rank.mean_s[i] * rank.met[i]
+        apart = abs(rank.met_mean_s[i] - mean * rank.met[i]) - ALIKE * mean * rank.met[i]
+        apart = apart if rank.ready[i] > 0.0 else 1.0
         unlike += 1 if min(rank.coming[i], apart) > 0.0 else 0
     return unlike
 
 
 @vectors
-def add_met(rank: Rank) -> None:
+def look_ahead(rank: Rank, only: int, tables: Floats, first: int) -> int:
+    """Take the arrivals of one pool, or of all, out of those to be met, and work out what they have before them.
+
+    Returns for how many pools there is more to do. ``tables`` corrects pools, ``first`` being the first of the rank.
+    """
+    expect(rank, only)
+    if tables.shape[1] > 0:
+        correct(rank, tables, first)
+    return wait_for_slots(rank)
+
+
+@vectors
+def add_met(rank: Rank, only: int) -> None:
     """Add the arrivals to be met to those that have been."""
     for i in range(ABREAST):
         requests, mean, spread = rank.coming[i], rank.mean_s[i], rank.spread[i]
         met = requests > 0.0
-        rank.reading[i] = rank.will_read[i] if met else rank.reading[i]
+        reading = rank.will_read[i] if met else 0.0
+        rank.reading[i] = reading if only < 0 or i == only else rank.reading[i]
         rank.met[i] += requests
         rank.met_mean_s[i] += requests * mean if met else 0.0
         rank.met_square_s[i] += requests * (spread + mean * mean) if met else 0.0
@@ -115,32 +129,6 @@ def add_met(rank: Rank) -> None:
         rank.met_gap_s[i] += requests * rank.gap_s[i] if met else 0.0
         rank.met_saturated[i] += requests * rank.saturated[i]
         rank.met_lost[i] += requests * rank.lost[i]
-
-
-@vectors
-def begin_to_meet(rank: Rank, only: int) -> bool:
-    """Take the arrivals of one pool, or of all, out of those to be met; return whether there are any."""
-    some = 0
-    for i in range(ABREAST):
-        chosen = 1.0 if only < 0 or i == only else 0.0
-        requests = rank.routed[i] * chosen
-        rank.coming[i], rank.routed[i], rank.lost[i] = requests, rank.routed[i] - requests, 0.0
-        rank.reading[i] -= rank.reading[i] * chosen
-        some += 1 if requests > 0.0 else 0
-    return some > 0
-
-
-@vectors
-def look_ahead(rank: Rank, tables: Floats, first: int) -> bool:
-    """Work out what the arrivals to be met have before them; return whether some are unlike those met before.
-
-    ``tables`` corrects pools, ``first`` being the first of the rank.
-    """
-    expect(rank)
-    if tables.shape[1] > 0:
-        correct(rank, tables, first)
-    wait_for_slots(rank)
-    return differ(rank) > 0
 
 
 @kernel
@@ -169,21 +157,17 @@ def until_ready_s(ready_at: Ints, p: int, after: int, step_s: float) -> tuple[fl
 
 
 @kernel
-def wait_for_replicas(x: Inputs, s: State, step: int, b: int) -> bool:
-    """Let the arrivals at pools without a ready replica wait for one; return whether some are unlike those before.
+def wait_for_replicas(x: Inputs, s: State, step: int, b: int) -> None:
+    """Let the arrivals at pools without a ready replica wait for one.
 
     They came half a tick ago, and nothing is known of how they will be served.
     """
-    rank, unlike = s.ranks[b], False
+    rank = s.ranks[b]
     for i in range(min(ABREAST, s.pools.size - b * ABREAST)):
-        if rank.ready[i] > 0.0 or rank.coming[i] <= 0.0:
-            continue
-        wait_s, comes = until_ready_s(s.ready_at, b * ABREAST + i, step + 1, x.step_s)
-        rank.mean_s[i], rank.spread[i] = wait_s + 0.5 * x.latency_steps * x.step_s, 0.0
-        rank.lean[i] = rank.gap_s[i] = rank.will_read[i] = 0.0
-        rank.lost[i] = 0.0 if comes else 1.0
-        unlike = unlike or abs(rank.met_mean_s[i] - rank.mean_s[i] * rank.met[i]) > ALIKE * rank.mean_s[i] * rank.met[i]
-    return unlike
+        if rank.ready[i] <= 0.0 and rank.coming[i] > 0.0:
+            wait_s, comes = until_ready_s(s.ready_at, b * ABREAST + i, step + 1, x.step_s)
+            rank.mean_s[i], rank.lost[i] = wait_s + 0.5 * x.latency_steps * x.step_s, 0.0 if comes else 1.0
+            rank.spread[i] = rank.lean[i] = rank.gap_s[i] = rank.will_read[i] = 0.0
 
 
 @inlined
@@ -194,19 +178,13 @@ def meet(x: Inputs, s: State, rec: Record, step: int, b: int, only: int) -> None
     by ALIKE from theirs begins anew.
     """
     rank = s.ranks[b]
-    if not begin_to_meet(rank, only):
-        return
-    unlike = look_ahead(rank, x.correction, b * ABREAST)
-    for i in range(ABREAST):
-        if rank.ready[i] <= 0.0 and rank.coming[i] > 0.0:
-            unlike = wait_for_replicas(x, s, step, b) or unlike
-            break
-    if unlike:
+    if look_ahead(rank, only, x.correction, b * ABREAST) > 0:
+        wait_for_replicas(x, s, step, b)
         for i in range(ABREAST):
             apart = abs(rank.met_mean_s[i] - rank.mean_s[i] * rank.met[i])
             if rank.coming[i] > 0.0 and apart > ALIKE * rank.mean_s[i] * rank.met[i]:
                 lay_out(x, s, rec, step, b * ABREAST + i)
-    add_met(rank)
+    add_met(rank, only)
 
 
 @kernel
@@ -245,6 +223,34 @@ def lay_out(x: Inputs, s: State, rec: Record, step: int, p: int) -> None:
 
 
 @vectors
+def begin_to_settle(rank: Rank, now_s: float, only: int) -> int:
+    """Work out which share of what is inside was served, of one pool or of all; return how many drain replicas.
+
+    Without any that drain, what was leaving has left.
+    """
+    draining = 0
+    for i in range(ABREAST):
+        settles = 1.0 if only < 0 or i == only else 0.0
+        served = rank.served[i] * settles
+        rank.settles[i] = settles
+        rank.share[i] = served / max(rank.inside[i] + rank.served[i], NOTHING)
+        rank.drained[i] = settles
+        rank.served[i] -= served
+        rank.unsettled_s[i] = (now_s - rank.settled_s[i]) * settles
+        rank.settled_s[i] += rank.unsettled_s[i]
+        draining += 1 if rank.draining[i] > 0.0 else 0
+    return draining
+
+
+@kernel
+def drain(rank: Rank) -> None:
+    """Work out which share of what was leaving has left where replicas still drain."""
+    for i in range(ABREAST):
+        if rank.draining[i] > 0.0:
+            rank.drained[i] *= 1.0 - math.exp(-rank.unsettled_s[i] / max(residual_s(rank, i), 1e-9))
+
+
+@vectors
 def share_out(rank: Rank, crews: Ranks, b: int) -> None:
     """Share out what was served among the origins and tiers of a rank in proportion to what is inside."""
     for h in range(crews.shape[1]):
@@ -268,18 +274,9 @@ def settle(x: Inputs, s: State, after: int, b: int, only: int) -> None:
     Of one pool, or of all (-1). Completions are shared out in proportion to what was inside; what drains ends as its
     residual time has it.
     """
-    rank, now_s = s.ranks[b], after * x.step_s
-    for i in range(ABREAST):
-        settles = only < 0 or i == only
-        present = rank.inside[i] + rank.served[i]
-        rank.settles[i] = 1.0 if settles else 0.0
-        rank.share[i] = rank.served[i] / present if settles and present > 0.0 else 0.0
-        rank.drained[i] = rank.settles[i]
-        if settles and rank.draining[i] > 0.0:
-            rank.drained[i] -= math.exp(-(now_s - rank.settled_s[i]) / max(residual_s(rank, i), 1e-9))
-        if settles:
-            rank.served[i], rank.settled_s[i] = 0.0, now_s
-    share_out(rank, s.crews, b)
+    if begin_to_settle(s.ranks[b], after * x.step_s, only) > 0:
+        drain(s.ranks[b])
+    share_out(s.ranks[b], s.crews, b)
 
 
 @kernel
@@ -290,9 +287,10 @@ def hand_over(s: State, rec: Record, window: int, k: int) -> None:
         m, b, i = s.pools[p].model, p >> RANK_BITS, p & SEAT
         for h in range(crews.shape[1]):
             done = crews[b, h, k].done[i]
-            crews[b, h, k].done[i] = 0.0
-            completed[h, m, k] += done
-            series[window, h, m, k, SERVED] += done
+            if done > 0.0:
+                crews[b, h, k].done[i] = 0.0
+                completed[h, m, k] += done
+                series[window, h, m, k, SERVED] += done
 
 
 @kernel

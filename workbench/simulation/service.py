@@ -74,11 +74,21 @@ def note_lengths(pools: Pools, ranks: Ranks, prompt_grid: Floats, rules: r.Rules
 
 
 @within
-def mix(rank: Rank) -> int:
-    """Mix the lengths of what came into those of what is inside; return in how many pools they are other than noted."""
+def take_in(rank: Rank) -> int:
+    """Mix the lengths of what came into those of what is inside; return in how many pools they are other than noted.
+
+    What comes and the replicas it finds are added to their sums.
+    """
     changed = 0
     for i in range(ABREAST):
         arriving = rank.arriving[i]
+        rank.routed[i] += arriving
+        rank.sum_ready[i] += rank.ready[i]
+        rank.sum_reclaiming[i] += rank.reclaiming[i]
+        rank.sum_swapping[i] += rank.swapping[i]
+        rank.sum_remote[i] += rank.remote[i]
+        rank.sum_draining[i] += rank.draining[i]
+        rank.sum_lent_gpus[i] += rank.lent_gpus[i]
         share = 1.0 / (rank.inside[i] + arriving + NOTHING)
         rank.prompt[i] += share * (rank.prompts[i] - arriving * rank.prompt[i])
         rank.output[i] += share * (rank.outputs[i] - arriving * rank.output[i])
@@ -184,22 +194,15 @@ def note_signal(rank: Rank, kv_cache_only: bool) -> int:
 
 @within
 def sum_up(rank: Rank) -> None:
-    """Add a step to what is summed up until the next tick and until the window closes."""
+    """Add what was served, and how full the pools are, to their sums; nothing more has come."""
     for i in range(ABREAST):
         rank.served[i] += rank.finished[i]
-        rank.routed[i] += rank.arriving[i]
         rank.arriving[i] = rank.prompts[i] = rank.outputs[i] = 0.0
         rank.sum_running[i] += rank.running[i]
         rank.sum_waiting[i] += max(rank.inside[i] - rank.running[i], 0.0)
         rank.sum_kv[i] += rank.kv[i]
         rank.sum_slots[i] += rank.slots[i]
         rank.sum_work[i] += rank.work[i]
-        rank.sum_ready[i] += rank.ready[i]
-        rank.sum_reclaiming[i] += rank.reclaiming[i]
-        rank.sum_swapping[i] += rank.swapping[i]
-        rank.sum_remote[i] += rank.remote[i]
-        rank.sum_draining[i] += rank.draining[i]
-        rank.sum_lent_gpus[i] += rank.lent_gpus[i]
 
 
 @vectors
@@ -208,7 +211,7 @@ def serve(pools: Pools, ranks: Ranks, prompt_grid: Floats, rules: r.Rules, step_
     stirred = 0
     for b in range(ranks.size):
         rank = ranks[b]
-        if mix(rank) > 0:
+        if take_in(rank) > 0:
             for p in range(b * ABREAST, min((b + 1) * ABREAST, pools.size)):
                 if rank.ready[p - b * ABREAST] > 0.0:
                     note_lengths(pools, ranks, prompt_grid, rules, p)

@@ -28,7 +28,7 @@ POOL = np.dtype(
     ]
 )
 
-RANK_BITS = 3
+RANK_BITS = 4
 ABREAST = 1 << RANK_BITS  # pools of a rank: as many numbers as the widest vector instruction takes at once
 SEAT = ABREAST - 1  # pool p sits in rank p >> RANK_BITS at p & SEAT
 
@@ -52,7 +52,7 @@ RANK = np.dtype(
             "arriving", "prompts", "outputs", "running", "above", "iteration_s", "prompt_share", "finished",
             "kv", "slots", "work", "signal", "saturated",
             # since the pool was settled last, and since its window began
-            "served", "settled_s", "routed", "settles", "share", "drained",
+            "served", "settled_s", "routed", "settles", "unsettled_s", "share", "drained",
             "sum_running", "sum_waiting", "sum_kv", "sum_slots", "sum_work",
             "sum_ready", "sum_reclaiming", "sum_swapping", "sum_remote", "sum_draining", "sum_lent_gpus",
             # how long an arrival takes to its first token now, and those met since they were laid out last

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import inlined, kernel
+from workbench.simulation.compiling import inlined, kernel, vectors
 from workbench.simulation.state import RANK_BITS, SEAT, Floats, Inputs, Ints, Rank, Ranks, State
 
 TOGETHER = -1  # in place of a tier: the interactive ones, each with its share
@@ -158,21 +158,28 @@ def tell_apart(s: State) -> None:
 def join_tiers(x: Inputs, s: State, step: int) -> None:
     """Sum up what a step of this demand window brings of all interactive tiers, and each tier's share of it."""
     tell_apart(s)
-    w, block, joint, share = step // x.demand_steps, step // x.mean_steps, s.joint, s.share
+    w, block = step // x.demand_steps, step // x.mean_steps
+    join(x.rps[w], x.prompt_mean[block], x.output_mean[block], x.deferrable, s.joint, s.share, x.step_s)
+
+
+@vectors
+def join(
+    rps: Floats, prompt_mean: Floats, output_mean: Floats, deferrable: Ints, joint: Floats, share: Floats, step_s: float
+) -> None:
+    """Join the interactive tiers of every origin and model."""
     for h in range(joint.shape[0]):
         for m in range(joint.shape[1]):
             requests = prompts = outputs = 0.0
             for k in range(share.shape[2]):
-                rps = 0.0 if x.deferrable[k] else x.rps[w, h, m, k]
-                share[h, m, k] = rps
-                requests += rps
-                prompts += rps * x.prompt_mean[block, h, m, k]
-                outputs += rps * x.output_mean[block, h, m, k]
-            joint[h, m, REQUESTS] = requests * x.step_s
-            if requests > 0.0:
-                joint[h, m, PROMPT], joint[h, m, OUTPUT] = prompts / requests, outputs / requests
-                for k in range(share.shape[2]):
-                    share[h, m, k] /= requests
+                own = 0.0 if deferrable[k] else rps[h, m, k]
+                requests += own
+                prompts += own * prompt_mean[h, m, k]
+                outputs += own * output_mean[h, m, k]
+            each = 1.0 / requests if requests > 0.0 else 0.0
+            joint[h, m, REQUESTS] = requests * step_s
+            joint[h, m, PROMPT], joint[h, m, OUTPUT] = prompts * each, outputs * each
+            for k in range(share.shape[2]):
+                share[h, m, k] = 0.0 if deferrable[k] else rps[h, m, k] * each
 
 
 @inlined
