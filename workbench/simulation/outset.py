@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from workbench.domain import Fleet
 from workbench.simulation import rules as r
@@ -100,7 +101,7 @@ def _ranks_of(fleet: Fleet, pools: Sequence[Pool], records: state.Pools) -> stat
     """Return the pools side by side with their facts; a place without a pool is one without replicas."""
     mixes = [fleet.mixes[pool.model] for pool in pools]
     shared = ("base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap", "output_square", "cross")
-    facts = {name: records[name] for name in (*shared, "prompt", "output")}
+    facts: dict[str, ArrayLike] = {name: records[name] for name in (*shared, "prompt", "output")}
     facts |= {"square": [mix.input_square_ratio for mix in mixes], "cube": [mix.input_cube_ratio for mix in mixes]}
     facts |= {"dispersion": [mix.dispersion for mix in mixes], "iteration_s": records["base_s"]}
     ranks = np.zeros(-(-len(pools) // state.ABREAST), dtype=state.RANK).view(np.recarray)
@@ -121,6 +122,7 @@ def record_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, by_hour: bool 
         pools=np.zeros((span.windows, len(pools), state.POOL_COLUMNS)),
         events=np.zeros((span.windows, len(pools), len(r.KINDS))),
         window_bins=np.zeros((*series, BINS)),
-        hour_bins=np.zeros((span.hours if by_hour else 1, *series, BINS)),
+        hour_bins=np.zeros((span.hours if by_hour else 1, BINS, *series)),
+        bins_used=np.array([BINS, -1]),
         percentiles=np.full((span.windows, *series, 3), np.nan),
     )

@@ -365,6 +365,7 @@ def close_window(x: Inputs, s: State, rec: Record, step: int) -> None:
                 series[window, h, m, x.deferred[d], OLDEST] = oldest_s
             first, last = touched[h, m, 0], touched[h, m, 1]
             touched[h, m, 0], touched[h, m, 1] = BINS, -1
+            rec.bins_used[0], rec.bins_used[1] = min(rec.bins_used[0], first), max(rec.bins_used[1], last)
             for k in range(coming.shape[2]):
                 come = coming[h, m, k]
                 series[window, h, m, k, ARRIVED] = come - before[h, m, k]
@@ -374,5 +375,5 @@ def close_window(x: Inputs, s: State, rec: Record, step: int) -> None:
                     continue
                 note_percentiles(bins, rec.percentiles, window, h, m, k, first, last)
                 for b in range(first, last + 1):
-                    hour_bins[hour, h, m, k, b] += bins[h, m, k, b]
+                    hour_bins[hour, b, h, m, k] += bins[h, m, k, b]
                     bins[h, m, k, b] = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from workbench import performance
-from workbench.domain import Fleet, Policy
+from workbench.domain import Fleet, Policy, Replica
 from workbench.errors import SimulationError
 from workbench.results import CapacityPlan
 from workbench.simulation import rules as r
@@ -131,7 +132,6 @@ def inputs_of(
     if not (network >= 0).all():
         raise SimulationError("network latencies must be numbers from nought up; one between two regions is not.")
     replicas = [fleet.replica(pool.model, pool.gpu) for pool in pools]
-    lengths = 2.0 ** (np.arange(state.PROMPT_GRID) / 4.0)
     pools_in = _pools_in(pools, regions, models)
     preference = _preference(network, silos=pools_in.shape[2] // len(regions))
     refuse_cut_off(laid.rps.sum(axis=0), fleet, preference, pools_in)
@@ -156,11 +156,18 @@ def inputs_of(
         silos=pools_in.shape[2] // len(regions),
         pools_in=pools_in,
         siloed=policy.silos == 2,
-        prompt_grid=np.array([[performance.prompt_s_per_token(x, float(p)) for p in lengths] for x in replicas]),
+        prompt_grid=np.array([_prompt_table(replica) for replica in replicas]),
         target=_targets(plan if policy.needs_plan else None, pools, span),
         observed_over_forecast=surprise_of(laid, expected, fleet, span),
         correction=no_correction(len(pools)) if correction is None else correction,
     )
+
+
+@functools.cache
+def _prompt_table(replica: Replica) -> Floats:
+    """Return the marginal seconds per prompt token of a replica, over log2 of the prompt's length."""
+    lengths = 2.0 ** (np.arange(state.PROMPT_GRID) / 4.0)
+    return np.array([performance.prompt_s_per_token(replica, float(length)) for length in lengths])
 
 
 def _preference(network: Floats, *, silos: int) -> NDArray[np.int64]:

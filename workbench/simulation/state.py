@@ -122,7 +122,8 @@ class Record(NamedTuple):
     pools: Floats  # windows, P, POOL_COLUMNS
     events: Floats  # windows, P, kinds
     window_bins: Floats  # H, M, K, BINS: of the running window
-    hour_bins: Floats  # hours, or one for all; H, M, K, BINS
+    hour_bins: Floats  # hours, or one for all; BINS, H, M, K: the bins in use lie side by side
+    bins_used: Ints  # 2: first and last of them in use, where the engine notes it
     percentiles: Floats  # windows, H, M, K, 3
 
 

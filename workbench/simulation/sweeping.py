@@ -119,7 +119,7 @@ def _totals(x: state.Inputs, record: state.Record, gpus: Floats, span: Span) -> 
     interactive = x.deferrable == 0
     arrived = series[:, state.ARRIVED]
     judged = np.where(interactive, arrived, series[:, state.MISSED] + series[:, state.KEPT])
-    bins = record.hour_bins.sum(axis=(0, 1, 2))
+    bins = record.hour_bins.sum(axis=(0, 2, 3)).T
     return {
         "held": means[:, 0:5].sum(axis=1),
         "starting": means[:, 1:4].sum(axis=1),
