@@ -19,7 +19,7 @@ from tests.simulation.simulation_cases import BATCH, FAST, MIX, NORMAL, START, a
 from workbench import performance, simulation
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan, SimRun
-from workbench.simulation import loads, rules, setup, state, traffic
+from workbench.simulation import loads, outset, rules, setup, state, traffic
 
 STILL = Policy(key="still", label="fixed fleet", scale_out_above_fraction=1.0, scale_in_below_fraction=0.0)
 REACTIVE = Policy(key="reactive", label="Reactive")
@@ -359,7 +359,7 @@ def test_routing_a_step_at_once_is_routing_its_requests_one_by_one(
     span = loads.Span(start=START, steps=1, step_s=10.0, window_s=300.0, demand_window_s=60.0)
 
     def start() -> state.State:
-        begun = setup.state_of(world, standing, span, cooldown_s=0.0)
+        begun = outset.state_of(world, standing, span, cooldown_s=0.0)
         for i, record in enumerate(begun.pools):
             record.ready, record.inside, record.route_each = ready[i], inside[i], 7.0
             record.signal = 0.1 * record.inside / record.ready

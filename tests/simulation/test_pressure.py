@@ -22,7 +22,7 @@ from tests.simulation.simulation_cases import BATCH, FAST, START, constant, dema
 from workbench import performance, simulation
 from workbench.domain import Fleet, Policy, TokenMix
 from workbench.results import SimRun
-from workbench.simulation import loads, pressure, rules, setup
+from workbench.simulation import loads, outset, pressure, rules, setup
 from workbench.simulation.loads import Span
 from workbench.simulation.replay import pressure as counting
 
@@ -70,7 +70,7 @@ def expected(inside: float, variance: float, ready: int, share: float) -> float:
         plan=None,
         expected=None,
     )
-    s = setup.state_of(world, pools, span, cooldown_s=15.0)
+    s = outset.state_of(world, pools, span, cooldown_s=15.0)
     s.pools[0].inside, s.pools[0].variance, s.pools[0].ready = inside, variance, ready
     s.inside[0, 0] = [share * inside, 0.0, (1.0 - share) * inside]
     return float(pressure.expected_busy(x, s, 0))

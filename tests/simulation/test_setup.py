@@ -14,7 +14,7 @@ from tests.simulation.test_fluid import REACTIVE, plan_of
 from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import SimulationError
-from workbench.simulation import loads, setup
+from workbench.simulation import loads, outset, setup
 from workbench.simulation import rules as r
 
 SILOED = Policy(key="siloed", label="Siloed", siloed=True)
@@ -103,7 +103,7 @@ def test_a_mixed_pool_is_where_either_kind_overflows_before_the_next_region() ->
     )
     assert x.preference.tolist() == [[0, 1, 2, 3], [2, 3, 0, 1]]
     assert x.pools_in[0, :, :, 0].tolist() == [[0, 2, 3, 5], [1, 2, 4, 5]]
-    records = setup.state_of(world, pools, span, cooldown_s=15.0).pools
+    records = outset.state_of(world, pools, span, cooldown_s=15.0).pools
     assert records.kin.tolist() == [1, 2, 0, 4, 5, 3]
     assert records.group.tolist() == [0, 1, 2, 3, 4, 5]
 

@@ -112,6 +112,25 @@ def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
     return merged
 
 
+#: For loops over numbers side by side. A division by nought gives infinity, because a test of the divisor would end the
+#: vector; a product and a sum may be fused, which is the same for every number.
+SIDE_BY_SIDE: dict[str, Any] = {"_nrt": False, "error_model": "numpy", "fastmath": {"contract", "nnan", "nsz"}}
+
+
+def vectors(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Compile a function of loops over numbers side by side to vector instructions, kept as :func:`kernel`'s code is.
+
+    A loop is kept short: the processor works at several turns of it at a time only while they fit into its window.
+    """
+    return kept(function, SIDE_BY_SIDE)
+
+
+def within(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Make a function part of every such loop that calls it."""
+    merged: Callable[Parameters, Result] = njit(forceinline=True, **SIDE_BY_SIDE)(function)
+    return merged
+
+
 @inlined
 def whole(number: int) -> int:
     """Return a number in the one width that kernels hand on: each further width would compile its callees again."""

@@ -17,11 +17,14 @@ from __future__ import annotations
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import kernel
-from workbench.simulation.recording import close_window, meet, record_deadlines, record_pools
-from workbench.simulation.scaling import become_ready, follow_plan, scale
-from workbench.simulation.service import note_lengths, serve, settle
+from workbench.simulation.recording import close_window, meet, record_deadlines, settle
+from workbench.simulation.replicas import scale, show, take_over
+from workbench.simulation.scaling import become_ready, follow_plan
+from workbench.simulation.service import note_lengths, serve
 from workbench.simulation.state import Inputs, Record, State
-from workbench.simulation.traffic import arrive, count_arrivals, join_tiers
+from workbench.simulation.traffic import arrive, count_arrivals, join_tiers, tell_apart
+
+EVERYBODY = -1
 
 
 @kernel
@@ -33,22 +36,29 @@ def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, 
     """
     steps_per_hour, ticked = int(3600.0 / x.step_s), first_step
     for p in range(s.pools.size):
-        note_lengths(s.pools, x.prompt_grid, rules, p)
+        note_lengths(s.pools, s.ranks, x.prompt_grid, rules, p)
     join_tiers(x, s, first_step)
+    is_changing, is_stirred = take_over(s.pools, s.ranks, s.starting, rules), True
     for step in range(first_step, last_step):
-        become_ready(s.pools, s.starting, s.ready_at, s.drained_at, step)
+        if is_changing and become_ready(s.pools, s.starting, s.ready_at, s.drained_at, step):
+            take_over(s.pools, s.ranks, s.starting, rules)
+            is_stirred = True
         if step % steps_per_hour == 0 and rules.follow_plan != r.NO_PLAN:
             follow_plan(s.pools, s.starting, x.target, step // steps_per_hour)
-        scale(x, s, rec, rules, step)
+            is_stirred = True
+        if is_stirred:
+            show(s.pools, s.ranks)
+            scale(x, s, rec, rules, step)
+            is_changing = take_over(s.pools, s.ranks, s.starting, rules)
         arrive(x, s, rules, step)
-        serve(x, s, rules)
-        record_pools(s.pools, s.starting, rec.pools, step // x.window_steps)
+        is_stirred = serve(s.pools, s.ranks, x.prompt_grid, rules, x.step_s)
         after = step + 1
         if after % x.latency_steps == 0 or after == last_step:
             count_arrivals(x, s.coming, ticked, after)
-            for p in range(s.pools.size):
-                meet(x, s, rec, step, p)
-                settle(x, s, rec, after, p)
+            tell_apart(s)
+            for b in range(s.ranks.size):
+                meet(x, s, rec, step, b, EVERYBODY)
+                settle(x, s, after, b, EVERYBODY)
             record_deadlines(x, s, rec, ticked, after)
             ticked = after
         if after % x.window_steps == 0 or after == last_step:

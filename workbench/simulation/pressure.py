@@ -11,7 +11,8 @@ from workbench.simulation.compiling import kernel
 from workbench.simulation.latency import mean_below
 from workbench.simulation.recording import oldest_wait_s
 from workbench.simulation.service import marginal_prompt_s
-from workbench.simulation.state import Floats, Inputs, Pools, State
+from workbench.simulation.state import RANK_BITS, SEAT, Floats, Inputs, Pools, State
+from workbench.simulation.traffic import tell_apart
 
 
 @kernel
@@ -55,24 +56,26 @@ def note_queue(x: Inputs, pools: Pools, region: int, m: int, queued: float, left
 @kernel
 def expected_busy(x: Inputs, s: State, p: int) -> float:
     """Return the replicas of a pool that hold an interactive request, as the mean-field state has it."""
-    pools, total, interactive = s.pools, 0.0, 0.0
-    n = float(pools[p].ready)
-    for h in range(s.inside.shape[1]):
-        for k in range(s.inside.shape[2]):
-            there = s.inside[p, h, k] + s.inflow[p, h, k]
+    rank, i = s.ranks[p >> RANK_BITS], p & SEAT
+    n, total, interactive = float(s.pools[p].ready), 0.0, 0.0
+    for h in range(s.crews.shape[1]):
+        for k in range(s.crews.shape[2]):
+            crew = s.crews[p >> RANK_BITS, h, k]
+            there = crew.inside[i] + crew.inflow[i]
             total += there
             if not x.deferrable[k]:
                 interactive += there
     if total <= 0.0:
         return 0.0
-    below = mean_below(pools[p].inside, pools[p].variance, n)[0]
-    return float(r.busy_replicas(n, pools[p].inside, below, interactive / total))
+    below = mean_below(rank.inside[i], rank.variance[i], n)[0]
+    return float(r.busy_replicas(n, rank.inside[i], below, interactive / total))
 
 
 @kernel
 def watch(x: Inputs, s: State, rules: r.Rules, step: int) -> None:
     """Look at every pool and queue of the fluid simulator."""
     pools, arrived, released = s.pools, s.arrived, s.released
+    tell_apart(s)
     for p in range(pools.size):
         if pools[p].silo == r.DEFERRABLE:
             note_rate(pools, x.prompt_grid, rules, p)

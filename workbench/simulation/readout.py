@@ -142,18 +142,18 @@ def _pool_keys(pools: Sequence[Pool], span: Span) -> pl.DataFrame:
 
 def ttft_frame(rec: state.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
     """Return ``TTFT_HISTOGRAM``: interactive arrivals counted by hour, origin, model, tier and latency bin."""
-    keys = _keys(_starts(span, SECONDS_PER_HOUR, span.hours), _series_axes(fleet)).with_row_index("cell")
-    flat = rec.hour_bins.reshape(-1, rec.hour_bins.shape[-1])
-    cell, place = np.nonzero(flat)
-    filled = pl.DataFrame(
-        {
-            "cell": pl.Series(cell, dtype=pl.UInt32),
-            "ttft_low_s": BIN_EDGES_S[place],
-            "ttft_high_s": BIN_EDGES_S[place + 1],
-            "requests": flat[cell, place],
-        }
+    keys = _keys(_starts(span, SECONDS_PER_HOUR, span.hours), _series_axes(fleet))
+    first, last = rec.bins_used if rec.bins_used[0] <= rec.bins_used[1] else (0, rec.hour_bins.shape[1] - 1)
+    used = np.ascontiguousarray(np.moveaxis(rec.hour_bins[:, first : last + 1], 1, -1)).reshape(-1, last + 1 - first)
+    cell, place = np.nonzero(used)
+    edges = BIN_EDGES_S[first:]
+    return TTFT_HISTOGRAM.conform(
+        keys.select(pl.all().gather(cell)).with_columns(
+            ttft_low_s=pl.Series(edges[place]),
+            ttft_high_s=pl.Series(edges[place + 1]),
+            requests=pl.Series(used[cell, place]),
+        )
     )
-    return TTFT_HISTOGRAM.conform(filled.join(keys, on="cell", how="left", maintain_order="left"))
 
 
 def scaling_frame(rec: state.Record, pools: Sequence[Pool], span: Span) -> pl.DataFrame:

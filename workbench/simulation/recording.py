@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from workbench.simulation.compiling import inlined, kernel
+import math
+
+from workbench.simulation.compiling import inlined, kernel, vectors, within
 from workbench.simulation.correcting import factors_at
 from workbench.simulation.latency import (
     BINS,
-    UNSERVED_S,
     add_latencies,
     lognormal_of,
     note_percentiles,
     share_within,
     ttft_moments,
 )
+from workbench.simulation.service import NOTHING, residual_s
 from workbench.simulation.state import (
+    ABREAST,
     ARRIVED,
     BACKLOG,
     BAD_SHARE,
@@ -22,11 +25,16 @@ from workbench.simulation.state import (
     KEPT,
     MISSED,
     OLDEST,
+    RANK_BITS,
+    SEAT,
+    SERVED,
     TTFT_SUM,
     Floats,
     Inputs,
     Ints,
     Pools,
+    Rank,
+    Ranks,
     Record,
     State,
 )
@@ -43,6 +51,7 @@ def record_deadlines(x: Inputs, s: State, rec: Record, first: int, last: int) ->
         ago = int(min(x.promise_s[k] / x.step_s, 1e15))
         if last <= ago:
             continue
+        hand_over(s, rec, window, k)
         for h in range(arrived.shape[1]):
             for m in range(arrived.shape[2]):
                 fell, until = arrived[max(first - ago, 0), h, m, d], arrived[last - ago, h, m, d]
@@ -51,71 +60,150 @@ def record_deadlines(x: Inputs, s: State, rec: Record, first: int, last: int) ->
                 series[window, h, m, k, KEPT] += until - fell - missed
 
 
-@inlined
-def pool_latency(x: Inputs, pools: Pools, p: int) -> tuple[float, float, float, float, float]:
-    """Return mean, variance and third central moment of the time to first token, the gap between tokens, what reads.
+@within
+def expect(rank: Rank, only: int) -> None:
+    """Work out the time to first token of an arrival as the pools stand: mean, variance and third central moment.
 
-    As the pool stands. What reads is the requests of the pool that are in the iteration of their prompt, beyond
-    the one iteration of a mean length that the fluid state counts for it.
+    With the gap between tokens and what reads: the requests of a pool that are in the iteration of their prompt, beyond
+    the one iteration of a mean length that the fluid state counts for it. Waiting for a slot is left out.
     """
-    pool = pools[p]
-    if pool.ready <= 0:
-        return UNSERVED_S, 0.0, 0.0, 0.0, 0.0
-    n, iteration, running = float(pool.ready), pool.iteration_s, pool.running
-    most = running / (pool.output * iteration + running * pool.prompt_s / n)
-    waiting = max(pool.inside - running, 0.0)
-    read = n * pool.prompt_share / pool.prompt_s
-    mean, spread, lean, riding = ttft_moments(
-        n, read, pool.prompt_s, iteration, pool.slope_s, running, pool.variance, pool.square, pool.cube, pool.dispersion
-    )
-    if x.correction.shape[1] > 0:
-        greatest = pool.slots_each / (pool.slots_each + pool.decode_over_work)
-        on_mean, on_spread = factors_at(x.correction, p, pool.work / greatest, n)
-        stretch = on_mean * on_spread
-        mean, spread, lean = mean * on_mean, spread * stretch * stretch, lean * stretch**3
-    if waiting > 0.0 and most > 0.0:
-        mean += waiting / most
-        spread += waiting * max(pool.dispersion, 1.0) / (most * most)
-    gap_s = iteration / (1.0 - pool.prompt_share)
-    return mean, spread, lean, gap_s, max(read * (riding - gap_s), 0.0)
+    for i in range(ABREAST):
+        n, iteration, prompt_s = max(rank.ready[i], 1.0), rank.iteration_s[i], rank.prompt_s[i]
+        read = n * rank.prompt_share[i] / prompt_s
+        mean, spread, lean, riding = ttft_moments(
+            n, read, prompt_s, iteration, rank.slope_s[i], rank.running[i], rank.variance[i], rank.square[i],
+            rank.cube[i], rank.dispersion[i],
+        )  # fmt: skip
+        gap_s = iteration / (1.0 - rank.prompt_share[i])
+        rank.mean_s[i], rank.spread[i], rank.lean[i], rank.gap_s[i] = mean, spread, lean, gap_s
+        rank.will_read[i] = max(read * (riding - gap_s), 0.0)
+        requests = rank.routed[i] if only < 0 or i == only else 0.0
+        rank.coming[i], rank.routed[i], rank.lost[i] = requests, rank.routed[i] - requests, 0.0
 
 
-@inlined
-def meet(x: Inputs, s: State, rec: Record, step: int, p: int) -> None:
-    """Note how long the arrivals that a pool has not met yet take to their first token, as it stands now.
+@within
+def wait_for_slots(rank: Rank) -> int:
+    """Add the wait for a slot: until what waits has been served at the greatest rate.
 
-    Arrivals of ticks that are alike are laid out together; a tick whose mean differs by ALIKE from theirs begins anew.
+    Returns how many pools' arrivals are unlike those met since they were laid out last, or have no replica to go to.
     """
-    pool = s.pools[p]
-    requests, pool.routed, pool.reading = pool.routed, 0.0, 0.0
-    if requests <= 0.0:
-        return
-    mean, spread, lean, gap_s, pool.reading = pool_latency(x, s.pools, p)
-    if abs(pool.met_mean_s - mean * pool.met) > ALIKE * mean * pool.met:
-        lay_out(x, s, rec, step, p)
-    pool.met += requests
-    pool.met_mean_s += requests * mean
-    pool.met_square_s += requests * (spread + mean * mean)
-    pool.met_cube_s += requests * (lean + mean * (3.0 * spread + mean * mean))
-    pool.met_gap_s += requests * gap_s
-    pool.met_saturated += requests * pool.saturated
+    unlike = 0
+    for i in range(ABREAST):
+        running, waiting = rank.running[i], max(rank.inside[i] - rank.running[i], 0.0)
+        prompt_s = rank.prompt_s[i] * rank.each_one[i]
+        most = running / (rank.output[i] * rank.iteration_s[i] + running * prompt_s)
+        takes_s = 1.0 / most if min(waiting, most) > 0.0 else 0.0
+        mean = rank.mean_s[i] + waiting * takes_s
+        rank.mean_s[i] = mean
+        rank.spread[i] += waiting * max(rank.dispersion[i], 1.0) * takes_s * takes_s
+        apart = abs(rank.met_mean_s[i] - mean * rank.met[i]) - ALIKE * mean * rank.met[i]
+        apart = apart if rank.ready[i] > 0.0 else 1.0
+        unlike += 1 if min(rank.coming[i], apart) > 0.0 else 0
+    return unlike
+
+
+@vectors
+def look_ahead(rank: Rank, only: int, tables: Floats, first: int) -> int:
+    """Take the arrivals of one pool, or of all, out of those to be met, and work out what they have before them.
+
+    Returns for how many pools there is more to do. ``tables`` corrects pools, ``first`` being the first of the rank.
+    """
+    expect(rank, only)
+    if tables.shape[1] > 0:
+        correct(rank, tables, first)
+    return wait_for_slots(rank)
+
+
+@vectors
+def add_met(rank: Rank, only: int) -> None:
+    """Add the arrivals to be met to those that have been."""
+    for i in range(ABREAST):
+        requests, mean, spread = rank.coming[i], rank.mean_s[i], rank.spread[i]
+        met = requests > 0.0
+        reading = rank.will_read[i] if met else 0.0
+        rank.reading[i] = reading if only < 0 or i == only else rank.reading[i]
+        rank.met[i] += requests
+        rank.met_mean_s[i] += requests * mean if met else 0.0
+        rank.met_square_s[i] += requests * (spread + mean * mean) if met else 0.0
+        rank.met_cube_s[i] += requests * (rank.lean[i] + mean * (3.0 * spread + mean * mean)) if met else 0.0
+        rank.met_gap_s[i] += requests * rank.gap_s[i] if met else 0.0
+        rank.met_saturated[i] += requests * rank.saturated[i]
+        rank.met_lost[i] += requests * rank.lost[i]
+
+
+@kernel
+def correct(rank: Rank, tables: Floats, first: int) -> None:
+    """Correct mean and spread by what was measured."""
+    for i in range(min(ABREAST, tables.shape[0] - first)):
+        if rank.coming[i] > 0.0 and rank.ready[i] > 0.0:
+            greatest = rank.slots_each[i] / (rank.slots_each[i] + rank.decode_over_work[i])
+            on_mean, on_spread = factors_at(tables, first + i, rank.work[i] / greatest, rank.ready[i])
+            stretch = on_mean * on_spread
+            rank.mean_s[i] *= on_mean
+            rank.spread[i] *= stretch * stretch
+            rank.lean[i] *= stretch**3
+
+
+@kernel
+def until_ready_s(ready_at: Ints, p: int, after: int, step_s: float) -> tuple[float, bool]:
+    """Return how long it takes from a step on until a pool has a replica, and whether there comes one in the span.
+
+    Where none comes it is what is left of the span.
+    """
+    for step in range(after, ready_at.shape[0]):
+        if ready_at[step, p, 0] > 0 or ready_at[step, p, 1] > 0 or ready_at[step, p, 2] > 0:
+            return (step - after) * step_s, True
+    return (ready_at.shape[0] - 1 - after) * step_s, False
+
+
+@kernel
+def wait_for_replicas(x: Inputs, s: State, step: int, b: int) -> None:
+    """Let the arrivals at pools without a ready replica wait for one.
+
+    They came half a tick ago, and nothing is known of how they will be served.
+    """
+    rank = s.ranks[b]
+    for i in range(min(ABREAST, s.pools.size - b * ABREAST)):
+        if rank.ready[i] <= 0.0 and rank.coming[i] > 0.0:
+            wait_s, comes = until_ready_s(s.ready_at, b * ABREAST + i, step + 1, x.step_s)
+            rank.mean_s[i], rank.lost[i] = wait_s + 0.5 * x.latency_steps * x.step_s, 0.0 if comes else 1.0
+            rank.spread[i] = rank.lean[i] = rank.gap_s[i] = rank.will_read[i] = 0.0
 
 
 @inlined
+def meet(x: Inputs, s: State, rec: Record, step: int, b: int, only: int) -> None:
+    """Note how long the arrivals that a rank's pools have not met yet take to their first token, as they stand now.
+
+    Those of one pool, or of all (-1). Arrivals of ticks that are alike are laid out together; a tick whose mean differs
+    by ALIKE from theirs begins anew.
+    """
+    rank = s.ranks[b]
+    if look_ahead(rank, only, x.correction, b * ABREAST) > 0:
+        wait_for_replicas(x, s, step, b)
+        for i in range(ABREAST):
+            apart = abs(rank.met_mean_s[i] - rank.mean_s[i] * rank.met[i])
+            if rank.coming[i] > 0.0 and apart > ALIKE * rank.mean_s[i] * rank.met[i]:
+                lay_out(x, s, rec, step, b * ABREAST + i)
+    add_met(rank, only)
+
+
+@kernel
 def lay_out(x: Inputs, s: State, rec: Record, step: int, p: int) -> None:
     """Count the arrivals that a pool has met by their time to first token, and begin anew."""
-    pool, met, counted, series = s.pools[p], s.met, s.counted, rec.series
-    if pool.met <= 0.0:
+    pool, crews, counted, series, b = s.pools[p], s.crews, s.counted, rec.series, p >> RANK_BITS
+    rank, i = s.ranks[p >> RANK_BITS], p & SEAT
+    if rank.met[i] <= 0.0:
         return
-    window, mean, square = step // x.window_steps, pool.met_mean_s / pool.met, pool.met_square_s / pool.met
-    third = pool.met_cube_s / pool.met - mean * (3.0 * square - 2.0 * mean * mean)
-    gap_s, saturated = pool.met_gap_s / pool.met, pool.met_saturated / pool.met
+    window, each = step // x.window_steps, 1.0 / rank.met[i]
+    mean, square, gap_s = rank.met_mean_s[i] * each, rank.met_square_s[i] * each, rank.met_gap_s[i] * each
+    third = rank.met_cube_s[i] * each - mean * (3.0 * square - 2.0 * mean * mean)
+    saturated, served = rank.met_saturated[i] * each, 1.0 - rank.met_lost[i] * each
     shift, location, scale = lognormal_of(mean, max(square - mean * mean, 0.0), third)
-    for h in range(met.shape[1]):
+    for h in range(crews.shape[1]):
         delay, interactive = x.network_s[h, pool.region], 0.0
-        for k in range(met.shape[2]):
-            count, counted[k] = met[p, h, k], 0.0
-            met[p, h, k] = 0.0
+        for k in range(crews.shape[2]):
+            count, counted[k] = crews[b, h, k].met[i], 0.0
+            crews[b, h, k].met[i] = 0.0
             if count <= 0.0:
                 continue
             series[window, h, pool.model, k, ITL_SUM] += count * gap_s
@@ -123,14 +211,86 @@ def lay_out(x: Inputs, s: State, rec: Record, step: int, p: int) -> None:
             if pool.region != h:
                 series[window, h, pool.model, k, ELSEWHERE] += count
             if not x.deferrable[k]:
-                kept = share_within(x.promise_s[k] - delay, shift, location, scale)
+                kept = served * share_within(x.promise_s[k] - delay, shift, location, scale)
                 series[window, h, pool.model, k, TTFT_SUM] += count * (mean + delay)
                 series[window, h, pool.model, k, KEPT] += count * kept
                 counted[k] = count
                 interactive += count
         if interactive > 0.0:
             add_latencies(rec.window_bins, s.touched, h, pool.model, counted, shift + delay, location, scale)
-    pool.met = pool.met_mean_s = pool.met_square_s = pool.met_cube_s = pool.met_gap_s = pool.met_saturated = 0.0
+    rank.met[i] = rank.met_mean_s[i] = rank.met_square_s[i] = rank.met_cube_s[i] = 0.0
+    rank.met_gap_s[i] = rank.met_saturated[i] = rank.met_lost[i] = 0.0
+
+
+@vectors
+def begin_to_settle(rank: Rank, now_s: float, only: int) -> int:
+    """Work out which share of what is inside was served, of one pool or of all; return how many drain replicas.
+
+    Without any that drain, what was leaving has left.
+    """
+    draining = 0
+    for i in range(ABREAST):
+        settles = 1.0 if only < 0 or i == only else 0.0
+        served = rank.served[i] * settles
+        rank.settles[i] = settles
+        rank.share[i] = served / max(rank.inside[i] + rank.served[i], NOTHING)
+        rank.drained[i] = settles
+        rank.served[i] -= served
+        rank.unsettled_s[i] = (now_s - rank.settled_s[i]) * settles
+        rank.settled_s[i] += rank.unsettled_s[i]
+        draining += 1 if rank.draining[i] > 0.0 else 0
+    return draining
+
+
+@kernel
+def drain(rank: Rank) -> None:
+    """Work out which share of what was leaving has left where replicas still drain."""
+    for i in range(ABREAST):
+        if rank.draining[i] > 0.0:
+            rank.drained[i] *= 1.0 - math.exp(-rank.unsettled_s[i] / max(residual_s(rank, i), 1e-9))
+
+
+@vectors
+def share_out(rank: Rank, crews: Ranks, b: int) -> None:
+    """Share out what was served among the origins and tiers of a rank in proportion to what is inside."""
+    for h in range(crews.shape[1]):
+        for k in range(crews.shape[2]):
+            crew = crews[b, h, k]
+            for i in range(ABREAST):
+                come = crew.inflow[i] * rank.settles[i]
+                there = crew.inside[i] + come
+                gone, drained = there * rank.share[i], crew.leaving[i] * rank.drained[i]
+                crew.inflow[i] -= come
+                crew.met[i] += come
+                crew.inside[i] = there - gone
+                crew.leaving[i] -= drained
+                crew.done[i] += gone + drained
+
+
+@inlined
+def settle(x: Inputs, s: State, after: int, b: int, only: int) -> None:
+    """Tell origins and tiers apart in what came to a rank's pools and was served before a step, since settled last.
+
+    Of one pool, or of all (-1). Completions are shared out in proportion to what was inside; what drains ends as its
+    residual time has it.
+    """
+    if begin_to_settle(s.ranks[b], after * x.step_s, only) > 0:
+        drain(s.ranks[b])
+    share_out(s.ranks[b], s.crews, b)
+
+
+@kernel
+def hand_over(s: State, rec: Record, window: int, k: int) -> None:
+    """Count what was done for a tier, and begin anew."""
+    crews, completed, series = s.crews, s.completed, rec.series
+    for p in range(s.pools.size):
+        m, b, i = s.pools[p].model, p >> RANK_BITS, p & SEAT
+        for h in range(crews.shape[1]):
+            done = crews[b, h, k].done[i]
+            if done > 0.0:
+                crews[b, h, k].done[i] = 0.0
+                completed[h, m, k] += done
+                series[window, h, m, k, SERVED] += done
 
 
 @kernel
@@ -149,6 +309,27 @@ def record_pools(pools: Pools, starting: Ints, kept: Floats, window: int) -> Non
         kept[window, p, 8] += pool.kv
         kept[window, p, 9] += pool.slots
         kept[window, p, 10] += pool.work
+
+
+@kernel
+def close_pools(ranks: Ranks, kept: Floats, window: int) -> None:
+    """Hand the sums of every pool to its window, and begin anew."""
+    for p in range(kept.shape[1]):
+        rank, i = ranks[p >> RANK_BITS], p & SEAT
+        kept[window, p, 0] += rank.sum_ready[i]
+        kept[window, p, 1] += rank.sum_reclaiming[i]
+        kept[window, p, 2] += rank.sum_swapping[i]
+        kept[window, p, 3] += rank.sum_remote[i]
+        kept[window, p, 4] += rank.sum_draining[i]
+        kept[window, p, 5] += rank.sum_lent_gpus[i]
+        kept[window, p, 6] += rank.sum_running[i]
+        kept[window, p, 7] += rank.sum_waiting[i]
+        kept[window, p, 8] += rank.sum_kv[i]
+        kept[window, p, 9] += rank.sum_slots[i]
+        kept[window, p, 10] += rank.sum_work[i]
+        rank.sum_ready[i] = rank.sum_reclaiming[i] = rank.sum_swapping[i] = rank.sum_remote[i] = 0.0
+        rank.sum_draining[i] = rank.sum_lent_gpus[i] = rank.sum_running[i] = rank.sum_waiting[i] = 0.0
+        rank.sum_kv[i] = rank.sum_slots[i] = rank.sum_work[i] = 0.0
 
 
 @kernel
@@ -171,9 +352,12 @@ def close_window(x: Inputs, s: State, rec: Record, step: int) -> None:
     """Read off arrivals, backlog, ages and percentiles at a window's end and hand its latency bins to the hour."""
     arrived, released, completed, coming, before = s.arrived, s.released, s.completed, s.coming, s.before
     series, bins, hour_bins, touched = rec.series, rec.window_bins, rec.hour_bins, s.touched
-    window, hour = step // x.window_steps, int(step * x.step_s / 3600.0)
+    window, hour = step // x.window_steps, min(int(step * x.step_s / 3600.0), hour_bins.shape[0] - 1)
     for p in range(s.pools.size):
         lay_out(x, s, rec, step, p)
+    for k in range(coming.shape[2]):
+        hand_over(s, rec, window, k)
+    close_pools(s.ranks, rec.pools, window)
     for h in range(coming.shape[0]):
         for m in range(coming.shape[1]):
             for d in range(x.deferred.size):
@@ -181,6 +365,7 @@ def close_window(x: Inputs, s: State, rec: Record, step: int) -> None:
                 series[window, h, m, x.deferred[d], OLDEST] = oldest_s
             first, last = touched[h, m, 0], touched[h, m, 1]
             touched[h, m, 0], touched[h, m, 1] = BINS, -1
+            rec.bins_used[0], rec.bins_used[1] = min(rec.bins_used[0], first), max(rec.bins_used[1], last)
             for k in range(coming.shape[2]):
                 come = coming[h, m, k]
                 series[window, h, m, k, ARRIVED] = come - before[h, m, k]
@@ -190,5 +375,5 @@ def close_window(x: Inputs, s: State, rec: Record, step: int) -> None:
                     continue
                 note_percentiles(bins, rec.percentiles, window, h, m, k, first, last)
                 for b in range(first, last + 1):
-                    hour_bins[hour, h, m, k, b] += bins[h, m, k, b]
+                    hour_bins[hour, b, h, m, k] += bins[h, m, k, b]
                     bins[h, m, k, b] = 0.0

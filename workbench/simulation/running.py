@@ -11,7 +11,7 @@ import polars as pl
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan, SimRun, SoFar
 from workbench.simulation import calibration as calibrating
-from workbench.simulation import fluid, intake, readout, rules, setup, steering
+from workbench.simulation import fluid, intake, outset, readout, rules, setup, steering
 from workbench.simulation.calibration import Calibration
 from workbench.simulation.expectations import Surprise
 from workbench.simulation.intake import Load
@@ -113,8 +113,8 @@ def begin(
         expected=None,
         correction=calibrating.tables_for(corrections, fleet, pools),
     )._replace(observed_over_forecast=surprise.ratio)
-    state = setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
-    record = setup.record_of(fleet, pools, span)
+    state = outset.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
+    record = outset.record_of(fleet, pools, span)
     replay = None
     if is_replayed:
         replay = Replay(

@@ -2,7 +2,7 @@
 
 An engine's own is only how a replica is taken out of a pool, since that moves requests. So :func:`scale_from` goes
 through the pools in order, starts what is to be started, and stops at each pool that must lose a replica; the engine
-takes it out and calls again. Last the fluid simulator's own way.
+takes it out and calls again.
 """
 
 from __future__ import annotations
@@ -11,12 +11,8 @@ import math
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel
-from workbench.simulation.pressure import watch
-from workbench.simulation.recording import meet
-from workbench.simulation.service import residual_s, settle
 from workbench.simulation.state import Inputs, Ints, Pools, Record, State
 
-DRAINED_AFTER = 3.0  # mean residual times: by then one in twenty of the running requests is left
 NOBODY = -1
 
 
@@ -27,17 +23,21 @@ def replicas_of(pools: Pools, starting: Ints, p: int) -> int:
 
 
 @kernel
-def become_ready(pools: Pools, starting: Ints, ready_at: Ints, drained_at: Ints, step: int) -> None:
-    """Turn finished starts into ready replicas and drained replicas into lent GPUs."""
+def become_ready(pools: Pools, starting: Ints, ready_at: Ints, drained_at: Ints, step: int) -> bool:
+    """Turn finished starts into ready replicas and drained replicas into lent GPUs; return whether there were any."""
+    is_any = False
     for p in range(pools.size):
         pool = pools[p]
         for kind in range(3):
             count = ready_at[step, p, kind]
             starting[p, kind] -= count
             pool.ready += count
+            is_any = is_any or count > 0
         count = drained_at[step, p]
         pool.draining -= count
         pool.lent_gpus += count * pool.gpus
+        is_any = is_any or count > 0
+    return is_any
 
 
 @inlined
@@ -207,37 +207,3 @@ def scale_from(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int, afte
         if change < 0:
             return p
     return NOBODY
-
-
-@kernel
-def scale_in(x: Inputs, s: State, rec: Record, step: int, p: int) -> None:
-    """Take one ready replica out of routing; it finishes what it runs and is then lent. What waits stays."""
-    pool, inside, leaving = s.pools[p], s.inside, s.leaving
-    if pool.routed > 0.0:  # who came before it goes is met by the pool as it was
-        meet(x, s, rec, step, p)
-    settle(x, s, rec, step, p)
-    share = pool.running / pool.ready / pool.inside if pool.inside > 0.0 else 0.0
-    for h in range(inside.shape[1]):
-        for k in range(inside.shape[2]):
-            moved = inside[p, h, k] * share
-            inside[p, h, k] -= moved
-            leaving[p, h, k] += moved
-    pool.inside *= 1.0 - share
-    pool.variance *= 1.0 - share
-    pool.running -= pool.running / pool.ready
-    pool.ready -= 1
-    pool.draining += 1
-    at = step + max(math.ceil(DRAINED_AFTER * residual_s(s.pools, p) / x.step_s), 1)
-    if at < s.drained_at.shape[0]:
-        s.drained_at[at, p] += 1
-
-
-@inlined
-def scale(x: Inputs, s: State, rec: Record, rules: r.Rules, step: int) -> None:
-    """Take one step of every pool of the fluid simulator."""
-    if rules.scale_by == r.BACK_PRESSURE:
-        watch(x, s, rules, step)
-    p = scale_from(x, s, rec, rules, step, NOBODY)
-    while p >= 0:
-        scale_in(x, s, rec, step, p)
-        p = scale_from(x, s, rec, rules, step, p)

@@ -1,15 +1,23 @@
-"""Pools of the fluid simulator serve: the mean-field state of simulation.md section 3, advanced by a step."""
+"""Pools of the fluid simulator serve: the mean-field state of simulation.md section 3, advanced by a step.
+
+The loops run over the pools of a rank. Where pools part ways, because one has no ready replica or another's batch is
+full, both ways are worked out and one is taken; only what is rare and dear is done for single pools.
+"""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import inlined, kernel
+from workbench.simulation.compiling import kernel, vectors, within
 from workbench.simulation.latency import mean_below
-from workbench.simulation.state import PROMPT_GRID, SERVED, Floats, Inputs, Pools, Record, State
+from workbench.simulation.state import ABREAST, PROMPT_GRID, RANK_BITS, SEAT, Floats, Pools, Rank, Ranks
 
 SAME_LENGTHS = 1e-4  # a relative change of the mean lengths below which what follows from them is kept
+FAR = 36.0  # the square of the deviations from its limit at which the other side of a normal is 1e-9
+NOTHING = 1e-30
 
 
 @kernel
@@ -21,150 +29,202 @@ def marginal_prompt_s(grid: Floats, p: int, prompt: float) -> float:
 
 
 @kernel
-def holds_each(pools: Pools, rules: r.Rules, p: int, limit: float) -> float:
+def holds_each(rank: Rank, i: int, rules: r.Rules, limit: float) -> float:
     """Return how many requests a replica of the pool holds when the signal stands at the limit."""
-    pool = pools[p]
-    each = limit * pool.kv_room / pool.held
+    each = limit * rank.kv_room[i] / rank.held[i]
     if not rules.kv_cache_only:
-        each = min(each, limit * min(pool.batch_cap, pool.kv_room / pool.reserved))
-        each = min(each, limit / max(1.0 - limit, 1e-9) * pool.decode_over_work)
+        each = min(each, limit * min(rank.batch_cap[i], rank.kv_room[i] / rank.reserved[i]))
+        each = min(each, limit / max(1.0 - limit, 1e-9) * rank.decode_over_work[i])
     return float(each)
 
 
+@within
+def is_same(rank: Rank, i: int) -> bool:
+    """Return whether a pool's mean lengths are those that were noted last."""
+    prompt, output = rank.noted_prompt[i], rank.noted_output[i]
+    over = max(
+        abs(rank.prompt[i] - prompt) - SAME_LENGTHS * prompt, abs(rank.output[i] - output) - SAME_LENGTHS * output
+    )
+    return bool(over <= 0.0)
+
+
 @kernel
-def note_lengths(pools: Pools, prompt_grid: Floats, rules: r.Rules, p: int) -> None:
+def note_lengths(pools: Pools, ranks: Ranks, prompt_grid: Floats, rules: r.Rules, p: int) -> None:
     """Note all that follows from the mean lengths of what is inside, where those have changed.
 
     KV tokens held and reserved per request, slots per replica, seconds that a prompt adds to an iteration, growth of an
     iteration per request, seconds of decoding over seconds of work, and what a replica holds at the thresholds.
     """
-    pool = pools[p]
-    is_same = abs(pool.prompt - pool.noted_prompt) <= SAME_LENGTHS * pool.noted_prompt
-    if is_same and abs(pool.output - pool.noted_output) <= SAME_LENGTHS * pool.noted_output:
+    rank, i = ranks[p >> RANK_BITS], p & SEAT
+    if is_same(rank, i):
         return
-    pool.noted_prompt, pool.noted_output = pool.prompt, pool.output
-    pool.held = pool.cross * pool.prompt + 0.5 * pool.output_square * pool.output
-    pool.reserved = pool.held + 0.5 * pool.output_square * pool.output
-    pool.prompt_s = marginal_prompt_s(prompt_grid, p, pool.prompt)
-    pool.slope_s = pool.per_request_s + pool.per_token_s * pool.held
-    pool.slots_each = max(min(pool.batch_cap, pool.kv_room / pool.reserved), 1.0)
-    pool.decode_over_work = pool.output * pool.base_s / (pool.prompt_s + pool.output * pool.slope_s)
-    pool.per_output, pool.per_slot, pool.per_room = 1.0 / pool.output, 1.0 / pool.slots_each, 1.0 / pool.kv_room
-    pool.full_work = 0.95 * pool.slots_each / (pool.slots_each + pool.decode_over_work)
-    pool.route_each = holds_each(pools, rules, p, rules.route_below)
-    pool.release_each = holds_each(pools, rules, p, r.release_until(rules, pool.silo))
+    prompt, output, room = rank.prompt[i], rank.output[i], rank.kv_room[i]
+    generated = 0.5 * rank.output_square[i] * output
+    held = rank.cross[i] * prompt + generated
+    prompt_s = marginal_prompt_s(prompt_grid, p, prompt)
+    slope_s = rank.per_request_s[i] + rank.per_token_s[i] * held
+    slots = max(min(rank.batch_cap[i], room / (held + generated)), 1.0)
+    rank.noted_prompt[i], rank.noted_output[i] = prompt, output
+    rank.held[i], rank.reserved[i], rank.prompt_s[i], rank.slope_s[i] = held, held + generated, prompt_s, slope_s
+    rank.slots_each[i], rank.decode_over_work[i] = slots, output * rank.base_s[i] / (prompt_s + output * slope_s)
+    rank.per_output[i], rank.per_slot[i], rank.per_room[i] = 1.0 / output, 1.0 / slots, 1.0 / room
+    rank.full_work[i] = 0.95 * slots / (slots + rank.decode_over_work[i])
+    rank.route_each[i] = holds_each(rank, i, rules, rules.route_below)
+    rank.release_each[i] = holds_each(rank, i, rules, r.release_until(rules, pools[p].silo))
+
+
+@within
+def take_in(rank: Rank) -> int:
+    """Mix the lengths of what came into those of what is inside; return in how many pools they are other than noted.
+
+    What comes and the replicas it finds are added to their sums.
+    """
+    changed = 0
+    for i in range(ABREAST):
+        arriving = rank.arriving[i]
+        rank.routed[i] += arriving
+        rank.sum_ready[i] += rank.ready[i]
+        rank.sum_reclaiming[i] += rank.reclaiming[i]
+        rank.sum_swapping[i] += rank.swapping[i]
+        rank.sum_remote[i] += rank.remote[i]
+        rank.sum_draining[i] += rank.draining[i]
+        rank.sum_lent_gpus[i] += rank.lent_gpus[i]
+        share = 1.0 / (rank.inside[i] + arriving + NOTHING)
+        rank.prompt[i] += share * (rank.prompts[i] - arriving * rank.prompt[i])
+        rank.output[i] += share * (rank.outputs[i] - arriving * rank.output[i])
+        is_noted, ready = is_same(rank, i), rank.ready[i]
+        changed += (0 if is_noted else 1) if ready > 0.0 else 0
+    return changed
 
 
 @kernel
-def stand_still(pools: Pools, p: int) -> None:
-    """Keep what comes to a pool without a ready replica."""
-    pool = pools[p]
-    pool.inside += pool.arriving
-    pool.kv = pool.slots = pool.work = pool.running = pool.finished = 0.0
-    pool.signal = pool.saturated = 1.0 if pool.inside > 0.0 else 0.0
-    pool.iteration_s = pool.base_s
+def fill_slots_near(rank: Rank) -> None:
+    """Work out what runs where the requests of a pool are about as many as its slots."""
+    for i in range(ABREAST):
+        limit = rank.ready[i] * rank.slots_each[i]
+        rank.running[i], rank.above[i] = mean_below(rank.inside[i], rank.variance[i], limit)
 
 
-@inlined
-def read_prompts(pools: Pools, p: int, iteration_s: float, each_one: float, brought: float, step_s: float) -> float:
-    """Take in a step's prompts, ``brought`` seconds of reading per replica and second; return the share of time read.
+@within
+def fill_slots(rank: Rank) -> None:
+    """Work out E[min(X, slots)], which run, and P(X > slots) of the requests X inside, taken as normal."""
+    near = 0
+    for i in range(ABREAST):
+        inside, limit = rank.inside[i], rank.ready[i] * rank.slots_each[i]
+        apart = inside - limit
+        rank.running[i] = limit if apart > 0.0 else inside
+        rank.above[i] = 1.0 if apart > 0.0 else 0.0
+        near += 1 if apart * apart < FAR * rank.variance[i] else 0
+    if near > 0:
+        fill_slots_near(rank)
 
-    With U seconds of prompts unread a replica reads U / (U + u) of the time, which at a constant load settles at the
-    share that is brought, with the unread work of the gated cycle: u is one and a half iterations and half a prompt,
+
+@within
+def read_prompts(rank: Rank, step_s: float) -> None:
+    """Take in a step's prompts, and note the share of time in which a replica reads.
+
+    With U seconds of prompts unread it reads U / (U + u) of the time, which at a constant load settles at the share
+    that is brought, with the unread work of the gated cycle: u is one and a half iterations and half a prompt,
     size-biased. A burst of more than can be read leaves U behind, which takes its time to be read.
     """
-    pool = pools[p]
-    usual = 1.5 * iteration_s + 0.5 * pool.prompt_s * max(pool.square + pool.dispersion - 1.0, 1.0)
-    unread = pool.unread_s * each_one + step_s * brought
-    half = 0.5 * (unread - usual - step_s)
-    left = half + math.sqrt(half * half + usual * unread)
-    pool.unread_s = left * pool.ready
-    return float(left / (left + usual))
+    per_s = 1.0 / step_s
+    for i in range(ABREAST):
+        each_one, running, above = rank.each_one[i], rank.running[i], rank.above[i]
+        prompt_s, arriving = rank.prompt_s[i] * each_one, rank.arriving[i] * per_s
+        iteration = rank.base_s[i] + rank.slope_s[i] * each_one * running
+        most = running / (rank.output[i] * iteration + running * prompt_s + NOTHING)
+        admitted = (1.0 - above) * arriving + above * most
+        lumps = max(rank.square[i] + rank.dispersion[i] - 1.0, 1.0)
+        usual = 1.5 * iteration + 0.5 * rank.prompt_s[i] * lumps
+        unread = rank.unread_s[i] * each_one + step_s * prompt_s * admitted
+        half = 0.5 * (unread - usual - step_s)
+        left = half + np.sqrt(half * half + usual * unread)
+        serves = rank.ready[i] > 0.0
+        rank.iteration_s[i] = iteration
+        rank.prompt_share[i] = left / (left + usual) if serves else rank.prompt_share[i]
+        rank.unread_s[i] = left * rank.ready[i] if serves else rank.unread_s[i]
 
 
-@inlined
-def advance(pools: Pools, prompt_grid: Floats, rules: r.Rules, step_s: float, per_s: float, p: int) -> None:
-    """Advance one pool by a step (simulation.md section 3, linearised implicit Euler); what it served is finished.
+@within
+def complete(rank: Rank, step_s: float) -> None:
+    """Advance requests and their variance by a step (linearised implicit Euler); what was served is finished.
 
-    ``per_s`` is one over the step. A division costs as much as six other operations, so each is done once.
+    What comes to a pool without a ready replica stays.
     """
-    pool = pools[p]
-    if pool.ready <= 0:
-        stand_still(pools, p)
-        return
-    note_lengths(pools, prompt_grid, rules, p)
-    each_one, before, variance = 1.0 / pool.ready, pool.inside, pool.variance
-    prompt_s, slope, base = pool.prompt_s * each_one, pool.slope_s * each_one, pool.base_s
-    slots, arriving = pool.ready * pool.slots_each, pool.arriving * per_s
-    running, above = mean_below(before, variance, slots)
-    iteration = base + slope * running
-    per_iteration = 1.0 / iteration
-    admitted = arriving
-    if above > 0.0:
-        admitted = (1.0 - above) * arriving + above * running / (pool.output * iteration + running * prompt_s)
-    pool.prompt_share = read_prompts(pools, p, iteration, each_one, prompt_s * admitted, step_s)
-    rate = (1.0 - pool.prompt_share) * pool.per_output * per_iteration
-    throughput = running * rate
-    easing = (1.0 - above) * rate * base * per_iteration
-    closure = easing * slope * per_iteration * variance
-    change = step_s * (arriving - throughput + closure) / (1.0 + step_s * easing)
-    served = min(max(pool.arriving - change, 0.0), before + pool.arriving)
-    after = before + pool.arriving - served
-    variance = (variance + step_s * (pool.dispersion * arriving + throughput)) / (1.0 + 2.0 * step_s * easing)
-    variance = min(variance, after * after + after)
-    running, above = mean_below(after, variance, slots)
-    pool.inside, pool.variance, pool.running, pool.finished = after, variance, running, served
-    pool.iteration_s = base + slope * running
-    each, reading = running * each_one, pool.reading * each_one
-    pool.kv = min(each * pool.held * pool.per_room, 1.0)
-    asked = min(pool.kv + reading * pool.prompt * pool.per_room, 1.0)  # prompts being read are not held yet
-    pool.slots = min((each + reading) * pool.per_slot, 1.0)
-    pool.work = each / (each + pool.decode_over_work)
-    pool.signal = r.signal_of(rules, asked, pool.slots, pool.work)
-    pool.saturated = 1.0 if pool.work > pool.full_work or above > 0.05 else 0.0
+    per_s = 1.0 / step_s
+    for i in range(ABREAST):
+        serves, above, variance = rank.ready[i] > 0.0, rank.above[i], rank.variance[i]
+        base, slope = rank.base_s[i], rank.slope_s[i] * rank.each_one[i]
+        present, arriving = rank.inside[i] + rank.arriving[i], rank.arriving[i] * per_s
+        per_iteration = 1.0 / rank.iteration_s[i]
+        rate = (1.0 - rank.prompt_share[i]) * rank.per_output[i] * per_iteration
+        throughput = rank.running[i] * rate
+        easing = (1.0 - above) * rate * base * per_iteration
+        closure = easing * slope * per_iteration * variance
+        change = step_s * (arriving - throughput + closure) / (1.0 + step_s * easing)
+        served = min(max(rank.arriving[i] - change, 0.0), present) if serves else 0.0
+        after = present - served
+        spread = (variance + step_s * (rank.dispersion[i] * arriving + throughput)) / (1.0 + 2.0 * step_s * easing)
+        rank.inside[i], rank.finished[i] = after, served
+        rank.variance[i] = min(spread, after * after + after) if serves else variance
+
+
+@within
+def note_signal(rank: Rank, kv_cache_only: bool) -> int:
+    """Note how full the pools are and whether they are saturated; return how many are not to be left alone."""
+    stirred = 0
+    for i in range(ABREAST):
+        serves, each_one = rank.ready[i] > 0.0, rank.each_one[i]
+        each, reading = rank.running[i] * each_one, rank.reading[i] * each_one
+        kv = min(each * rank.held[i] * rank.per_room[i], 1.0)
+        asked = min(kv + reading * rank.prompt[i] * rank.per_room[i], 1.0)  # prompts being read are not held yet
+        slots = min((each + reading) * rank.per_slot[i], 1.0)
+        work = each / (each + rank.decode_over_work[i])
+        full = max(1.0 if work > rank.full_work[i] else 0.0, 1.0 if rank.above[i] > 0.05 else 0.0)
+        waits = 1.0 if rank.inside[i] > 0.0 else 0.0
+        signal = (asked if kv_cache_only else max(asked, max(slots, work))) if serves else waits
+        rank.iteration_s[i] = rank.base_s[i] + rank.slope_s[i] * each
+        rank.kv[i] = kv if serves else 0.0
+        rank.slots[i] = slots if serves else 0.0
+        rank.work[i] = work if serves else 0.0
+        rank.signal[i], rank.saturated[i] = signal, full if serves else waits
+        stirred += 1 if max(rank.calm_from[i] - signal, signal - rank.calm_to[i]) > 0.0 else 0
+    return stirred
+
+
+@within
+def sum_up(rank: Rank) -> None:
+    """Add what was served, and how full the pools are, to their sums; nothing more has come."""
+    for i in range(ABREAST):
+        rank.served[i] += rank.finished[i]
+        rank.arriving[i] = rank.prompts[i] = rank.outputs[i] = 0.0
+        rank.sum_running[i] += rank.running[i]
+        rank.sum_waiting[i] += max(rank.inside[i] - rank.running[i], 0.0)
+        rank.sum_kv[i] += rank.kv[i]
+        rank.sum_slots[i] += rank.slots[i]
+        rank.sum_work[i] += rank.work[i]
+
+
+@vectors
+def serve(pools: Pools, ranks: Ranks, prompt_grid: Floats, rules: r.Rules, step_s: float) -> bool:
+    """Advance every pool by a step; return whether some may have to be scaled."""
+    stirred = 0
+    for b in range(ranks.size):
+        rank = ranks[b]
+        if take_in(rank) > 0:
+            for p in range(b * ABREAST, min((b + 1) * ABREAST, pools.size)):
+                if rank.ready[p - b * ABREAST] > 0.0:
+                    note_lengths(pools, ranks, prompt_grid, rules, p)
+        fill_slots(rank)
+        read_prompts(rank, step_s)
+        complete(rank, step_s)
+        fill_slots(rank)
+        stirred += note_signal(rank, rules.kv_cache_only)
+        sum_up(rank)
+    return stirred > 0
 
 
 @kernel
-def residual_s(pools: Pools, p: int) -> float:
+def residual_s(rank: Rank, i: int) -> float:
     """Return how long a running request still takes on average: E[O^2] / (2 E[O]) iterations (it is size-biased)."""
-    pool = pools[p]
-    return float(0.5 * pool.output_square * pool.output * max(pool.iteration_s, pool.base_s))
-
-
-@inlined
-def serve(x: Inputs, s: State, rules: r.Rules) -> None:
-    """Advance every pool by a step."""
-    pools, per_s = s.pools, 1.0 / x.step_s
-    for p in range(pools.size):
-        advance(pools, x.prompt_grid, rules, x.step_s, per_s, p)
-        pools[p].served += pools[p].finished
-        pools[p].routed += pools[p].arriving
-        pools[p].arriving = 0.0
-
-
-@inlined
-def settle(x: Inputs, s: State, rec: Record, step: int, p: int) -> None:
-    """Tell the origins and tiers apart in what came to a pool and was served up to a step, since it was last settled.
-
-    Completions are shared out in proportion to what was inside; what drains ends as its residual time has it.
-    """
-    pool, inside, leaving, inflow, met = s.pools[p], s.inside, s.leaving, s.inflow, s.met
-    present, window = pool.inside + pool.served, max(step - 1, 0) // x.window_steps
-    share = pool.served / present if present > 0.0 else 0.0
-    drained = 1.0
-    if pool.draining > 0:
-        drained -= math.exp(-(step - pool.settled) * x.step_s / max(residual_s(s.pools, p), 1e-9))
-    for h in range(inside.shape[1]):
-        for k in range(inside.shape[2]):
-            come = inflow[p, h, k]
-            there = inside[p, h, k] + come
-            if there <= 0.0 and leaving[p, h, k] <= 0.0:
-                continue
-            done = there * share + leaving[p, h, k] * drained
-            inflow[p, h, k] = 0.0
-            met[p, h, k] += come
-            inside[p, h, k] = there * (1.0 - share)
-            leaving[p, h, k] *= 1.0 - drained
-            s.completed[h, pool.model, k] += done
-            rec.series[window, h, pool.model, k, SERVED] += done
-    pool.served, pool.settled = 0.0, step
+    return float(0.5 * rank.output_square[i] * rank.output[i] * max(rank.iteration_s[i], rank.base_s[i]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,20 +11,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from workbench import performance
-from workbench.domain import Fleet, Policy
+from workbench.domain import Fleet, Policy, Replica
 from workbench.errors import SimulationError
 from workbench.results import CapacityPlan
 from workbench.simulation import rules as r
 from workbench.simulation import state
 from workbench.simulation.correcting import no_correction
 from workbench.simulation.expectations import surprise_of
-from workbench.simulation.latency import BINS
 from workbench.simulation.loads import Laid, Span, windows_per_hour
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]
 NO_ROUTE_S = 1e9
-FIRST_SCALING_S = 60.0  # the pools start empty: no signal is judged before their batches have filled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +132,6 @@ def inputs_of(
     if not (network >= 0).all():
         raise SimulationError("network latencies must be numbers from nought up; one between two regions is not.")
     replicas = [fleet.replica(pool.model, pool.gpu) for pool in pools]
-    lengths = 2.0 ** (np.arange(state.PROMPT_GRID) / 4.0)
     pools_in = _pools_in(pools, regions, models)
     preference = _preference(network, silos=pools_in.shape[2] // len(regions))
     refuse_cut_off(laid.rps.sum(axis=0), fleet, preference, pools_in)
@@ -153,15 +151,23 @@ def inputs_of(
         ),
         preference=preference,
         network_s=network,
+        nearest=nearest_of(preference, pools_in),
         hosts=hosts_of(preference, pools_in),
         silos=pools_in.shape[2] // len(regions),
         pools_in=pools_in,
         siloed=policy.silos == 2,
-        prompt_grid=np.array([[performance.prompt_s_per_token(x, float(p)) for p in lengths] for x in replicas]),
+        prompt_grid=np.array([_prompt_table(replica) for replica in replicas]),
         target=_targets(plan if policy.needs_plan else None, pools, span),
         observed_over_forecast=surprise_of(laid, expected, fleet, span),
         correction=no_correction(len(pools)) if correction is None else correction,
     )
+
+
+@functools.cache
+def _prompt_table(replica: Replica) -> Floats:
+    """Return the marginal seconds per prompt token of a replica, over log2 of the prompt's length."""
+    lengths = 2.0 ** (np.arange(state.PROMPT_GRID) / 4.0)
+    return np.array([performance.prompt_s_per_token(replica, float(length)) for length in lengths])
 
 
 def _preference(network: Floats, *, silos: int) -> NDArray[np.int64]:
@@ -205,6 +211,21 @@ def hosts_of(preference: NDArray[np.int64], pools_in: NDArray[np.int64]) -> NDAr
     return hosts
 
 
+def nearest_of(preference: NDArray[np.int64], pools_in: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the one pool of the nearest place that serves interactive requests of a model, by origin and model.
+
+    It is -1 where several pools share what comes to that place, or none is in reach.
+    """
+    nearest = np.full((len(preference), len(pools_in)), -1, dtype=np.int64)
+    for h in range(len(preference)):
+        for m in range(len(pools_in)):
+            reached = (pools_in[m, 0, place] for place in preference[h] if place >= 0 and pools_in[m, 0, place, 0] >= 0)
+            pools = next(reached, None)
+            if pools is not None and pools[1] < 0:
+                nearest[h, m] = pools[0]
+    return nearest
+
+
 def refuse_cut_off(
     arriving: NDArray[np.number], fleet: Fleet, preference: NDArray[np.int64], pools_in: NDArray[np.int64]
 ) -> None:
@@ -216,100 +237,3 @@ def refuse_cut_off(
                 f"requests from {fleet.regions[h].key} for {fleet.models[m].key} have no route: the fleet's network "
                 f"latencies lead from there to no region with a pool that may serve {fleet.tiers[k].key}; add one."
             )
-
-
-def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: float) -> state.State:
-    """Return the state at the start: empty pools, the fleet's replicas ready or lent, the rest of the stock free."""
-    count, deferrable = len(pools), sum(tier.deferrable for tier in fleet.tiers)
-    h, m, k = len(fleet.regions), len(fleet.models), len(fleet.tiers)
-    gpus = sorted({replica.gpu for replica in fleet.replicas})
-    free = np.array([[fleet.stock_gpus.get((region.key, gpu), 0) for gpu in gpus] for region in fleet.regions])
-    order = [region.key for region in fleet.regions]
-    for pool in pools:
-        free[order.index(pool.region), gpus.index(pool.gpu)] -= (pool.ready + pool.lent) * pool.gpus_per_replica
-    return state.State(
-        pools=_pool_records(fleet, pools, order, gpus, cooldown_s),
-        starting=np.zeros((count, 3), dtype=np.int64),
-        free_gpus=free.astype(np.int64),
-        ready_at=np.zeros((span.steps + 1, count, 3), dtype=np.int32),
-        drained_at=np.zeros((span.steps + 1, count), dtype=np.int32),
-        inside=np.zeros((count, h, k)),
-        leaving=np.zeros((count, h, k)),
-        inflow=np.zeros((count, h, k)),
-        met=np.zeros((count, h, k)),
-        counted=np.zeros(k),
-        joint=np.zeros((h, m, 3)),
-        share=np.zeros((h, m, k)),
-        coming=np.zeros((h, m, k)),
-        before=np.zeros((h, m, k)),
-        arrived=np.zeros((span.steps + 1, h, m, deferrable)),
-        released=np.zeros((h, m, deferrable)),
-        completed=np.zeros((h, m, k)),
-        touched=np.broadcast_to(np.array([BINS, -1]), (h, m, 2)).copy(),
-    )
-
-
-def _group_of(pool: Pool, pools: Sequence[Pool]) -> int:
-    """Number the pools that share a floor: same region, model and silo, any GPU kind."""
-    own = (pool.region, pool.model, pool.silo)
-    return next(i for i, other in enumerate(pools) if (other.region, other.model, other.silo) == own)
-
-
-def _kin(pools: Sequence[Pool]) -> list[int]:
-    """Return for every pool the next one of its region and model, round and round: other silos, other GPU kinds."""
-    rings: dict[tuple[str, str], list[int]] = {}
-    for i, pool in enumerate(pools):
-        rings.setdefault((pool.region, pool.model), []).append(i)
-    following = {i: after for ring in rings.values() for i, after in zip(ring, [*ring[1:], ring[0]], strict=True)}
-    return [following[i] for i in range(len(pools))]
-
-
-def _pool_records(
-    fleet: Fleet, pools: Sequence[Pool], regions: list[str], gpus: list[str], cooldown_s: float
-) -> state.Pools:
-    """Return one record per pool: where it stands, how fast a replica is, its model's length moments, its start."""
-    models = [model.key for model in fleet.models]
-    records = np.zeros(len(pools), dtype=state.POOL).view(np.recarray)
-    for record, pool, kin in zip(records, pools, _kin(pools), strict=True):
-        replica, mix = fleet.replica(pool.model, pool.gpu), fleet.mixes[pool.model]
-        values = {
-            "region": regions.index(pool.region),
-            "model": models.index(pool.model),
-            "gpu": gpus.index(pool.gpu),
-            "gpus": pool.gpus_per_replica,
-            "ready": pool.ready,
-            "lent_gpus": pool.lent * pool.gpus_per_replica,
-            "base_s": replica.decode_base_s,
-            "per_request_s": replica.decode_per_request_s,
-            "per_token_s": replica.decode_per_token_s,
-            "kv_room": replica.kv_cache_tokens,
-            "batch_cap": replica.batch_cap,
-            "square": mix.input_square_ratio,
-            "cube": mix.input_cube_ratio,
-            "output_square": mix.output_square_ratio,
-            "cross": mix.cross_ratio,
-            "dispersion": mix.dispersion,
-            "silo": pool.silo,
-            "group": _group_of(pool, pools),
-            "kin": kin,
-            "last_action_s": FIRST_SCALING_S - cooldown_s,
-            "prompt": mix.input_tokens,
-            "output": mix.output_tokens,
-            "iteration_s": replica.decode_base_s,
-        }
-        for name, value in values.items():
-            record[name] = value
-    return records
-
-
-def record_of(fleet: Fleet, pools: Sequence[Pool], span: Span) -> state.Record:
-    """Return the empty record of a span."""
-    series = (len(fleet.regions), len(fleet.models), len(fleet.tiers))
-    return state.Record(
-        series=np.zeros((span.windows, *series, state.SERIES_COLUMNS)),
-        pools=np.zeros((span.windows, len(pools), state.POOL_COLUMNS)),
-        events=np.zeros((span.windows, len(pools), len(r.KINDS))),
-        window_bins=np.zeros((*series, BINS)),
-        hour_bins=np.zeros((span.hours, *series, BINS)),
-        percentiles=np.full((span.windows, *series, 3), np.nan),
-    )

@@ -1,11 +1,11 @@
-"""What the fluid simulator runs on: one record per pool, the inputs, the state and what is recorded, as arrays.
+"""What the engines run on: one record per pool, the inputs, the state and what is recorded, as arrays.
 
 H origins, M models, K tiers, P pools, R regions, W demand windows.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,34 +13,57 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Pools = NDArray[np.void]
+Ranks = NDArray[np.void]
+Rank = Any  # one of them: types of arrays do not know the fields of a record
 
-#: One pool: where it stands and how fast a replica is, what stands there now, and the state of the last step.
+#: One pool as every engine has it: where it stands, how fast a replica is, its replicas, and what the rules look at.
 POOL = np.dtype(
     [
-        *(
-            (name, np.int64)
-            for name in (
-                "region", "model", "gpu", "gpus", "silo", "group", "kin", "ready", "draining", "lent_gpus", "budget",
-                "settled",
-            )
-        ),
-        *(
-            (name, np.float64)
-            for name in (
-                "base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap",
-                "square", "cube", "output_square", "cross", "dispersion",
-                "last_action_s", "inside", "arriving", "variance", "prompt", "output",
-                "kv", "slots", "work", "signal", "running", "iteration_s", "saturated", "finished",
-                "noted_prompt", "noted_output", "held", "reserved", "prompt_s", "slope_s", "slots_each",
-                "decode_over_work", "per_output", "per_slot", "per_room", "full_work",
-                "unread_s", "prompt_share", "route_each", "release_each",
-                "served", "routed", "reading",
-                "met", "met_mean_s", "met_square_s", "met_cube_s", "met_gap_s", "met_saturated",
-                "busy", "queued", "left_s", "drain_rps",
-            )
-        ),
+        *((name, np.int64) for name in ("region", "model", "gpu", "gpus", "silo", "group", "kin")),
+        *((name, np.int64) for name in ("ready", "draining", "lent_gpus", "budget")),
+        *((name, np.float64) for name in ("base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap")),
+        *((name, np.float64) for name in ("output_square", "cross", "prompt", "output")),
+        *((name, np.float64) for name in ("signal", "inside", "running", "kv", "slots", "work", "saturated")),
+        *((name, np.float64) for name in ("finished", "last_action_s", "busy", "queued", "left_s", "drain_rps")),
+    ]
+)
+
+RANK_BITS = 4
+ABREAST = 1 << RANK_BITS  # pools of a rank: as many numbers as the widest vector instruction takes at once
+SEAT = ABREAST - 1  # pool p sits in rank p >> RANK_BITS at p & SEAT
+
+#: The mean-field state of pools side by side: every field holds one number per pool, so that a short loop over the
+#: pools of a rank compiles to vector instructions.
+RANK = np.dtype(
+    [
+        (name, np.float64, (ABREAST,))
+        for name in (
+            # how fast a replica is, and how lengths and arrivals spread
+            "base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap",
+            "square", "cube", "output_square", "cross", "dispersion",
+            # replicas, one over those that are ready, and between which signals nothing is to be scaled
+            "ready", "reclaiming", "swapping", "remote", "draining", "lent_gpus", "each_one", "calm_from", "calm_to",
+            # what is inside: requests with their variance and mean lengths, seconds of prompts not read
+            "inside", "variance", "prompt", "output", "unread_s", "reading",
+            # what follows from the lengths when they were noted last
+            "noted_prompt", "noted_output", "held", "reserved", "prompt_s", "slope_s", "slots_each",
+            "decode_over_work", "per_output", "per_slot", "per_room", "full_work", "route_each", "release_each",
+            # what a step brings, and what it does
+            "arriving", "prompts", "outputs", "running", "above", "iteration_s", "prompt_share", "finished",
+            "kv", "slots", "work", "signal", "saturated",
+            # since the pool was settled last, and since its window began
+            "served", "settled_s", "routed", "settles", "unsettled_s", "share", "drained",
+            "sum_running", "sum_waiting", "sum_kv", "sum_slots", "sum_work",
+            "sum_ready", "sum_reclaiming", "sum_swapping", "sum_remote", "sum_draining", "sum_lent_gpus",
+            # how long an arrival takes to its first token now, and those met since they were laid out last
+            "coming", "mean_s", "spread", "lean", "gap_s", "will_read", "lost",
+            "met", "met_mean_s", "met_square_s", "met_cube_s", "met_gap_s", "met_saturated", "met_lost",
+        )
     ]
 )  # fmt: skip
+
+#: Whose the requests in the pools of a rank are: those of one origin and tier.
+CREW = np.dtype([(name, np.float64, (ABREAST,)) for name in ("inside", "leaving", "inflow", "met", "done")])
 
 
 class Inputs(NamedTuple):
@@ -59,6 +82,7 @@ class Inputs(NamedTuple):
     promise_s: Floats  # K: time to first token, or deadline
     preference: Ints  # H, places: regions or silos of one, nearest first, padded with -1 where there is no route
     network_s: Floats  # H, R
+    nearest: Ints  # H, M: the one pool of the nearest place for interactive requests; -1 where there are several
     hosts: Ints  # H, M: the nearest region that hosts the model for deferrable requests, which queue there
     silos: int  # places of a region
     pools_in: Ints  # M, 2 (interactive, deferrable), places, pools, padded with -1
@@ -73,17 +97,16 @@ class State(NamedTuple):
     """What changes from step to step."""
 
     pools: Pools  # P of POOL
+    ranks: Ranks  # P of them side by side, the last rank filled up with pools of nothing
+    crews: Ranks  # ranks, H, K of CREW
     starting: Ints  # P, kinds
     free_gpus: Ints  # R, G
     ready_at: Ints  # steps + 1, P, kinds
     drained_at: Ints  # steps + 1, P
-    inside: Floats  # P, H, K: requests in the pool, as they were settled last
-    leaving: Floats  # P, H, K: requests on draining replicas
-    inflow: Floats  # P, H, K: requests routed since then
-    met: Floats  # P, H, K: requests settled whose latency is not yet laid out
     counted: Floats  # K: the interactive requests of one pool and origin, while they are counted
     joint: Floats  # H, M, 3: a step's requests of the interactive tiers together, their mean prompt and output
     share: Floats  # H, M, K: each tier's share of them
+    together: Floats  # P, H: those routed since they were shared out last
     coming: Floats  # H, M, K: cumulative arrivals
     before: Floats  # H, M, K: those up to the last window's end
     arrived: Floats  # steps + 1, H, M, D: cumulative arrivals of deferrable requests
@@ -99,7 +122,8 @@ class Record(NamedTuple):
     pools: Floats  # windows, P, POOL_COLUMNS
     events: Floats  # windows, P, kinds
     window_bins: Floats  # H, M, K, BINS: of the running window
-    hour_bins: Floats  # hours, H, M, K, BINS
+    hour_bins: Floats  # hours, or one for all; BINS, H, M, K: the bins in use lie side by side
+    bins_used: Ints  # 2: first and last of them in use, where the engine notes it
     percentiles: Floats  # windows, H, M, K, 3
 
 

@@ -9,45 +9,44 @@ from __future__ import annotations
 import math
 
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import inlined, kernel
-from workbench.simulation.state import Floats, Inputs, Ints, Pools, State
+from workbench.simulation.compiling import inlined, kernel, vectors
+from workbench.simulation.state import RANK_BITS, SEAT, Floats, Inputs, Ints, Rank, Ranks, State
 
 TOGETHER = -1  # in place of a tier: the interactive ones, each with its share
 REQUESTS, PROMPT, OUTPUT = range(3)
 
 
 @inlined
-def send(s: State, p: int, h: int, m: int, k: int, requests: float, prompt: float, output: float) -> None:
-    """Hand requests to a pool and mix their lengths into those of what is inside."""
-    pool, inflow = s.pools[p], s.inflow
-    share = requests / (pool.inside + pool.arriving + requests)
-    pool.prompt += share * (prompt - pool.prompt)
-    pool.output += share * (output - pool.output)
-    pool.arriving += requests
+def send(s: State, p: int, h: int, k: int, requests: float, prompt: float, output: float) -> None:
+    """Hand requests to a pool; their lengths are mixed into those of what is inside when the pool serves."""
+    rank, i = s.ranks[p >> RANK_BITS], p & SEAT
+    rank.arriving[i] += requests
+    rank.prompts[i] += requests * prompt
+    rank.outputs[i] += requests * output
     if k >= 0:
-        inflow[p, h, k] += requests
+        s.crews[p >> RANK_BITS, h, k].inflow[i] += requests
     else:
-        for tier in range(inflow.shape[2]):
-            inflow[p, h, tier] += requests * s.share[h, m, tier]
+        s.together[p, h] += requests
 
 
 @inlined
-def taken(pools: Pools, p: int) -> float:
+def taken(rank: Rank, i: int) -> float:
     """Return what is in the pool after this step so far, if it completes as many as in the last."""
-    return float(pools[p].inside + pools[p].arriving - pools[p].finished)
+    return float(rank.inside[i] + rank.arriving[i] - rank.finished[i])
 
 
 @inlined
-def room_in(pools: Pools, rules: r.Rules, p: int) -> float:
+def room_in(ranks: Ranks, rules: r.Rules, p: int) -> float:
     """Return how many requests a pool under the routing threshold takes before it is over it, nought otherwise."""
-    pool = pools[p]
-    if pool.ready <= 0 or pool.signal >= rules.route_below:
+    rank, i = ranks[p >> RANK_BITS], p & SEAT
+    ready = rank.ready[i]
+    if ready <= 0.0 or rank.signal[i] >= rules.route_below:
         return 0.0
-    return float(max(pool.ready * pool.route_each - taken(pools, p), 0.0) + pool.ready)
+    return float(max(ready * rank.route_each[i] - taken(rank, i), 0.0) + ready)
 
 
 @kernel
-def idlest_of(pools: Pools, preference: Ints, pools_in: Ints, h: int, m: int, kind: int) -> int:
+def idlest_of(ranks: Ranks, preference: Ints, pools_in: Ints, h: int, m: int, kind: int) -> int:
     """Return the pool in reach that is least full, one without a ready replica only where there is no other."""
     idlest, fullness = -1, math.inf
     for i in range(preference.shape[1]):
@@ -57,9 +56,11 @@ def idlest_of(pools: Pools, preference: Ints, pools_in: Ints, h: int, m: int, ki
             p = pools_in[m, kind, preference[h, i], j]
             if p < 0:
                 break
-            ratio = math.inf
-            if pools[p].ready > 0:
-                ratio = (pools[p].inside + pools[p].arriving) / max(pools[p].ready * pools[p].route_each, 1e-9)
+            rank, place = ranks[p >> RANK_BITS], p & SEAT
+            ready, ratio = rank.ready[place], math.inf
+            if ready > 0.0:
+                there = rank.inside[place] + rank.arriving[place]
+                ratio = there / max(ready * rank.route_each[place], 1e-9)
             if idlest < 0 or ratio < fullness:
                 idlest, fullness = p, ratio
     return idlest
@@ -71,24 +72,24 @@ def fill(
     prompt: float, output: float,
 ) -> float:  # fmt: skip
     """Send requests to the pools of a place as far as those have room, in proportion to it, and return how many."""
-    pools, only, room, sent = s.pools, pools_in[m, kind, place, 0], 0.0, 0.0
+    ranks, only, room, sent = s.ranks, pools_in[m, kind, place, 0], 0.0, 0.0
     if only >= 0 and pools_in[m, kind, place, 1] < 0:  # as a rule: then there is nothing to share out
-        sent = min(requests, room_in(pools, rules, only))
+        sent = min(requests, room_in(ranks, rules, only))
         if sent > 0.0:
-            send(s, only, h, m, k, sent, prompt, output)
+            send(s, only, h, k, sent, prompt, output)
         return sent
     for j in range(pools_in.shape[3]):
         p = pools_in[m, kind, place, j]
         if p < 0:
             break
-        room += room_in(pools, rules, p)
+        room += room_in(ranks, rules, p)
     for j in range(pools_in.shape[3]):
         p = pools_in[m, kind, place, j]
         if p < 0 or room <= 0.0:
             break
-        going = min(requests / room, 1.0) * room_in(pools, rules, p)
+        going = min(requests / room, 1.0) * room_in(ranks, rules, p)
         if going > 0.0:
-            send(s, p, h, m, k, going, prompt, output)
+            send(s, p, h, k, going, prompt, output)
             sent += going
     return sent
 
@@ -111,7 +112,7 @@ def route(
         left -= fill(s, pools_in, rules, preference[h, i], h, m, k, kind, left, prompt, output)
         if left <= 1e-12 * requests:
             return
-    send(s, idlest_of(s.pools, preference, pools_in, h, m, kind), h, m, k, left, prompt, output)
+    send(s, idlest_of(s.ranks, preference, pools_in, h, m, kind), h, k, left, prompt, output)
 
 
 @inlined
@@ -123,39 +124,62 @@ def release(
 
     A pool signals at each completion, and each ready replica once per step, so that an idle pool is fed too.
     """
-    pools, going = s.pools, 0.0
+    ranks, going = s.ranks, 0.0
     for place in range(first, after):
-        for i in range(pools_in.shape[3]):
-            p = pools_in[m, 1, place, i]
+        for j in range(pools_in.shape[3]):
+            p = pools_in[m, 1, place, j]
             if p < 0 or queued <= going:
                 break
-            allowed = r.released_from(rules, pools[p].silo, pools[p].signal) * (pools[p].finished + pools[p].ready)
-            room = max(pools[p].ready * pools[p].release_each - taken(pools, p), 0.0)
-            batch = min(queued - going, allowed, room)
+            rank, i = ranks[p >> RANK_BITS], p & SEAT
+            each, ready = r.released_from(rules, s.pools[p].silo, rank.signal[i]), rank.ready[i]
+            room = max(ready * rank.release_each[i] - taken(rank, i), 0.0)
+            batch = min(queued - going, each * (rank.finished[i] + ready), room)
             if batch > 0.0:
-                send(s, p, h, m, k, batch, prompt, output)
+                send(s, p, h, k, batch, prompt, output)
                 going += batch
     return going
 
 
 @kernel
+def tell_apart(s: State) -> None:
+    """Share the interactive requests that were routed together out to their tiers."""
+    together, share = s.together, s.share
+    for p in range(together.shape[0]):
+        m, i = s.pools[p].model, p & SEAT
+        for h in range(together.shape[1]):
+            requests = together[p, h]
+            if requests > 0.0:
+                together[p, h] = 0.0
+                for k in range(share.shape[2]):
+                    s.crews[p >> RANK_BITS, h, k].inflow[i] += requests * share[h, m, k]
+
+
+@kernel
 def join_tiers(x: Inputs, s: State, step: int) -> None:
     """Sum up what a step of this demand window brings of all interactive tiers, and each tier's share of it."""
-    w, block, joint, share = step // x.demand_steps, step // x.mean_steps, s.joint, s.share
+    tell_apart(s)
+    w, block = step // x.demand_steps, step // x.mean_steps
+    join(x.rps[w], x.prompt_mean[block], x.output_mean[block], x.deferrable, s.joint, s.share, x.step_s)
+
+
+@vectors
+def join(
+    rps: Floats, prompt_mean: Floats, output_mean: Floats, deferrable: Ints, joint: Floats, share: Floats, step_s: float
+) -> None:
+    """Join the interactive tiers of every origin and model."""
     for h in range(joint.shape[0]):
         for m in range(joint.shape[1]):
             requests = prompts = outputs = 0.0
             for k in range(share.shape[2]):
-                rps = 0.0 if x.deferrable[k] else x.rps[w, h, m, k]
-                share[h, m, k] = rps
-                requests += rps
-                prompts += rps * x.prompt_mean[block, h, m, k]
-                outputs += rps * x.output_mean[block, h, m, k]
-            joint[h, m, REQUESTS] = requests * x.step_s
-            if requests > 0.0:
-                joint[h, m, PROMPT], joint[h, m, OUTPUT] = prompts / requests, outputs / requests
-                for k in range(share.shape[2]):
-                    share[h, m, k] /= requests
+                own = 0.0 if deferrable[k] else rps[h, m, k]
+                requests += own
+                prompts += own * prompt_mean[h, m, k]
+                outputs += own * output_mean[h, m, k]
+            each = 1.0 / requests if requests > 0.0 else 0.0
+            joint[h, m, REQUESTS] = requests * step_s
+            joint[h, m, PROMPT], joint[h, m, OUTPUT] = prompts * each, outputs * each
+            for k in range(share.shape[2]):
+                share[h, m, k] = 0.0 if deferrable[k] else rps[h, m, k] * each
 
 
 @inlined
@@ -164,17 +188,17 @@ def arrive(x: Inputs, s: State, rules: r.Rules, step: int) -> None:
 
     What has grown old in the queue waits for no signal any more, as if it were interactive.
     """
-    joint, w, block = s.joint, step // x.demand_steps, step // x.mean_steps
+    joint, nearest, w, block = s.joint, x.nearest, step // x.demand_steps, step // x.mean_steps
     old = step - int(rules.ages_after_s / x.step_s)
     if step == w * x.demand_steps or step == block * x.mean_steps:
         join_tiers(x, s, step)
     for h in range(joint.shape[0]):
         for m in range(joint.shape[1]):
-            if joint[h, m, REQUESTS] > 0.0:
-                route(
-                    s, x.preference, x.pools_in, rules, h, m, TOGETHER, 0, joint[h, m, REQUESTS], joint[h, m, PROMPT],
-                    joint[h, m, OUTPUT],
-                )  # fmt: skip
+            requests, prompt, output, p = joint[h, m, REQUESTS], joint[h, m, PROMPT], joint[h, m, OUTPUT], nearest[h, m]
+            if p >= 0 and requests <= room_in(s.ranks, rules, p):  # as a rule
+                send(s, p, h, TOGETHER, requests, prompt, output)
+            elif requests > 0.0:
+                route(s, x.preference, x.pools_in, rules, h, m, TOGETHER, 0, requests, prompt, output)
             for d in range(x.deferred.size):
                 take_in_deferrable(x, s, rules, step, w, block, old, h, m, d)
 

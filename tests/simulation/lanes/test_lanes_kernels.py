@@ -22,8 +22,8 @@ import workbench.simulation.lanes.layout as row
 from tests.simulation.simulation_cases import fleet
 from workbench import performance
 from workbench.domain import Policy, TokenMix
+from workbench.simulation import compiling, rules, state
 from workbench.simulation import latency as scalar_latency
-from workbench.simulation import rules, state
 from workbench.simulation.lanes import arriving, latency, replicas, routing, serving, vectorising
 from workbench.simulation.lanes.layout import LANES, WIDTH, Reals
 
@@ -227,7 +227,7 @@ LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
 def test_a_loop_over_scenarios_is_made_of_vector_instructions(name: str) -> None:
     """Packed single-precision arithmetic (mnemonics in ps) on registers wider than the scalar one."""
     function, signature = LOOPS[name]
-    compiled = numba.njit(**vectorising.TERMS)(function.py_func)
+    compiled = numba.njit(**compiling.SIDE_BY_SIDE)(function.py_func)
     compiled.compile(signature)
     code = "".join(compiled.inspect_asm().values())
     packed = len(re.findall(r"\bv?(?:add|sub|mul|div|min|max|fn?m(?:add|sub)\d+|sqrt)ps\b", code))

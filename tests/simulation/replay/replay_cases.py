@@ -14,7 +14,7 @@ from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, fleet
 from workbench import simulation
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan, SimRun
-from workbench.simulation import loads, replay, rules, setup, state
+from workbench.simulation import loads, outset, replay, rules, setup, state
 from workbench.simulation.replay.state import World
 from workbench.simulation.scheduling import Scheduling
 from workbench.tables import REQUESTS
@@ -112,8 +112,8 @@ def prepared(
         loads.grid_of(demand, fleet, span), fleet=fleet, policy=policy, pools=pools, span=span, plan=plan, expected=None
     )
     begun, record = (
-        setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s),
-        setup.record_of(fleet, pools, span),
+        outset.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s),
+        outset.record_of(fleet, pools, span),
     )
     made = replay.Replay(
         load,

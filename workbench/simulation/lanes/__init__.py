@@ -54,7 +54,7 @@ def run_many(
     depend on how many others are run with it. Raises SimulationError on back-pressure or mixed pools, and on whatever
     describes no possible system.
     """
-    from workbench.simulation import setup
+    from workbench.simulation import outset, setup
     from workbench.simulation.lanes import engine, preparing, reading
     from workbench.simulation.lanes.layout import WIDTH
     from workbench.simulation.sweeping import promises_of
@@ -66,7 +66,7 @@ def run_many(
     preparing.refuse_left_out(policies)
     pools = setup.pools_of(fleet, policy)
     x = setup.inputs_of(laid, fleet=fleet, policy=policy, pools=pools, span=span, plan=plan, expected=expected)
-    base = setup.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
+    base = outset.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
     site = preparing.site_of(x, base.pools, policy, variations, span)
     slots = preparing.slots_of(x, site, variations, policies, span)
     parts = []

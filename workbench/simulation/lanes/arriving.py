@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 import workbench.simulation.lanes.layout as row
+from workbench.simulation.compiling import vectors, within
 from workbench.simulation.lanes.layout import LANES, Block, Place, Reals, Site, real
 from workbench.simulation.lanes.routing import CRUMB, ask, nothing_asked, route
-from workbench.simulation.lanes.vectorising import vectors, within
 from workbench.simulation.state import Inputs
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 import workbench.simulation.lanes.layout as row
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import inlined, kernel
+from workbench.simulation.compiling import inlined, kernel, vectors, within
 from workbench.simulation.lanes.arriving import arrive
 from workbench.simulation.lanes.latency import (
     add_tick,
@@ -22,7 +22,6 @@ from workbench.simulation.lanes.latency import (
 from workbench.simulation.lanes.layout import LANES, Block, Floats, Place, Reals, Site, real
 from workbench.simulation.lanes.replicas import finish, follow_plan, pool_at, scale
 from workbench.simulation.lanes.serving import advance, mix_lengths, note_lengths, read_table, share_out, sum_up
-from workbench.simulation.lanes.vectorising import vectors, within
 from workbench.simulation.state import Inputs
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 import workbench.simulation.lanes.layout as row
+from workbench.simulation.compiling import vectors
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
-from workbench.simulation.lanes.vectorising import decay, vectors
+from workbench.simulation.lanes.vectorising import decay
 from workbench.simulation.latency import PENDING_SPREAD, SHORT_COMPANY, UNSERVED_S
 from workbench.simulation.recording import ALIKE
 from workbench.simulation.state import Floats, Ints

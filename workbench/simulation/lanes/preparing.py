@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 import workbench.simulation.lanes.layout as row
 from workbench.domain import Fleet, Policy
 from workbench.errors import SimulationError
+from workbench.simulation import outset, setup, state
 from workbench.simulation import rules as r
-from workbench.simulation import setup, state
 from workbench.simulation.lanes.latency import BINS
 from workbench.simulation.lanes.layout import WIDTH, Block, Floats, Site
 from workbench.simulation.lanes.serving import POINTS_PER_OCTAVE
 from workbench.simulation.loads import Span
-from workbench.simulation.scaling import DRAINED_AFTER
+from workbench.simulation.replicas import DRAINED_AFTER
 from workbench.simulation.sweeping import surprise_factors
 from workbench.simulation.variations import Variation, fleet_of
 
@@ -196,7 +196,7 @@ def _write_policies(block: Block, policies: Sequence[Policy], variations: Sequen
         block.scenario[int(place) : int(place) + WIDTH] = np.array(value)
     pools = block.pools.reshape(-1, row.POOL_ROWS, WIDTH)
     cooldown_s = np.array(values[row.COOLDOWN_S])
-    pools[:, int(row.LAST_STEP) // WIDTH] = (setup.FIRST_SCALING_S - cooldown_s) / step_s
+    pools[:, int(row.LAST_STEP) // WIDTH] = (outset.FIRST_SCALING_S - cooldown_s) / step_s
     pools[:, int(row.PROMPT) // WIDTH] = np.array(values[row.PROMPT_TIMES])
     pools[:, int(row.OUTPUT) // WIDTH] = np.array(values[row.OUTPUT_TIMES])
 

@@ -12,10 +12,9 @@ import numpy as np
 
 import workbench.simulation.lanes.layout as row
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import inlined
+from workbench.simulation.compiling import inlined, vectors
 from workbench.simulation.lanes.layout import LANES, Block, Counts, Ints, Place, Reals, Site, real
-from workbench.simulation.lanes.vectorising import vectors
-from workbench.simulation.scaling import DRAINED_AFTER
+from workbench.simulation.replicas import DRAINED_AFTER
 from workbench.simulation.state import Inputs
 
 STARTS, DRAINS = 0, 1

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 import workbench.simulation.lanes.layout as row
+from workbench.simulation.compiling import vectors, within
 from workbench.simulation.lanes.layout import LANES, Block, Ints, Place, Reals, real
-from workbench.simulation.lanes.vectorising import vectors, within
 from workbench.simulation.state import Inputs
 
 NOBODY = real(2e30)

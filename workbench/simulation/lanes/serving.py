@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 import workbench.simulation.lanes.layout as row
+from workbench.simulation.compiling import vectors, within
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
-from workbench.simulation.lanes.vectorising import FARTHEST, log2, loss, tail, vectors, within
+from workbench.simulation.lanes.vectorising import FARTHEST, log2, loss, tail
 from workbench.simulation.service import SAME_LENGTHS
 
 POINTS_PER_OCTAVE = real(4.0)  # of the prompt table

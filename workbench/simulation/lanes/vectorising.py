@@ -1,42 +1,19 @@
-"""Compile loops over a row of scenarios to vector instructions, and the few functions that such a loop needs.
+"""The few functions that a loop over a row of scenarios needs and that would end its vector instructions.
 
 LLVM turns no call of exp, log or erf into vectors here, so all three are polynomials, fitted for the smallest greatest
-error over the range that is said. A loop is kept short: the processor works at several turns of it at a time only while
-they fit into its window.
+error over the range that is said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
-
 import numpy as np
-from numba import njit
 
-from workbench.simulation.compiling import kept
+from workbench.simulation.compiling import within
 from workbench.simulation.lanes.layout import real
-
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
-
-# a division by nought gives infinity, because a test of the divisor would end the vector; a product and a sum may be
-# fused, which is the same in every lane
-TERMS: dict[str, Any] = {"_nrt": False, "error_model": "numpy", "fastmath": {"contract", "nnan", "nsz"}}
 
 FARTHEST = real(4.5)  # deviations: beyond, less than a request in a hundred thousand is over the limit
 MIDDLE = real(2.25)  # the polynomials are taken about it, where single precision keeps their terms small
 MANTISSA_BITS, MANTISSA, ONE, EXPONENT_OF_ONE = np.int32(23), np.int32(0x7FFFFF), np.int32(0x3F800000), np.int32(127)
-
-
-def vectors(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Compile a function of loops over rows, and keep the code in the folder of its sources."""
-    return kept(function, TERMS)
-
-
-def within(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Make a function part of every loop that calls it."""
-    merged: Callable[Parameters, Result] = njit(forceinline=True, **TERMS)(function)
-    return merged
 
 
 @within

@@ -51,7 +51,7 @@ class Sums(NamedTuple):
 
     series: Floats  # windows, H, M, K, columns: whole numbers only
     seconds: Ints  # windows, H, M, K, GAPS + 1: sums of seconds and parts, and how many gaps
-    hour_bins: Floats  # hours, H, M, K, bins
+    hour_bins: Floats  # hours, bins, H, M, K
 
 
 @inlined
@@ -79,7 +79,7 @@ def count_interactive(
     add_seconds(sums.seconds[window, h, m, k], TTFT_WHOLE, ttft_s if begun else facts.end_s - arrival_s)
     i = bin_of(ttft_s if begun else UNSERVED_S)
     bins[window % bins.shape[0], h, m, k, i] += 1
-    sums.hour_bins[int(arrival_s / 3600.0), h, m, k, i] += 1.0
+    sums.hour_bins[int(arrival_s / 3600.0), i, h, m, k] += 1.0
 
 
 @kernel

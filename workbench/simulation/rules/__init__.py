@@ -13,7 +13,7 @@ from workbench.simulation.rules.backpressure import (
     mean_weight,
     pressure_step,
 )
-from workbench.simulation.rules.pacing import scaling_step
+from workbench.simulation.rules.pacing import calm_between, scaling_step
 from workbench.simulation.rules.readiness import acquire_kind, readiness_s
 from workbench.simulation.rules.release import release_until, released_from, released_per_signal
 from workbench.simulation.rules.routing import BY_PREFILL_TOKENS, BY_REQUESTS, choose_pool, replica_load, signal_of
@@ -65,6 +65,7 @@ __all__ = [
     "acquire_kind",
     "batch_step",
     "busy_replicas",
+    "calm_between",
     "choose_pool",
     "drain_rps",
     "mean_weight",

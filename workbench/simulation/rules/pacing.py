@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from workbench.simulation.compiling import kernel
-from workbench.simulation.rules.thresholds import AT_ONCE, NO_PLAN, PACED_WITH_OVERRIDE, Rules
+from workbench.simulation.rules.thresholds import AT_ONCE, BACK_PRESSURE, NO_PLAN, PACED_WITH_OVERRIDE, Rules
+
+ROUNDING = 1e-12  # within which it is left to the rule itself on which side of a threshold a signal stands
 
 
 @kernel
@@ -47,3 +51,22 @@ def scaling_step(
     if wants_in and allowed_in:
         return -1
     return 0
+
+
+@kernel
+def calm_between(
+    rules: Rules, ready: int, starting: int, ready_in_group: int, held_in_group: int, budget: int
+) -> tuple[float, float]:
+    """Return between which signals, both included, no rule wants to change a pool, whatever the time and the forecast.
+
+    So that an engine need not ask while all signals stay inside; the first is the greater one where it has to ask.
+    """
+    if rules.follow_plan == AT_ONCE:
+        return (-math.inf, math.inf) if budget == 0 else (math.inf, -math.inf)
+    if rules.scale_by == BACK_PRESSURE or held_in_group < rules.floor:
+        return math.inf, -math.inf
+    low, high = -math.inf, math.inf
+    if ready > 0:
+        high = rules.out_above * (ready + starting) / ready * (1.0 - ROUNDING)
+        low = rules.in_below if ready_in_group > rules.floor else low
+    return low, 0.0 if held_in_group == 0 else high

@@ -7,11 +7,11 @@ pool has nobody to protect: it takes work until it is as full as it runs well. A
 
 from __future__ import annotations
 
-from workbench.simulation.compiling import kernel
+from workbench.simulation.compiling import inlined, kernel
 from workbench.simulation.rules.thresholds import DEFERRABLE, INTERACTIVE, Rules
 
 
-@kernel
+@inlined
 def released_per_signal(rules: Rules, signal: float) -> int:
     """Return how many deferrable requests one signal of spare capacity lets go: 2 below 0.50, 1 below 0.60, else 0."""
     if signal < rules.release_two_below:
@@ -21,7 +21,7 @@ def released_per_signal(rules: Rules, signal: float) -> int:
     return 0
 
 
-@kernel
+@inlined
 def released_from(rules: Rules, silo: int, signal: float) -> int:
     """Return how many a signal of a pool of that silo lets go."""
     if silo == INTERACTIVE:

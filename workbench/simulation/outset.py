@@ -1,0 +1,128 @@
+"""The state and the record that an engine begins with: every pool empty, the fleet's replicas ready, lent or free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from workbench.domain import Fleet
+from workbench.simulation import rules as r
+from workbench.simulation import state
+from workbench.simulation.latency import BINS
+from workbench.simulation.loads import Span
+from workbench.simulation.setup import Pool
+
+FIRST_SCALING_S = 60.0  # the pools start empty: no signal is judged before their batches have filled
+
+
+def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: float) -> state.State:
+    """Return the state at the start: empty pools, the fleet's replicas ready or lent, the rest of the stock free."""
+    count, deferrable = len(pools), sum(tier.deferrable for tier in fleet.tiers)
+    h, m, k = len(fleet.regions), len(fleet.models), len(fleet.tiers)
+    gpus = sorted({replica.gpu for replica in fleet.replicas})
+    free = np.array([[fleet.stock_gpus.get((region.key, gpu), 0) for gpu in gpus] for region in fleet.regions])
+    order = [region.key for region in fleet.regions]
+    for pool in pools:
+        free[order.index(pool.region), gpus.index(pool.gpu)] -= (pool.ready + pool.lent) * pool.gpus_per_replica
+    records = _pool_records(fleet, pools, order, gpus, cooldown_s)
+    return state.State(
+        pools=records,
+        ranks=_ranks_of(fleet, pools, records),
+        crews=np.zeros((-(-count // state.ABREAST), h, k), dtype=state.CREW).view(np.recarray),
+        starting=np.zeros((count, 3), dtype=np.int64),
+        free_gpus=free.astype(np.int64),
+        ready_at=np.zeros((span.steps + 1, count, 3), dtype=np.int32),
+        drained_at=np.zeros((span.steps + 1, count), dtype=np.int32),
+        counted=np.zeros(k),
+        joint=np.zeros((h, m, 3)),
+        share=np.zeros((h, m, k)),
+        together=np.zeros((count, h)),
+        coming=np.zeros((h, m, k)),
+        before=np.zeros((h, m, k)),
+        arrived=np.zeros((span.steps + 1, h, m, deferrable)),
+        released=np.zeros((h, m, deferrable)),
+        completed=np.zeros((h, m, k)),
+        touched=np.broadcast_to(np.array([BINS, -1]), (h, m, 2)).copy(),
+    )
+
+
+def _group_of(pool: Pool, pools: Sequence[Pool]) -> int:
+    """Number the pools that share a floor: same region, model and silo, any GPU kind."""
+    own = (pool.region, pool.model, pool.silo)
+    return next(i for i, other in enumerate(pools) if (other.region, other.model, other.silo) == own)
+
+
+def _kin(pools: Sequence[Pool]) -> list[int]:
+    """Return for every pool the next one of its region and model, round and round: other silos, other GPU kinds."""
+    rings: dict[tuple[str, str], list[int]] = {}
+    for i, pool in enumerate(pools):
+        rings.setdefault((pool.region, pool.model), []).append(i)
+    following = {i: after for ring in rings.values() for i, after in zip(ring, [*ring[1:], ring[0]], strict=True)}
+    return [following[i] for i in range(len(pools))]
+
+
+def _pool_records(
+    fleet: Fleet, pools: Sequence[Pool], regions: list[str], gpus: list[str], cooldown_s: float
+) -> state.Pools:
+    """Return one record per pool: where it stands, how fast a replica is, its model's length moments, its start."""
+    models = [model.key for model in fleet.models]
+    records = np.zeros(len(pools), dtype=state.POOL).view(np.recarray)
+    for record, pool, kin in zip(records, pools, _kin(pools), strict=True):
+        replica, mix = fleet.replica(pool.model, pool.gpu), fleet.mixes[pool.model]
+        values = {
+            "region": regions.index(pool.region),
+            "model": models.index(pool.model),
+            "gpu": gpus.index(pool.gpu),
+            "gpus": pool.gpus_per_replica,
+            "ready": pool.ready,
+            "lent_gpus": pool.lent * pool.gpus_per_replica,
+            "base_s": replica.decode_base_s,
+            "per_request_s": replica.decode_per_request_s,
+            "per_token_s": replica.decode_per_token_s,
+            "kv_room": replica.kv_cache_tokens,
+            "batch_cap": replica.batch_cap,
+            "output_square": mix.output_square_ratio,
+            "cross": mix.cross_ratio,
+            "silo": pool.silo,
+            "group": _group_of(pool, pools),
+            "kin": kin,
+            "last_action_s": FIRST_SCALING_S - cooldown_s,
+            "prompt": mix.input_tokens,
+            "output": mix.output_tokens,
+        }
+        for name, value in values.items():
+            record[name] = value
+    return records
+
+
+def _ranks_of(fleet: Fleet, pools: Sequence[Pool], records: state.Pools) -> state.Ranks:
+    """Return the pools side by side with their facts; a place without a pool is one without replicas."""
+    mixes = [fleet.mixes[pool.model] for pool in pools]
+    shared = ("base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap", "output_square", "cross")
+    facts: dict[str, ArrayLike] = {name: records[name] for name in (*shared, "prompt", "output")}
+    facts |= {"square": [mix.input_square_ratio for mix in mixes], "cube": [mix.input_cube_ratio for mix in mixes]}
+    facts |= {"dispersion": [mix.dispersion for mix in mixes], "iteration_s": records["base_s"]}
+    ranks = np.zeros(-(-len(pools) // state.ABREAST), dtype=state.RANK).view(np.recarray)
+    for name, values in facts.items():
+        places = np.ones(ranks.size * state.ABREAST)
+        places[: len(pools)] = values
+        ranks[name] = places.reshape(ranks.size, state.ABREAST)
+    ranks.slots_each = ranks.prompt_s = ranks.decode_over_work = 1.0  # where there is no pool; the others are noted
+    ranks.calm_from, ranks.calm_to = -np.inf, np.inf
+    return ranks
+
+
+def record_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, by_hour: bool = True) -> state.Record:
+    """Return the empty record of a span, which counts latencies by hour or all together."""
+    series = (len(fleet.regions), len(fleet.models), len(fleet.tiers))
+    return state.Record(
+        series=np.zeros((span.windows, *series, state.SERIES_COLUMNS)),
+        pools=np.zeros((span.windows, len(pools), state.POOL_COLUMNS)),
+        events=np.zeros((span.windows, len(pools), len(r.KINDS))),
+        window_bins=np.zeros((*series, BINS)),
+        hour_bins=np.zeros((span.hours if by_hour else 1, BINS, *series)),
+        bins_used=np.array([BINS, -1]),
+        percentiles=np.full((span.windows, *series, 3), np.nan),
+    )
