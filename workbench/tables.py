@@ -228,6 +228,19 @@ FORECAST_NOTES = Table(
     key=("region", "model", "tier", "measure"),
 )
 
+EVENTS = Table(
+    name="EVENTS",
+    one_row_per="holiday or special event, and region and model that it touches",
+    columns={
+        "name": _text("events of one name are taken to move the load alike"),
+        "start": Column(dtype=INSTANT, unit="UTC", meaning="when it begins"),
+        "end": Column(dtype=INSTANT, unit="UTC", meaning="when it is over; the end itself is no longer part of it"),
+        "region": _text("the one region that it touches; null for all", nullable=True),
+        "model": _text("the one model that it touches; null for all", nullable=True),
+    },
+    rules={"start < end": pl.col("start") < pl.col("end")},
+)
+
 REQUIREMENT = Table(
     name="REQUIREMENT",
     one_row_per="window, region, model and tier",
@@ -565,6 +578,7 @@ TABLES = (
     SHAPE,
     FORECAST,
     FORECAST_NOTES,
+    EVENTS,
     REQUIREMENT,
     REPLICA_RATES,
     ALLOCATION,

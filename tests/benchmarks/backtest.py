@@ -1,4 +1,4 @@
-"""How long a backtest takes: twelve series forecast hourly through a week with the default method, an hour and a day ahead."""
+"""How long a backtest takes: twelve series forecast hourly through a week with the default method."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ def run() -> list[Figure]:
     begin = demand.get_column("window_start").max() - timedelta(seconds=WEEK_S - 900.0)
 
     def once() -> None:
-        forecasting.backtest(
-            demand, since=begin, horizons_s=(3600.0, 86_400.0), methods=(forecasting.DEFAULT,), seed=7
-        )
+        forecasting.backtest(demand, since=begin, horizons_s=(3600.0, 86_400.0), methods=(forecasting.DEFAULT,), seed=7)
 
     return [Figure(metric="week_hourly_s", unit="s", spread=measure(once, runs=1, warmup=0))]
 
