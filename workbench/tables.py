@@ -410,6 +410,21 @@ SIM_REQUESTS = Table(
 )
 
 _FORECAST_SERIES = _SERIES | {"measure": _text("rps, input_tps or output_tps")}
+FORECAST_COMPONENTS = Table(
+    name="FORECAST_COMPONENTS",
+    one_row_per="window, region, model, tier, measure and component",
+    columns=_WINDOW
+    | _FORECAST_SERIES
+    | {
+        "component": _text(
+            "realised, level, curve and forecast as rates; daily, weekly, events, correction as factors"
+        ),
+        "value": _number("per second or 1", "the rate, or the factor that multiplies it"),
+    },
+    key=("window_start", "region", "model", "tier", "measure", "component"),
+    rules=_not_negative("value"),
+)
+
 _METHOD = {"method": _text("forecast method that was asked for; oracle is a perfect forecast")}
 _HORIZON = {"horizon_s": _number("s", "windows that begin less than this after the origin")}
 _ERRORS = {
@@ -588,6 +603,7 @@ TABLES = (
     TTFT_HISTOGRAM,
     SCALING,
     SIM_REQUESTS,
+    FORECAST_COMPONENTS,
     BACKTEST_SCORES,
     BACKTEST_QUANTILES,
     BACKTEST_LEADS,

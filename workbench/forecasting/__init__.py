@@ -34,6 +34,7 @@ from workbench.forecasting.backtesting import (
     standings,
 )
 from workbench.forecasting.choosing import Choice, choose
+from workbench.forecasting.components import components
 from workbench.forecasting.fits import Event
 from workbench.forecasting.history import EPOCH, SOURCES, Series, Values, past, series_of
 from workbench.forecasting.methods import METHODS, Method
@@ -48,6 +49,7 @@ __all__ = [
     "Method",
     "accuracy",
     "backtest",
+    "components",
     "perfect",
     "predict",
     "quantile_standings",
