@@ -228,6 +228,19 @@ FORECAST_NOTES = Table(
     key=("region", "model", "tier", "measure"),
 )
 
+EVENTS = Table(
+    name="EVENTS",
+    one_row_per="holiday or special event, and region and model that it touches",
+    columns={
+        "name": _text("events of one name are taken to move the load alike"),
+        "start": Column(dtype=INSTANT, unit="UTC", meaning="when it begins"),
+        "end": Column(dtype=INSTANT, unit="UTC", meaning="when it is over; the end itself is no longer part of it"),
+        "region": _text("the one region that it touches; null for all", nullable=True),
+        "model": _text("the one model that it touches; null for all", nullable=True),
+    },
+    rules={"start < end": pl.col("start") < pl.col("end")},
+)
+
 REQUIREMENT = Table(
     name="REQUIREMENT",
     one_row_per="window, region, model and tier",
@@ -526,6 +539,21 @@ SIM_REQUESTS = Table(
 )
 
 _FORECAST_SERIES = _SERIES | {"measure": _text("rps, input_tps or output_tps")}
+FORECAST_COMPONENTS = Table(
+    name="FORECAST_COMPONENTS",
+    one_row_per="window, region, model, tier, measure and component",
+    columns=_WINDOW
+    | _FORECAST_SERIES
+    | {
+        "component": _text(
+            "realised, level, curve and forecast as rates; daily, weekly, events, correction as factors"
+        ),
+        "value": _number("per second or 1", "the rate, or the factor that multiplies it"),
+    },
+    key=("window_start", "region", "model", "tier", "measure", "component"),
+    rules=_not_negative("value"),
+)
+
 _METHOD = {"method": _text("forecast method that was asked for; oracle is a perfect forecast")}
 _HORIZON = {"horizon_s": _number("s", "windows that begin less than this after the origin")}
 _ERRORS = {
@@ -694,6 +722,7 @@ TABLES = (
     SHAPE,
     FORECAST,
     FORECAST_NOTES,
+    EVENTS,
     REQUIREMENT,
     REPLICA_RATES,
     ALLOCATION,
@@ -711,6 +740,7 @@ TABLES = (
     DURATION,
     COMMITMENTS,
     SIM_REQUESTS,
+    FORECAST_COMPONENTS,
     BACKTEST_SCORES,
     BACKTEST_QUANTILES,
     BACKTEST_LEADS,

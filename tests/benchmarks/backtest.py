@@ -1,4 +1,4 @@
-"""How long a backtest takes: twelve series, hourly through a week, the default method, an hour and a day ahead."""
+"""How long a backtest takes: twelve series forecast hourly through a week with the default method."""
 
 from __future__ import annotations
 

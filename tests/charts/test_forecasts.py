@@ -71,3 +71,16 @@ def test_coverage_is_weighted_by_windows() -> None:
     honest, line = forecasts.coverage(accuracy(), source=SOURCE).data
     assert list(honest.x) == list(honest.y) == [0, 100]
     assert [round(value, 9) for value in line.y] == [70.0, 100.0]
+
+
+def test_components_are_rates_above_and_a_panel_for_each_factor() -> None:
+    rows = [
+        (at(minutes), component, value)
+        for component, value in {"realised": 3.0, "curve": 2.0, "forecast": 2.5, "level": 2.0, "daily": 1.1}.items()
+        for minutes in (0, 10)
+    ]
+    parts = pl.DataFrame(rows, schema=["window_start", "component", "value"], orient="row")
+    figure = forecasts.forecast_components(parts, source=SOURCE, as_of=at(10))
+    assert [trace.yaxis for trace in figure.data] == ["y", "y", "y", "y2"]
+    assert [list(trace.y) for trace in figure.data] == [[3.0, 3.0], [2.0, 2.0], [2.5, 2.5], [1.1, 1.1]]
+    assert figure.layout.yaxis2.title.text == "factor"

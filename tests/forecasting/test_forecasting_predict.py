@@ -118,7 +118,7 @@ def test_only_the_short_series_falls_back() -> None:
     both = pl.concat([demand(daily(4)), young])
     as_of = MONDAY + timedelta(days=4)
     made = predict(both, as_of=as_of, horizon_s=3600.0, quantiles=(0.5,), measures=("rps",))
-    assert made.notes.select("tier", "method").rows() == [("fast", "prophet"), ("slow", "seasonal_naive")]
+    assert made.notes.select("tier", "method").rows() == [("fast", "ensemble"), ("slow", "seasonal_naive")]
 
 
 def test_mistakes_are_told_in_one_message() -> None:

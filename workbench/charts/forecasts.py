@@ -156,7 +156,7 @@ def forecast_components(
 
     A factor of 1 changes nothing; a line at ``as_of`` parts what was known from what was forecast.
     """
-    factors = parts.filter(~pl.col("component").is_in(list(RATE_LINES))).get_column("component")
+    factors = parts.filter(~pl.col("component").is_in([*RATE_LINES, "level"])).get_column("component")
     names = factors.unique(maintain_order=True).to_list()
     fig = theme.stacked(
         title=title or "What the forecast is made of",

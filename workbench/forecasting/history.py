@@ -7,8 +7,9 @@ never taken for zero, because an outage of the collection is not an absence of d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -18,9 +19,14 @@ import polars as pl
 
 from workbench import tables
 from workbench.errors import ForecastError, TableError
-from workbench.units import SECONDS_PER_DAY, after, seconds_between
+from workbench.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, after, seconds_between
 
 Values = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+EPOCH = datetime(1970, 1, 1)
+OFFSET_FRACTION = 0.01
+LEAST_OFFSET = 1e-9
 
 SOURCES = {"rps": "requests", "input_tps": "input_tokens", "output_tps": "output_tokens"}
 
@@ -57,10 +63,48 @@ class Series:
         """Which windows are no gaps."""
         return np.isfinite(self.rates)
 
+    @property
+    def known_days(self) -> float:
+        """Length of what is known of the history in days."""
+        return float(np.count_nonzero(self.is_known)) / self.windows_per_day
+
+    @property
+    def has_a_shape(self) -> bool:
+        """Whether what ended by the last midnight holds something to fit: known windows of different rates."""
+        known = self.rates[: self.cut][self.is_known[: self.cut]]
+        return bool(known.size > 1 and np.ptp(known) > 0.0)
+
+    @property
+    def windows_per_hour(self) -> int:
+        """Windows in an hour, 1 where a window is an hour or longer."""
+        return max(1, round(SECONDS_PER_HOUR / self.window_s))
+
+    @property
+    def cut(self) -> int:
+        """Windows of the history that ended by the last midnight UTC: what a fit may read until the day is over."""
+        since_midnight_s = seconds_between(EPOCH, self.as_of) % SECONDS_PER_DAY
+        return max(0, self.rates.size - math.ceil(since_midnight_s / self.window_s - 1e-9))
+
+    def until(self, count: int) -> Series:
+        """Return the same series as it stood after its first ``count`` windows."""
+        ended = self.as_of - (self.rates.size - count) * timedelta(seconds=self.window_s)
+        return replace(self, rates=self.rates[:count], as_of=ended)
+
+    def middles_s(self, windows: Indices) -> Values:
+        """Return the middles of windows, counted from the first of the history, as seconds since 1970."""
+        first_s = seconds_between(EPOCH, self.as_of) - self.rates.size * self.window_s
+        return np.asarray(first_s + (windows + 0.5) * self.window_s)
+
     def instants(self, *, first: int, last: int) -> list[datetime]:
         """Return the left edges of windows counted from ``as_of`` (negative: the past; last excluded)."""
         step = timedelta(seconds=self.window_s)
         return [self.as_of + index * step for index in range(first, last)]
+
+
+def offset_of(series: Series) -> float:
+    """Return what a rate gets added before its logarithm: 1 % of the mean, so that zero is low, not endless."""
+    known = series.rates[series.is_known]
+    return max(OFFSET_FRACTION * float(known.mean()) if known.size else 0.0, LEAST_OFFSET)
 
 
 def past(demand: pl.DataFrame, *, as_of: datetime) -> pl.DataFrame:

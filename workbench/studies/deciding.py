@@ -36,7 +36,7 @@ POOL = ("window_start", "region", "model")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
-    """One forecast method to be decided by, with everything that a decision takes."""
+    """One forecast method to be decided by, with everything a decision takes; ``forecast`` where it is made already."""
 
     method: str
     scenario: Scenario
@@ -47,6 +47,7 @@ class Task:
     every_s: float
     risks: tuple[RiskPolicy, ...]
     policies: tuple[Policy, ...]
+    forecast: Forecast | None = None
 
     def __str__(self) -> str:
         return f"decisions by {self.method}"
@@ -97,6 +98,7 @@ def decision_value(
             every_s=every_s,
             risks=risks_of(method, own, quantiles),
             policies=tuple(following[key] for key in chosen),
+            forecast=_at_hand(study, method, every_s=every_s, quantiles=quantiles),
         )
         for method in dict.fromkeys([*named, forecasting.PERFECT])
     ]
@@ -111,6 +113,13 @@ def decision_value(
     )
 
 
+def _at_hand(study: Study, method: str, *, every_s: float, quantiles: Sequence[float]) -> Forecast | None:
+    """Return the study's own forecast where it is the one that would be made: method, one origin and all quantiles."""
+    held = set(study.forecast.frame.get_column("quantile").unique())
+    is_one = method == study.forecast.method and every_s >= study.hours * SECONDS_PER_HOUR
+    return study.forecast if is_one and held >= {MEDIAN, study.scenario.risk.quantile, *quantiles} else None
+
+
 def risks_of(method: str, own: RiskPolicy, quantiles: Sequence[float]) -> tuple[RiskPolicy, ...]:
     """Return the risks that are planned for: quantiles of a method, shares of headroom over the perfect forecast."""
     if method == forecasting.PERFECT:
@@ -122,7 +131,7 @@ def risks_of(method: str, own: RiskPolicy, quantiles: Sequence[float]) -> tuple[
 def decide(task: Task) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Forecast, plan and simulate with one method: its rows of the totals and of the tiers."""
     span, fleet = task.span, task.fleet
-    forecast = rolling_forecast(task, method=task.method)
+    forecast = task.forecast or rolling_forecast(task, method=task.method)
     came = _hourly(rolling_forecast(task, method=forecasting.PERFECT), fleet)
     load = simulation.lay_out(
         task.demand, fleet=fleet, start=span.as_of, hours=span.hours, demand_window_s=span.demand_window_s

@@ -9,11 +9,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
 from tests.forecasting.backtesting.backtest_cases import HOUR_S, at, hours
 from workbench.forecasting import accuracy, backtest, predict
 from workbench.forecasting.backtesting import scoring
+from workbench.forecasting.backtesting.origins import Stretch
 from workbench.results import Backtest
 
 
@@ -40,10 +43,9 @@ def test_two_origins_and_two_horizons_by_hand() -> None:
         (0.0, 2, pytest.approx(6 / 12)),
         (HOUR_S, 2, pytest.approx(8 / 10)),
     ]
-    assert result.quantiles.filter(horizon_s=2 * HOUR_S).select("quantile", "pinball", "coverage_fraction").rows() == [
-        (0.5, pytest.approx(0.5 * 14 / 4), 0.25),
-        (0.9, pytest.approx((0.9 * (2 + 6 + 4) + 0.1 * 2) / 4), 0.25),
-    ]
+    assert result.quantiles.filter(horizon_s=2 * HOUR_S, quantile=0.5).select(
+        "pinball", "coverage_fraction"
+    ).rows() == [(pytest.approx(0.5 * 14 / 4), 0.25)]
     assert result.hours.filter(horizon_s=2 * HOUR_S).select("hour_start", "windows", "wape").rows() == [
         (at(2), 1, pytest.approx(2 / 4)),
         (at(3), 2, pytest.approx((6 + 4) / 16)),
@@ -53,6 +55,25 @@ def test_two_origins_and_two_horizons_by_hand() -> None:
         (at(2), 0.0, 4.0, 2.0),
         (at(3), 0.0, 8.0, 4.0),
         (at(4), HOUR_S, 2.0, 4.0),
+    ]
+
+
+def test_quantiles_by_hand() -> None:
+    """Said 3 at 0.05, 5 at 0.9 and 4 at the median of two hours with 4 and 8: the second lies 3 above the 0.9.
+
+    Pinball 0.9: (0.1 x 1 + 0.9 x 3) / 2, at 0.05: 0.05 x (1 + 5) / 2; of the two hours one is at or below 5, none at
+    or below 3.
+    """
+    known = scoring.Known(key=("e", "m", "t", "rps"), rates=np.array([9.0, 4.0, 8.0]), end=at(3), window_s=HOUR_S)
+    values = np.array([[[3.0, 4.0, 5.0], [3.0, 4.0, 5.0]]])
+    stretch = Stretch(origins=(at(1),), horizon_s=2 * HOUR_S)
+    rows = scoring.laid_out(known, values, quantiles=(0.05, 0.5, 0.9), stretch=stretch)
+    assert rows.select("place", "lead", "realised").rows() == [(1, 0, 4.0), (1, 1, 8.0)]
+    told = scoring.by_quantile(rows.with_columns(horizon_s=pl.lit(2 * HOUR_S)), quantiles=(0.05, 0.5, 0.9))
+    assert told.select("quantile", "pinball", "coverage_fraction").rows() == [
+        (0.05, pytest.approx(0.05 * 6 / 2), 0.0),
+        (0.5, pytest.approx(0.5 * 4 / 2), 0.5),
+        (0.9, pytest.approx((0.1 * 1 + 0.9 * 3) / 2), 0.5),
     ]
 
 

@@ -18,7 +18,7 @@ from tests.forecasting.backtesting.backtest_cases import HOUR_S, at, hours
 from tests.forecasting.forecasting_cases import MONDAY, daily, demand
 from workbench import tables
 from workbench.errors import ForecastError
-from workbench.forecasting import METHODS, backtest, perfect, quantile_standings, residual_acf, standings
+from workbench.forecasting import METHODS, backtest, perfect, predict, quantile_standings, residual_acf, standings
 from workbench.forecasting.backtesting.origins import grid_of
 from workbench.forecasting.backtesting.perfect import ahead_of, filled
 from workbench.forecasting.backtesting.running import FRAMES
@@ -190,3 +190,18 @@ def test_progress_counts_series_and_methods() -> None:
     seen: list[tuple[int, int]] = []
     run(two_series(), progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_a_young_series_borrows_from_its_siblings_as_in_a_single_forecast() -> None:
+    """Half a day old it takes the shape of the other tier: what the backtest scores is what predict says."""
+    young = demand(daily(2, seed=2)[:30], start=MONDAY + timedelta(days=3), tier="slow")
+    whole = pl.concat([demand(daily(5)[:102]), young])
+    origin = at(84)
+    made = run(whole, methods=["prophet"], origins=[origin], horizons_s=(6 * HOUR_S,))
+    one = predict(
+        whole, as_of=origin, horizon_s=6 * HOUR_S, quantiles=(0.5,), method="prophet", measures=("input_tps",)
+    )
+    said = made.windows.sort("window_start", "tier").get_column("value").to_list()
+    assert said == one.frame.sort("window_start", "tier").get_column("value").to_list()
+    used = made.notes.filter(tier="slow").row(0, named=True)
+    assert used["used"] == "sibling"

@@ -6,7 +6,7 @@ fault. A gap of the source is filled with the last known hour, as the simulators
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -75,27 +75,29 @@ def roll_or_perfect(
     method: str,
     seed: int = 7,
     measures: Sequence[str] = ("rps", "input_tps", "output_tps"),
+    only: Collection[tuple[str, str, str]] | None = None,
 ) -> Iterator[Forecast]:
     """Yield what a method says from each origin, or the perfect forecast where the method is called ``oracle``.
 
-    Raises ForecastError as :func:`workbench.forecasting.predict` does.
+    Arguments and errors as of :func:`workbench.forecasting.roll`.
     """
-    if method == PERFECT:
-        yield from perfect(
-            demand, origins=origins, horizon_s=horizon_s, window_s=window_s, quantiles=quantiles, measures=measures
-        )
-        return
-    for origin in origins:
-        yield forecasting.predict(
+    if method != PERFECT:
+        return forecasting.roll(
             demand,
-            as_of=origin,
+            origins=origins,
             horizon_s=horizon_s,
             window_s=window_s,
             quantiles=quantiles,
             method=method,
             seed=seed,
             measures=measures,
+            only=only,
         )
+    if only is not None:
+        demand = demand.filter(pl.concat_list("region", "model", "tier").is_in([list(key) for key in only]))
+    return perfect(
+        demand, origins=origins, horizon_s=horizon_s, window_s=window_s, quantiles=quantiles, measures=measures
+    )
 
 
 def ahead_of(rates: Values, *, back: int, windows: int) -> Values:

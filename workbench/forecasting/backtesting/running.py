@@ -32,14 +32,16 @@ FRAMES: dict[str, Table] = {
     "fits": tables.BACKTEST_FITS,
     "notes": tables.BACKTEST_NOTES,
 }
+YOUNG_S = 2 * SECONDS_PER_DAY  # of known windows; with more no method asks for siblings
 Frames = dict[str, pl.DataFrame]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
-    """One method on some series of the demand, from every origin of a grid."""
+    """One method on one series, from every origin of a grid; a young series comes with those it may borrow from."""
 
     method: str
+    key: tuple[str, str, str]
     demand: pl.DataFrame
     grid: Grid
     quantiles: tuple[float, ...]
@@ -47,9 +49,7 @@ class Task:
     seed: int
 
     def __str__(self) -> str:
-        series = self.demand.select("region", "model", "tier").unique()
-        named = " ".join(series.row(0)) if series.height == 1 else f"{series.height} series"
-        return f"backtest of {self.method} on {named}"
+        return f"backtest of {self.method} on {' '.join(self.key)}"
 
 
 def backtest(
@@ -99,14 +99,15 @@ def backtest(
     tasks = [
         Task(
             method=method,
-            demand=part,
-            grid=reached,
+            key=part.key,
+            demand=part.demand,
+            grid=part.grid,
             quantiles=tuple(sorted({scoring.MEDIAN, *map(float, quantiles)})),
             measures=tuple(sorted(measures)),
             seed=seed,
         )
         for method in named
-        for part, reached in parts
+        for part in parts
     ]
     made = compute.map_tasks(run, tasks, workers=workers, progress=progress)
     frames = {
@@ -121,8 +122,17 @@ def backtest(
     )
 
 
-def parts_of(demand: pl.DataFrame, grid: Grid) -> tuple[list[tuple[pl.DataFrame, Grid]], list[str]]:
-    """Cut a demand into the series that can be forecast apart, each with the origins before which it had begun.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """A series that can be forecast apart: the demand that its forecasts depend on, and the origins it had begun by."""
+
+    key: tuple[str, str, str]
+    demand: pl.DataFrame
+    grid: Grid
+
+
+def parts_of(demand: pl.DataFrame, grid: Grid) -> tuple[list[Part], list[str]]:
+    """Cut a demand into its series, each with the origins by which it had begun; a young one keeps all others.
 
     A history of two demand windows and one forecast window is the least. Also returns what is to be said of series
     that no origin is left for. Raises ForecastError where that is all of them.
@@ -131,22 +141,29 @@ def parts_of(demand: pl.DataFrame, grid: Grid) -> tuple[list[tuple[pl.DataFrame,
     least_s = max(2 * own_s, grid.window_s)
     parts, remarks = [], []
     ordered = demand.sort("region", "model", "tier", "window_start")
-    for key, part in ordered.group_by("region", "model", "tier", maintain_order=True):
+    for found, part in ordered.group_by("region", "model", "tier", maintain_order=True):
+        key = cast("tuple[str, str, str]", found)
         reached = grid.from_instant(after(cast(datetime, part.get_column("window_start").min()), least_s))
         if reached.stretches:
-            parts.append((part, reached))
+            before = part.filter(pl.col("window_start") < reached.origins[0])
+            parts.append(Part(key=key, demand=demand if _is_young(before, own_s) else part, grid=reached))
         else:
-            remarks.append(f"{' '.join(map(str, key))} begins after the last origin and is left out.")
+            remarks.append(f"{' '.join(key)} begins after the last origin and is left out.")
     if not parts:
         raise ForecastError(f"the backtest: every series begins after the last origin, {grid.origins[-1]}.")
     return parts, remarks
 
 
+def _is_young(history: pl.DataFrame, own_s: float) -> bool:
+    """Tell whether so little is known of a series that a method may look at its siblings."""
+    return any(history.get_column(sums).count() * own_s < YOUNG_S for sums in SOURCES.values())
+
+
 def run(task: Task) -> Frames:
     """Forecast and score one task: the frames of a backtest for its series and method."""
     grid = task.grid
-    past_of_all = past(task.demand, as_of=grid.end)
-    series = series_of(past_of_all, as_of=grid.end, window_s=grid.window_s, measures=task.measures)
+    history = past(_own(task), as_of=grid.end)
+    series = series_of(history, as_of=grid.end, window_s=grid.window_s, measures=task.measures)
     came = [_known(one, grid) for one in series]
     rows: list[list[pl.DataFrame]] = [[] for _ in came]
     seconds, notes = 0.0, []
@@ -174,7 +191,13 @@ def _rolled(task: Task, stretch: Stretch) -> Iterator[Forecast]:
         method=task.method,
         seed=task.seed,
         measures=task.measures,
+        only=[task.key],
     )
+
+
+def _own(task: Task) -> pl.DataFrame:
+    region, model, tier = task.key
+    return task.demand.filter((pl.col("region") == region) & (pl.col("model") == model) & (pl.col("tier") == tier))
 
 
 def _timed(forecasts: Iterable[Forecast]) -> tuple[list[Forecast], float]:
@@ -222,9 +245,10 @@ def _notes(notes: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _fits(task: Task, seconds: float) -> pl.DataFrame:
-    series = task.demand.select("region", "model", "tier").unique(maintain_order=True)
+    region, model, tier = task.key
     origins = len(task.grid.origins)
-    return series.with_columns(origins=pl.lit(origins, dtype=pl.Int64), fit_s=pl.lit(seconds / origins / series.height))
+    row = {"region": region, "model": model, "tier": tier, "origins": origins, "fit_s": seconds / origins}
+    return pl.DataFrame([row])
 
 
 def _refuse(methods: Sequence[str], measures: Sequence[str]) -> None:
