@@ -75,6 +75,7 @@ def fleet(
     gpus: Mapping[str, int] | None = None,
     initial: Mapping[tuple[str, str, str], int] | None = None,
     usd: Mapping[tuple[str, str], float] | None = None,
+    lent: Mapping[tuple[str, str, str], int] | None = None,
 ) -> Fleet:
     """Return a fleet of the regions and GPU kinds named in the stock; a GPU costs 1 USD an hour unless said."""
     regions = tuple(dict.fromkeys(region for region, _ in stock))
@@ -87,7 +88,7 @@ def fleet(
         mixes={key: TokenMix(input_tokens=1000.0, output_tokens=100.0) for key in models},
         stock_gpus=stock,
         initial_replicas=initial or {},
-        initial_lent_replicas={},
+        initial_lent_replicas=lent or {},
         usd_per_gpu_hour=usd or dict.fromkeys(stock, 1.0),
         network_latency_s={},
         price_note="test",

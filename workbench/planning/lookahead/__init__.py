@@ -2,6 +2,7 @@
 
 ``LookAhead`` holds every choice, ``outlook`` lays an instance out, ``solve_outlook`` solves it, ``read`` makes the
 plan. :func:`plan_ahead` does all of it; ``planning.solve(..., model="lookahead")`` calls it.
+``prices`` says afterwards what binds and what one unit more would be worth, ``in_words`` in sentences.
 """
 
 from __future__ import annotations
@@ -9,7 +10,21 @@ from __future__ import annotations
 from workbench.planning.lookahead.options import START_KINDS, Energy, LookAhead
 from workbench.planning.lookahead.outlook import Outlook, outlook
 from workbench.planning.lookahead.planning_ahead import plan_ahead
+from workbench.planning.lookahead.pricing import PRICES, in_words, prices
 from workbench.planning.lookahead.reading import read
 from workbench.planning.lookahead.solving import Solved, solve_outlook
 
-__all__ = ["START_KINDS", "Energy", "LookAhead", "Outlook", "Solved", "outlook", "plan_ahead", "read", "solve_outlook"]
+__all__ = [
+    "PRICES",
+    "START_KINDS",
+    "Energy",
+    "LookAhead",
+    "Outlook",
+    "Solved",
+    "in_words",
+    "outlook",
+    "plan_ahead",
+    "prices",
+    "read",
+    "solve_outlook",
+]
