@@ -14,15 +14,33 @@ import polars as pl
 from workbench.catalog import Catalog, load_beside
 from workbench.results import Study
 from workbench.studies import saving, starting
+from workbench.studies.replanning import (
+    PlanChoices,
+    arguments,
+    check_again,
+    open_plan,
+    plan_again,
+    plan_labels,
+    risk_of,
+    save_plan,
+)
 from workbench.studies.running import expected_input_tps, last_hour_deferrable, run, simulate_all
 
 __all__ = [
+    "PlanChoices",
+    "arguments",
+    "check_again",
     "compare",
     "expected_input_tps",
     "last_hour_deferrable",
     "listing",
+    "open_plan",
     "open_study",
+    "plan_again",
+    "plan_labels",
+    "risk_of",
     "run",
+    "save_plan",
     "simulate_all",
 ]
 

@@ -70,12 +70,16 @@ def _reason(
         try:
             performance.replica(catalog.model(model), catalog.gpu(gpu), catalog.profile(model, gpu))
         except CatalogError as error:
-            return ("no_room" if "do not fit" in str(error) else "no_profile"), str(error)
+            return ("no_room", str(error)) if "do not fit" in str(error) else ("no_profile", _unprofiled(model, gpu))
     if not any(stock > 0 for (_, kind), stock in fleet.stock_gpus.items() if kind == gpu):
-        return "no_stock", f"no region has a {gpu}"
+        return "no_stock", f"no region has stock of {gpu}"
     if not any((replica.model, replica.gpu) == (model, gpu) for replica in fleet.replicas):
-        return "no_profile", f"nothing says how fast {model} runs on {gpu}; fit a profile (workbench profile fit)"
+        return "no_profile", _unprofiled(model, gpu)
     return "no_rate", f"{model} has no rate on {gpu} at the planned load"
+
+
+def _unprofiled(model: str, gpu: str) -> str:
+    return f"nothing says how fast {model} runs on {gpu}; fit a profile (workbench profile fit)"
 
 
 def _usd_per_mtoken(fleet: Fleet, rates: pl.DataFrame) -> dict[tuple[str, str], float]:
