@@ -17,7 +17,7 @@ from workbench.planning.requirement import peak_demand, require
 if TYPE_CHECKING:
     from workbench.planning.lookahead import Energy, LookAhead
     from workbench.planning.programme import HourPlan, solve_hour
-    from workbench.planning.solving import solve
+    from workbench.planning.solving import problem_at, solve
 
 __all__ = [
     "Commitments",
@@ -29,6 +29,7 @@ __all__ = [
     "check",
     "commit",
     "peak_demand",
+    "problem_at",
     "require",
     "solve",
     "solve_hour",
@@ -38,10 +39,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "solve":
-        from workbench.planning.solving import solve
+    if name in {"problem_at", "solve"}:
+        from workbench.planning import solving
 
-        return solve
+        return getattr(solving, name)
     if name in {"Energy", "LookAhead"}:
         from workbench.planning.lookahead import options
 

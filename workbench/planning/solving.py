@@ -104,6 +104,45 @@ def solve(
     return _plan(allocation, shortfall, pl.DataFrame(hours), solver=solver, programme=model)
 
 
+def problem_at(
+    plan: CapacityPlan,
+    window_start: datetime,
+    *,
+    requirement: pl.DataFrame,
+    fleet: Fleet,
+    rates: pl.DataFrame,
+    risk: RiskPolicy,
+    epsilon_fraction: float,
+    floor_replicas: int = 2,
+    last_hour_deferrable: pl.DataFrame | None = None,
+    start_s: float = SWAP_S,
+) -> Problem:
+    """Return the programme of one planned hour, starting from what the plan holds in the hour before.
+
+    Arguments as of :func:`solve`; raises PlanError for an hour that nothing is required in.
+    """
+    demand = peak_demand(requirement, risk, last_hour_deferrable=last_hour_deferrable)
+    hours = demand.get_column("window_start").unique().sort().to_list()
+    if window_start not in hours:
+        raise PlanError(f"nothing is required at {window_start}; the hours are {hours[0]} to {hours[-1]}.")
+    problem = standing_problem(
+        fleet=fleet,
+        rates=tables.REPLICA_RATES.conform(rates),
+        epsilon_fraction=epsilon_fraction,
+        floor_replicas=floor_replicas,
+        plan_window_s=plan_window_s_of(requirement),
+        start_s=start_s,
+    )
+    before = [hour for hour in hours if hour < window_start]
+    if before:
+        held = plan.allocation.filter(pl.col("window_start") == before[-1])
+        counts = held.group_by("region", "model", "gpu").agg(pl.col("replicas").sum())
+        standing = {(region, model, gpu): count for region, model, gpu, count in counts.iter_rows()}
+        now = {place: standing.get(place, 0) for place in problem.places}
+        problem = dataclasses.replace(problem, replicas_now=now)
+    return _at(problem, demand.filter(pl.col("window_start") == window_start))
+
+
 def plan_window_s_of(requirement: pl.DataFrame) -> float:
     """Return the length of a requirement's plan windows in seconds; an hour where there is only one."""
     if requirement.get_column("window_start").n_unique() < 2:

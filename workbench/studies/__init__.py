@@ -17,16 +17,29 @@ from workbench.studies import saving, starting
 from workbench.studies.controlling import Controlled, World, control, expected_input_tps, last_hour_deferrable
 from workbench.studies.deciding import decision_value
 from workbench.studies.histories import history_of
+from workbench.studies.replanning import (
+    PlanChoices,
+    arguments,
+    check_again,
+    open_plan,
+    plan_again,
+    plan_labels,
+    risk_of,
+    save_plan,
+)
 from workbench.studies.running import run
 from workbench.studies.strategies import Situation, Strategy, strategy_of
 from workbench.studies.weighing import at_equal_service, readable_value
 
 __all__ = [
     "Controlled",
+    "PlanChoices",
     "Situation",
     "Strategy",
     "World",
+    "arguments",
     "at_equal_service",
+    "check_again",
     "compare",
     "control",
     "decision_value",
@@ -34,9 +47,14 @@ __all__ = [
     "history_of",
     "last_hour_deferrable",
     "listing",
+    "open_plan",
     "open_study",
+    "plan_again",
+    "plan_labels",
     "readable_value",
+    "risk_of",
     "run",
+    "save_plan",
     "strategy_of",
 ]
 
