@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from workbench.simulation.latency import BINS
 from workbench.simulation.loads import Span
 from workbench.simulation.setup import Pool
 
+CACHE_LINE = 64
 FIRST_SCALING_S = 60.0  # the pools start empty: no signal is judged before their batches have filled
 
 
@@ -30,7 +32,7 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: flo
     return state.State(
         pools=records,
         ranks=_ranks_of(fleet, pools, records),
-        crews=np.zeros((-(-count // state.ABREAST), h, k), dtype=state.CREW).view(np.recarray),
+        crews=_aligned((-(-count // state.ABREAST), h, k), state.CREW),
         starting=np.zeros((count, 3), dtype=np.int64),
         free_gpus=free.astype(np.int64),
         ready_at=np.zeros((span.steps + 1, count, 3), dtype=np.int32),
@@ -97,6 +99,14 @@ def _pool_records(
     return records
 
 
+def _aligned(shape: tuple[int, ...], kind: np.dtype[np.void]) -> state.Ranks:
+    """Return records of noughts that begin on a line of the cache: or every vector would lie across two of them."""
+    size = math.prod(shape) * kind.itemsize
+    memory = np.zeros(size + CACHE_LINE, dtype=np.uint8)
+    first = -memory.ctypes.data % CACHE_LINE
+    return memory[first : first + size].view(kind).reshape(shape).view(np.recarray)
+
+
 def _ranks_of(fleet: Fleet, pools: Sequence[Pool], records: state.Pools) -> state.Ranks:
     """Return the pools side by side with their facts; a place without a pool is one without replicas."""
     mixes = [fleet.mixes[pool.model] for pool in pools]
@@ -104,7 +114,7 @@ def _ranks_of(fleet: Fleet, pools: Sequence[Pool], records: state.Pools) -> stat
     facts: dict[str, ArrayLike] = {name: records[name] for name in (*shared, "prompt", "output")}
     facts |= {"square": [mix.input_square_ratio for mix in mixes], "cube": [mix.input_cube_ratio for mix in mixes]}
     facts |= {"dispersion": [mix.dispersion for mix in mixes], "iteration_s": records["base_s"]}
-    ranks = np.zeros(-(-len(pools) // state.ABREAST), dtype=state.RANK).view(np.recarray)
+    ranks = _aligned((-(-len(pools) // state.ABREAST),), state.RANK)
     for name, values in facts.items():
         places = np.ones(ranks.size * state.ABREAST)
         places[: len(pools)] = values
