@@ -48,18 +48,23 @@ class Means:
 
 
 def recent(residuals: Values, *, origins: Indices, window_s: float, otherwise: Values | float = 0.0) -> Values:
-    """Return origins x spans: the mean residual before each origin; an unknown span is taken for the next longer one.
+    """Return origins x spans: the mean of the last known residuals before each origin, no older than a day.
 
-    ``otherwise`` stands in for a day without a known window.
+    Gaps are stepped over, so after an outage the hour before it still counts. ``otherwise`` stands in for a day
+    without a known window.
     """
-    means = Means.of(residuals)
+    known = np.isfinite(residuals)
+    counts = np.concatenate([[0], np.cumsum(known)])
+    sums = np.concatenate([[0.0], np.cumsum(residuals[known])])
+    last = counts[origins]
+    day = max(1, round(SPANS_HOURS[-1] * SECONDS_PER_HOUR / window_s))
+    oldest = counts[np.maximum(origins - day, 0)]
     found = np.empty((origins.size, len(SPANS_HOURS)))
-    known = np.broadcast_to(np.asarray(otherwise, dtype=float), origins.shape)
-    for place in reversed(range(len(SPANS_HOURS))):
-        width = max(1, round(SPANS_HOURS[place] * SECONDS_PER_HOUR / window_s))
-        own = means.over(origins - width, origins)
-        known = np.where(np.isfinite(own), own, known)
-        found[:, place] = known
+    for place, hours in enumerate(SPANS_HOURS):
+        width = max(1, round(hours * SECONDS_PER_HOUR / window_s))
+        first = np.maximum(last - width, oldest)
+        mean = (sums[last] - sums[first]) / np.maximum(last - first, 1)
+        found[:, place] = np.where(last > first, mean, otherwise)
     return found
 
 
