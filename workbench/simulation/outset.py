@@ -119,8 +119,9 @@ def _ranks_of(fleet: Fleet, pools: Sequence[Pool], records: state.Pools) -> stat
         places = np.ones(ranks.size * state.ABREAST)
         places[: len(pools)] = values
         ranks[name] = places.reshape(ranks.size, state.ABREAST)
-    ranks.slots_each = ranks.prompt_s = ranks.decode_over_work = 1.0  # where there is no pool; the others are noted
-    ranks.calm_from, ranks.calm_to = -np.inf, np.inf
+    for name in ("slots_each", "prompt_s", "decode_over_work"):
+        ranks[name] = 1.0  # where there is no pool; the others are noted
+    ranks["calm_from"], ranks["calm_to"] = -np.inf, np.inf
     return ranks
 
 

@@ -21,7 +21,7 @@ from workbench import planning, tables
 from workbench.domain import RiskPolicy
 from workbench.errors import StudyError, nearest
 from workbench.results import CapacityPlan, Study
-from workbench.studies.running import last_hour_deferrable
+from workbench.studies.controlling import last_hour_deferrable
 
 if TYPE_CHECKING:
     from workbench.planning import LookAhead

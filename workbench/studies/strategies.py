@@ -11,7 +11,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -20,6 +20,7 @@ from workbench.domain import Fleet, Policy, Scenario
 from workbench.results import CapacityPlan, Forecast
 from workbench.studies import foreseeing
 from workbench.studies.foreseeing import History
+from workbench.units import SECONDS_PER_HOUR
 
 Place = tuple[str, str, str]
 
@@ -65,11 +66,10 @@ class Strategy:
 
 def hourly(now: Situation) -> CapacityPlan:
     """Plan the hour that begins by Programme S, as SageServe does (sageserve.md section 6)."""
-    scenario = now.scenario
-    required = planning.require(now.forecast, risk=scenario.risk, tiers=now.fleet.tiers)
-    first = required.filter(pl.col("window_start") == now.at)
+    scenario, ends = now.scenario, now.at + timedelta(hours=1)
+    hour = dataclasses.replace(now.forecast, frame=now.forecast.frame.filter(pl.col("window_start") < ends))
     return planning.solve(
-        first,
+        planning.require(hour, risk=scenario.risk, tiers=now.fleet.tiers),
         fleet=now.fleet,
         rates=now.rates,
         risk=scenario.risk,
@@ -79,6 +79,45 @@ def hourly(now: Situation) -> CapacityPlan:
         time_limit_s=scenario.solver_time_limit_s,
         floor_replicas=now.policy.floor_replicas,
         last_hour_deferrable=now.last_hour_deferrable,
+    )
+
+
+def look_ahead(now: Situation) -> CapacityPlan:
+    """Plan the hours that are foreseen together by Programme L, in whole replicas for the first of them.
+
+    What waits in the queues counts with what is left until its deadline, by the hour in which it came.
+    """
+    scenario = now.scenario
+    options = planning.LookAhead(
+        integer_hours=1.0,
+        local_fraction=scenario.epsilon_fraction,
+        floor_replicas=now.policy.floor_replicas,
+        lead_s={"reclaim": now.policy.reclaim_s, "swap": now.policy.swap_s, "remote": now.policy.remote_s},
+    )
+    return planning.solve(
+        planning.require(now.forecast, risk=scenario.risk, tiers=now.fleet.tiers),
+        fleet=now.fleet,
+        rates=now.rates,
+        risk=scenario.risk,
+        epsilon_fraction=scenario.epsilon_fraction,
+        solver=scenario.solver,
+        time_limit_s=scenario.solver_time_limit_s,
+        model="lookahead",
+        options=options,
+        waiting=left_to_serve(now),
+    )
+
+
+def left_to_serve(now: Situation) -> pl.DataFrame:
+    """Return what waits as the look-ahead takes it: tokens/s for an hour, and seconds until it has to be served."""
+    deadlines = {tier.key: tier.deadline_s or 0.0 for tier in now.fleet.tiers}
+    waited_s = (pl.lit(now.at, tables.INSTANT) - pl.col("arrived_hour")).dt.total_seconds()
+    left_s = pl.col("tier").replace_strict(deadlines, return_dtype=pl.Float64) - waited_s
+    return now.waiting.select(
+        "region",
+        "model",
+        (pl.col("input_tokens") / SECONDS_PER_HOUR).alias("input_tps_hours"),
+        left_s.clip(lower_bound=0.0).alias("serve_by_s"),
     )
 
 
@@ -110,7 +149,11 @@ def at_peak(now: Situation) -> CapacityPlan:
 
 
 #: What a policy's ``programme`` and ``foresight`` name.
-PROGRAMMES: Mapping[str, tuple[Decide, float]] = {"sageserve": (hourly, 1.0), "peak": (at_peak, 1.0)}
+PROGRAMMES: Mapping[str, tuple[Decide, float]] = {
+    "sageserve": (hourly, 1.0),
+    "lookahead": (look_ahead, 24.0),
+    "peak": (at_peak, 1.0),
+}
 FORESIGHTS: Mapping[str, Foresee] = {"forecast": foreseeing.forecasts, "perfect": foreseeing.perfect}
 
 
