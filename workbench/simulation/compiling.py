@@ -45,17 +45,22 @@ def sources_of(module: Path, package: Path, name: str) -> list[Path]:
 
 def _imported(source: Path, package: Path, name: str) -> Iterator[Path]:
     """Find the files of the package that a module imports; what it takes from a package may be a module of it."""
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+    for full in _named(source.read_text(encoding="utf-8")):
+        if full.startswith(f"{name}."):
+            file = package.joinpath(*full.removeprefix(f"{name}.").split("."))
+            yield from (path for path in (file.with_suffix(".py"), file / "__init__.py") if path.is_file())
+
+
+@functools.cache
+def _named(text: str) -> tuple[str, ...]:
+    """Return what a module's text imports, by its full names; every module asks for much the same texts."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        for full in names:
-            if full.startswith(f"{name}."):
-                file = package.joinpath(*full.removeprefix(f"{name}.").split("."))
-                yield from (path for path in (file.with_suffix(".py"), file / "__init__.py") if path.is_file())
+            names += [alias.name for alias in node.names]
+    return tuple(dict.fromkeys(names))
 
 
 def folder_of(module: Path, package: Path, name: str) -> Path:

@@ -85,13 +85,16 @@ def hourly(now: Situation) -> CapacityPlan:
 def look_ahead(now: Situation) -> CapacityPlan:
     """Plan the hours that are foreseen together by Programme L, in whole replicas for the first of them.
 
-    What waits in the queues counts with what is left until its deadline, by the hour in which it came.
+    What waits in the queues counts with what is left until its deadline, by the hour in which it came. Work is planned
+    where it comes from: the rules release deferrable work in the region where it queues, and route interactive work
+    elsewhere only over the threshold, so what a plan would serve elsewhere would wait.
     """
     scenario = now.scenario
     options = planning.LookAhead(
         integer_hours=1.0,
         local_fraction=scenario.epsilon_fraction,
         floor_replicas=now.policy.floor_replicas,
+        residency={region.key: frozenset([region.key]) for region in now.fleet.regions},
         lead_s={"reclaim": now.policy.reclaim_s, "swap": now.policy.swap_s, "remote": now.policy.remote_s},
     )
     return planning.solve(
