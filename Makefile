@@ -11,7 +11,7 @@ FIND_PYTHON := import sys; print(sys.executable); sys.exit(not (3, 11) <= sys.ve
 NOTEBOOKS = $(shell find notebooks -name '*.ipynb' -not -path '*/scratch/*' -not -path '*/.ipynb_checkpoints/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart lab app test lint bench lock clean
+.PHONY: help quickstart lab app test lint kernels bench lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,8 @@ lab: $(READY) ## Open JupyterLab on the notebooks
 app: $(READY) ## Serve the dashboards as a page (Voila)
 	@$(BIN)/workbench app
 
-test: lint ## Run every gate, then the tests with their coverage floor
+test: $(READY) ## Run every gate, then the tests with their coverage floor
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint kernels
 	$(BIN)/python -m pytest --cov --numprocesses auto --maxprocesses 8 --dist loadfile
 
 lint: $(READY) ## Run the gates that need no test: style, types, import contracts, spelling, stripped notebooks
@@ -35,6 +36,9 @@ lint: $(READY) ## Run the gates that need no test: style, types, import contract
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify --keep-id $(NOTEBOOKS))
+
+kernels: $(READY)
+	@$(BIN)/python -m tests.simulation.warming
 
 bench: $(READY) ## Measure the benchmarks; some of them: make bench NAMES="ingest forecast"
 	@$(BIN)/python -m tests.benchmarks $(NAMES)
