@@ -9,7 +9,6 @@ settled the constants of the methods (the scales of the correction, the sharpnes
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -109,9 +108,7 @@ def main(methods: Sequence[str]) -> None:
     rows = []
     for name, demand in traces().items():
         for method in methods:
-            started = time.process_time()
             rows += [{"trace": name} | row for row in measure(demand, method)]
-            print(f"{name:14} {method:15} {time.process_time() - started:6.1f} CPU s", file=sys.stderr)
     frame = pl.DataFrame(rows)
     show(summary(frame, late=False), console, title="all origins")
     show(summary(frame, late=True), console, title="late origins")

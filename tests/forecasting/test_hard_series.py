@@ -1,8 +1,7 @@
 """What real traces hold that a clean wave does not, each with a bound against seasonal naive.
 
-A daily wave with 5 % noise in half hours is spoilt in one way each; the day after Thursday midnight (or the day named)
-is forecast by the default method and by seasonal naive, and the ratio of their absolute errors must stay under the
-bound. Measured ratios stand beside the bounds.
+A daily wave with 5 % noise in half hours is spoilt in one way each; the next day is forecast by the default method and
+by seasonal naive, and the ratio of their WAPE must stay under the bound.
 """
 
 from __future__ import annotations
@@ -88,22 +87,22 @@ def noise(rates: Rates) -> Rates:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "hour", "bound"),
+    ("spoil", "day", "hour", "bound"),
     [
-        (gaps, 0, 1.0),
-        (outage, 0, 1.0),
-        (stop, 0, 0.6),
-        (doubling, 6, 0.7),
-        (spikes, 0, 0.7),
-        (noise, 0, 0.9),
+        (gaps, 4, 0, 0.9),  # measured .047 against .062
+        (outage, 4, 0, 1.0),  # .054 against .059
+        (stop, 4, 0, 0.75),  # .127 against .194
+        (doubling, 4, 6, 0.7),  # .176 against .327
+        (spikes, 4, 0, 0.5),  # .064 against .208
+        (noise, 6, 0, 0.95),  # .420 against .474
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_a_spoilt_wave_is_forecast_better_than_by_seasonal_naive(
-    spoil: Callable[[Rates], Rates], hour: int, bound: float
+    spoil: Callable[[Rates], Rates], day: int, hour: int, bound: float
 ) -> None:
     rates = spoil(wave())
-    ours, naive = (errors(rates, day=4, hour=hour, method=method) for method in ("ensemble", "seasonal_naive"))
+    ours, naive = (errors(rates, day=day, hour=hour, method=method) for method in ("ensemble", "seasonal_naive"))
     assert ours <= bound * naive, (ours, naive)
 
 
@@ -162,7 +161,7 @@ def test_a_constant_series_and_a_single_window() -> None:
     assert made.frame.get_column("value").to_list() == [1.0] * 4
     assert "same rate, 1 per second" in made.notes.get_column("note").item()
     pair = forecast(np.array([900.0, 1800.0]), day=0, hour=1, lead_hours=1, method="ensemble")
-    assert pair.frame.get_column("value").to_list() == [0.75, 0.75] or pair.frame.get_column("value").min() > 0
+    assert pair.frame.get_column("value").to_list() == [0.75, 0.75]
     assert "0.04 days of history (2 known windows)" in pair.notes.get_column("note").item()
 
 
