@@ -106,7 +106,7 @@ def test_sageserve_week_of_four_models_over_three_regions(shared_data: Path, rep
     by_region = dict(demand_of(study, "llama2_70b").group_by("region").agg(pl.col("input_tokens").sum()).iter_rows())
     east = by_region["us_east"] / sum(by_region.values())
     assert east == pytest.approx(0.43, abs=0.03)
-    assert set(study.forecast.notes.filter(pl.col("model") == "llama31_8b").get_column("method")) == {"prophet"}
+    assert set(study.forecast.notes.filter(pl.col("model") == "llama31_8b").get_column("method")) == {"ensemble"}
     assert any("gaps of the source" in note for note in study.notes)
     accused = {note.split(", ")[2].split(":")[0] for note in study.notes if "suspected row cap" in note}
     assert accused == {"bloom_176b interactive", "llama32_3b interactive"}

@@ -17,13 +17,13 @@ def test_means_leave_gaps_out() -> None:
     assert np.isnan(found[2:]).all()
 
 
-def test_each_span_is_its_mean_or_that_of_the_next_longer_one() -> None:
+def test_each_span_is_its_mean_and_steps_over_gaps() -> None:
     """Six windows of ten minutes an hour: the last is 6, the hour 3.5, all before it 0, so three hours 3.5 / 3."""
     residuals = np.array([0.0] * 138 + [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     found = correction.recent(residuals, origins=np.array([144]), window_s=600.0)[0]
     assert found == pytest.approx([6.0, 3.5, 21 / 18, 21 / 144])
     holed = np.concatenate([residuals[:-1], [np.nan]])
-    assert correction.recent(holed, origins=np.array([144]), window_s=600.0)[0, :2] == pytest.approx([3.0, 3.0])
+    assert correction.recent(holed, origins=np.array([144]), window_s=600.0)[0, :2] == pytest.approx([5.0, 15 / 6])
     gone = correction.recent(np.full(5, np.nan), origins=np.array([5]), window_s=600.0, otherwise=0.3)
     assert gone.tolist() == [[0.3] * 4]
 

@@ -187,7 +187,7 @@ class Scenario:
     demand_scale: float = 1.0
     demand_window_s: float | None = None
     forecast_window_s: float | None = None
-    forecast_method: str = "prophet"
+    forecast_method: str = "ensemble"
     quantiles: tuple[float, ...] = (0.05, 0.25, 0.5, 0.7, 0.75, 0.9, 0.95, 0.99)
     epsilon_fraction: float = 0.8
     solver: str = "highs"

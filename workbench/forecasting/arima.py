@@ -22,7 +22,6 @@ AR, MA = 3, 2
 FITTED_DAYS = 3
 ROUNDS = 40
 HALVINGS = 12
-SETTLED = 1e-9
 LARGEST_ROOT = 0.995
 FIRST_GUESSES = ((0.0, 0.0, 0.0, 0.0, 0.0), (0.3, 0.0, 0.0, -0.6, 0.0), (0.7, 0.0, 0.0, -0.9, 0.1))
 
@@ -45,22 +44,20 @@ class ArimaFit:
         return np.asarray(np.maximum(0.0, known[origins - 1][:, None] + moves))
 
     def _weights(self, windows: int) -> Values:
-        """Return windows x state: what each difference and error adds to the level so many windows on."""
-        ar, ma = self.ar.tolist(), self.ma.tolist()
-        made = np.zeros((windows, AR + MA))
-        for place in range(AR + MA):
-            state = [0.0] * (AR + MA)
-            state[place] = 1.0
-            total = 0.0
-            for window in range(windows):
-                step = sum(weight * value for weight, value in zip((*ar, *ma), state, strict=True))
-                total += step
-                made[window, place] = total
-                state = [step, *state[: AR - 1], 0.0, *state[AR : AR + MA - 1]]
-                if window > AR and max(map(abs, state)) < SETTLED:
-                    made[window:, place] = total
-                    break
-        return made
+        """Return windows x state: what each difference and error adds to the level so many windows on.
+
+        The next difference is the first row of the transition; rows of later windows are those of half as many, moved
+        on by its power.
+        """
+        transition = np.zeros((AR + MA, AR + MA))
+        transition[0] = np.concatenate([self.ar, self.ma])
+        transition[np.arange(1, AR), np.arange(AR - 1)] = 1.0
+        transition[np.arange(AR + 1, AR + MA), np.arange(AR, AR + MA - 1)] = 1.0
+        rows, power = transition[:1], transition
+        while len(rows) < windows:
+            rows = np.concatenate([rows, rows @ power])
+            power = power @ power
+        return np.asarray(np.cumsum(rows[:windows], axis=0))
 
 
 def fit(series: Series, *, events: Sequence[Event], seed: int) -> ArimaFit:

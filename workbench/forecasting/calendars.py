@@ -80,6 +80,14 @@ def calendar_of(series: Series, *, events: Sequence[Event]) -> Calendar:
     )
 
 
+def is_unseen(series: Series, instants_s: Values) -> npt.NDArray[np.bool_]:
+    """Tell which instants fall on a kind of day, weekend or not, of which less than half a day is known."""
+    kinds = is_weekend(series.middles_s(np.flatnonzero(series.is_known)))
+    least = series.windows_per_day // 2
+    weekend, working = np.count_nonzero(kinds) < least, np.count_nonzero(~kinds) < least
+    return np.where(is_weekend(instants_s), weekend, working).astype(bool)
+
+
 def waves(instants_s: Values, *, period_s: float, order: int) -> Values:
     """Return sine and cosine of the first harmonics of a period, side by side."""
     angles = 2 * np.pi * np.outer(instants_s / period_s, np.arange(1, order + 1))

@@ -22,6 +22,7 @@ from workbench.units import SECONDS_PER_HOUR
 SPANS_HOURS = (1 / 6, 1.0, 3.0, 24.0)
 FADING_HOURS = (0.5, 2.0, 6.0, 48.0)
 NEWEST_SHARE = 0.5
+LARGEST_DAILY = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,19 +48,29 @@ class Means:
         return np.asarray(np.where(count > 0, (self.sums[high] - self.sums[low]) / np.maximum(count, 1.0), np.nan))
 
 
-def recent(residuals: Values, *, origins: Indices, window_s: float, otherwise: Values | float = 0.0) -> Values:
-    """Return origins x spans: the mean residual before each origin; an unknown span is taken for the next longer one.
+def recent(
+    residuals: Values, *, origins: Indices, window_s: float, otherwise: Values | float = 0.0, settles: bool = False
+) -> Values:
+    """Return origins x spans: the mean of the last known residuals before each origin, no older than a day.
 
-    ``otherwise`` stands in for a day without a known window.
+    Gaps are stepped over, so after an outage the hour before it still counts. Where the level ``settles`` no window
+    moves the mean of the day by more than a factor e would: four hours of nothing are no lower level. ``otherwise``
+    stands in for a day without a known window.
     """
-    means = Means.of(residuals)
+    known = np.isfinite(residuals)
+    counts = np.concatenate([[0], np.cumsum(known)])
+    sums = np.concatenate([[0.0], np.cumsum(residuals[known])])
+    tame = np.concatenate([[0.0], np.cumsum(np.clip(residuals[known], -LARGEST_DAILY, LARGEST_DAILY))])
+    last = counts[origins]
+    day = max(1, round(SPANS_HOURS[-1] * SECONDS_PER_HOUR / window_s))
+    oldest = counts[np.maximum(origins - day, 0)]
     found = np.empty((origins.size, len(SPANS_HOURS)))
-    known = np.broadcast_to(np.asarray(otherwise, dtype=float), origins.shape)
-    for place in reversed(range(len(SPANS_HOURS))):
-        width = max(1, round(SPANS_HOURS[place] * SECONDS_PER_HOUR / window_s))
-        own = means.over(origins - width, origins)
-        known = np.where(np.isfinite(own), own, known)
-        found[:, place] = known
+    for place, hours in enumerate(SPANS_HOURS):
+        width = max(1, round(hours * SECONDS_PER_HOUR / window_s))
+        first = np.maximum(last - width, oldest)
+        of = tame if settles and place == len(SPANS_HOURS) - 1 else sums
+        mean = (of[last] - of[first]) / np.maximum(last - first, 1)
+        found[:, place] = np.where(last > first, mean, otherwise)
     return found
 
 
@@ -81,7 +92,7 @@ def corrected(residuals: Values, *, origins: Indices, leads: Indices, window_s: 
     Where the level ``settles`` it fades to nothing, back to the curve; else to the mean of the last day.
     """
     if settles:
-        found = recent(residuals, origins=origins, window_s=window_s)
+        found = recent(residuals, origins=origins, window_s=window_s, settles=True)
         return np.asarray(found @ fading(lead_hours(leads, window_s=window_s)).T)
     means = Means.of(residuals)
     ever = np.nan_to_num(means.over(np.zeros_like(origins), origins))

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from workbench.forecasting.calendars import calendar_of, hourly
+from workbench.forecasting.calendars import Calendar, calendar_of, hourly
 from workbench.forecasting.curves import Curve, CurveFit, fit_of
 from workbench.forecasting.fits import Event
 from workbench.forecasting.history import Series, Values, offset_of
@@ -21,6 +22,8 @@ LEVEL_PRIOR = 5.0
 WEIGHT_PRIOR = 10.0
 NOISE_PRIOR = 0.5
 ROUNDS = 30
+FARTHEST = 6.0
+MOST_LEFT_OUT = 0.3
 AGREEMENT = 1e-10
 LEAST_VARIANCE = 1e-12
 
@@ -42,10 +45,29 @@ def curve_of(series: Series, *, events: Sequence[Event]) -> Curve:
     """
     calendar = calendar_of(series, events=events)
     instants_s, means = hourly(series, logs=np.log(series.rates + offset_of(series)))
-    scale = float(np.abs(means).max()) or 1.0
-    regressors = np.hstack([np.ones((means.size, 1)), calendar.regressors(instants_s)])
-    weights = scale * solve(regressors, means / scale)
+    kept = usual(calendar, instants_s, means)
+    scale = scale_of(means[kept])
+    weights = scale * solve(_with_level(calendar, instants_s[kept]), means[kept] / scale)
     return Curve(calendar=calendar, level=float(weights[0]), weights=weights[1:])
+
+
+def usual(calendar: Calendar, instants_s: Values, means: Values) -> npt.NDArray[np.bool_]:
+    """Tell which hours a curve should be fitted to: not those that lie far from a first fit of all.
+
+    Far is six times the median distance (four sigma of normal noise): on a log scale four hours of nothing would pull
+    down the same hours of every day. Where more than three in ten lie that far the distance says nothing and all stay.
+    """
+    scale = scale_of(means)
+    regressors = _with_level(calendar, instants_s)
+    residuals = means - scale * regressors @ solve(regressors, means / scale)
+    distance = np.abs(residuals - np.median(residuals))
+    kept = np.asarray(distance <= FARTHEST * np.median(distance))
+    return kept if np.count_nonzero(~kept) <= MOST_LEFT_OUT * kept.size else np.ones_like(kept)
+
+
+def scale_of(means: Values) -> float:
+    """Return what Prophet divides by: the largest absolute value."""
+    return float(np.abs(means).max()) or 1.0
 
 
 def solve(regressors: Values, targets: Values) -> Values:
@@ -66,3 +88,7 @@ def solve(regressors: Values, targets: Values) -> Values:
             break
         variance = found
     return weights
+
+
+def _with_level(calendar: Calendar, instants_s: Values) -> Values:
+    return np.hstack([np.ones((instants_s.size, 1)), calendar.regressors(instants_s)])

@@ -10,6 +10,8 @@ conversation; histories of 2 to 12 days that end at midnight):
 - *log of rate + 1 % of its mean*: mean WAPE .41 against .42 (square root) and .44 (none) on ServeGen; peaks of 2-4
   times the level no longer pull the curve up;
 - *hourly means*: a curve of order 6 moves over hours, and a fit costs by the point;
+- *hours far from a first fit are left out* (:func:`workbench.forecasting.least_squares.usual`): an outage that reads
+  as zero would else stand in every later day;
 - the regressors are those of :mod:`workbench.forecasting.calendars`.
 
 Its own intervals are not used: quantiles come from rehearsed errors (:mod:`workbench.forecasting.calibration`), which
@@ -36,7 +38,7 @@ from workbench.forecasting.calendars import (
 from workbench.forecasting.curves import Curve, CurveFit, fit_of
 from workbench.forecasting.fits import Event
 from workbench.forecasting.history import Series, Values, offset_of
-from workbench.forecasting.least_squares import WEIGHT_PRIOR
+from workbench.forecasting.least_squares import WEIGHT_PRIOR, usual
 from workbench.units import seed_for
 
 LARGEST_SEED = 2**31 - 1
@@ -63,7 +65,8 @@ def curve_of(series: Series, *, events: Sequence[Event], seed: int) -> Curve:
     instants_s, means = hourly(series, logs=np.log(series.rates + offset_of(series)))
     model = model_of(calendar)
     seed = seed_for(seed, *series.key) % LARGEST_SEED
-    frame = frame_of(calendar, instants_s).assign(y=means)
+    kept = usual(calendar, instants_s, means)
+    frame = frame_of(calendar, instants_s[kept]).assign(y=means[kept])
     model.fit(frame, require_converged=False, algorithm="LBFGS", seed=seed)
     level, weights = (np.asarray(model.params[name], dtype=float).ravel() for name in ("m", "beta"))
     scale = float(np.asarray(model.y_scale))

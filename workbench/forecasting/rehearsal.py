@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.forecasting import calibration, ensemble
+from workbench.forecasting import calendars, calibration, ensemble
 from workbench.forecasting.correction import lead_hours
 from workbench.forecasting.fits import Event, Expert, Fit
 from workbench.forecasting.history import Indices, Series, Values, offset_of
@@ -88,6 +88,7 @@ def forecast(
         ages_hours=np.asarray((series.rates.size - known.origins) * series.window_s / SECONDS_PER_HOUR),
         grid=grid,
         offset=offset,
+        unseen=_unseen(series, now[0] + leads),
     )
 
 
@@ -167,6 +168,13 @@ def _combined(
         grid=grid,
     )
     return ensemble.weighted_median(points, grid.between(weights, hours))
+
+
+def _unseen(series: Series, windows: Indices) -> Values:
+    """Return -1 for windows of a first weekend, 1 for those of a first weekday, else 0."""
+    instants_s = series.middles_s(windows)
+    side = np.where(calendars.is_weekend(instants_s), -1.0, 1.0)
+    return np.asarray(np.where(calendars.is_unseen(series, instants_s), side, 0.0))
 
 
 def _realised(rates: Values, origins: Indices, grid: Grid) -> Values:
