@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import polars as pl
@@ -82,6 +86,32 @@ def kind_of(mapping: Mapping[str, int]) -> str:
 def test_frozen_mappings_travel_as_such() -> None:
     frozen = [MappingProxyType({"a": 1}), MappingProxyType({"b": 2})]
     assert compute.map_tasks(kind_of, frozen, workers=2) == ["mappingproxy {'a': 1}", "mappingproxy {'b': 2}"]
+
+
+def nap(seconds: float) -> float:
+    """Work for some time."""
+    time.sleep(seconds)
+    return seconds
+
+
+def test_ctrl_c_ends_the_work_and_the_workers(repo_root: Path) -> None:
+    """Polars, once used, lets the system resume what Ctrl-C interrupts: the wait for a result must end all the same."""
+    program = (
+        "import polars as pl; pl.DataFrame({'a': [1]}).lazy().select('a').collect()\n"
+        "from tests.test_compute import nap\nfrom workbench import compute\n"
+        "print('begun', flush=True)\ncompute.map_tasks(nap, [300.0, 300.0], workers=2)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=repo_root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert error.count("Traceback") == 1, error
+    assert error.rstrip().endswith("KeyboardInterrupt")
 
 
 def test_no_workers_is_refused() -> None:

@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -25,6 +25,7 @@ Task = TypeVar("Task")
 Made = TypeVar("Made")
 Progress = Callable[[int, int], None]
 
+GLANCE_S = 0.5  # Polars lets the system resume a wait after Ctrl-C, so a wait without end would not see it
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
@@ -102,12 +103,15 @@ def _in_processes(
     try:
         futures: dict[Future[Made], int] = {pool.submit(function, task): place for place, task in enumerate(tasks)}
         made: dict[int, Made] = {}
-        for future in as_completed(futures):
-            place = futures[future]
-            with _telling(about(tasks[place])):
-                made[place] = future.result()
-            if progress is not None:
-                progress(len(made), len(tasks))
+        pending = set(futures)
+        while pending:
+            done, pending = wait(pending, timeout=GLANCE_S, return_when=FIRST_COMPLETED)
+            for future in done:
+                place = futures[future]
+                with _telling(about(tasks[place])):
+                    made[place] = future.result()
+                if progress is not None:
+                    progress(len(made), len(tasks))
         is_whole = True
         return [made[place] for place in range(len(tasks))]
     except BrokenProcessPool as error:

@@ -21,6 +21,13 @@ def executed(name: str, study: Study, data: Path, folder: Path) -> Any:
     values = {"studies_dir": str(data / STUDIES), "study_id": study.id}
     if name.startswith("01_"):
         values = {"store_path": str(data / STORE), "trace": study.scenario.trace}
+    if name.startswith("03_"):
+        values |= {
+            "methods": "seasonal_naive,last_value",
+            "decide_by": "seasonal_naive",
+            "every_hours": 12.0,
+            "workers": 1,
+        }
     made = folder / name
     papermill.execute_notebook(
         NOTEBOOKS[name], made, parameters=values, progress_bar=False, cwd=NOTEBOOKS[name].parent, start_timeout=120

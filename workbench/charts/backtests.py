@@ -95,7 +95,7 @@ def wape_by_series(
         source=source,
         x="",
         y="",
-        height=190 + 24 * rows.get_column("series").n_unique(),
+        height=150 + 24 * rows.get_column("series").n_unique(),
     )
     methods = _by_mean(rows, "method").get_column("method").to_list()
     series = _by_mean(rows, "series").get_column("series").to_list()
@@ -109,9 +109,9 @@ def wape_by_series(
         z=table,
         text=[[_told(value, is_best=value == low) for value in row] for row, low in zip(table, best, strict=True)],
     )
-    fig.update_xaxes(type="category", side="top", showgrid=False)
+    fig.update_xaxes(type="category", showgrid=False)
     fig.update_yaxes(type="category", showgrid=False, tickformat="")
-    fig.update_layout(margin={"t": 110}, hovermode="closest")
+    fig.update_layout(margin={"t": 50}, hovermode="closest")
     return theme.or_said(fig, rows.get_column("wape"))
 
 
@@ -133,7 +133,7 @@ def wape_by_hour(
         source=source,
         x="hour of the day (UTC)",
         y="",
-        height=220 + 30 * rows.get_column("hour_start").dt.date().n_unique(),
+        height=170 + 30 * rows.get_column("hour_start").dt.date().n_unique(),
     )
     days = rows.get_column("hour_start").dt.date().unique().sort().to_list()
     cells = {(at.date(), at.hour): wape for at, wape in rows.iter_rows()}
@@ -146,7 +146,7 @@ def wape_by_hour(
     )
     fig.update_xaxes(type="category", showgrid=False)
     fig.update_yaxes(type="category", autorange="reversed", showgrid=False, tickformat="")
-    fig.update_layout(hovermode="closest")
+    fig.update_layout(margin={"t": 50}, hovermode="closest")
     return theme.or_said(fig, rows.get_column("wape"))
 
 

@@ -161,7 +161,7 @@ def forecast_components(
     fig = theme.stacked(
         title=title or "What the forecast is made of",
         source=source,
-        titles=["rate", *(FACTORS.get(name, theme.label(name)) for name in names)],
+        titles=["", *(FACTORS.get(name, theme.label(name)) for name in names)],
         x=theme.TIME_AXIS,
         y=[RATES[measure][1], *("factor" for _ in names)],
         heights=[2.0, *(1.0 for _ in names)],

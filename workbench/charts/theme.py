@@ -106,6 +106,7 @@ def stacked(
         row_heights=list(heights),
         vertical_spacing=0.09,
     )
+    made.update_annotations(x=0.0, xanchor="left", font={"size": 12})
     _dress(made, title=title, source=source, height=height)
     for row, name in enumerate(y, start=1):
         made.update_yaxes(title_text=name, row=row, col=1)

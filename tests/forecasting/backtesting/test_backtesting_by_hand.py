@@ -66,7 +66,7 @@ def test_quantiles_by_hand() -> None:
     """
     known = scoring.Known(key=("e", "m", "t", "rps"), rates=np.array([9.0, 4.0, 8.0]), end=at(3), window_s=HOUR_S)
     values = np.array([[[3.0, 4.0, 5.0], [3.0, 4.0, 5.0]]])
-    stretch = Stretch(origins=(at(1),), horizon_s=2 * HOUR_S)
+    stretch = Stretch(origins=(at(1),), horizon_s=2 * HOUR_S, ahead_s=2 * HOUR_S)
     rows = scoring.laid_out(known, values, quantiles=(0.05, 0.5, 0.9), stretch=stretch)
     assert rows.select("place", "lead", "realised").rows() == [(1, 0, 4.0), (1, 1, 8.0)]
     told = scoring.by_quantile(rows.with_columns(horizon_s=pl.lit(2 * HOUR_S)), quantiles=(0.05, 0.5, 0.9))
@@ -81,6 +81,18 @@ def test_an_origin_counts_only_for_horizons_that_the_demand_covers() -> None:
     result = made(2.0, 2.0, 4.0, 8.0, origins=[at(2), at(3)], horizons_s=(HOUR_S, 2 * HOUR_S))
     assert result.scores.select("horizon_s", "origins", "windows").rows() == [(HOUR_S, 2, 2), (2 * HOUR_S, 1, 2)]
     assert result.leads.get_column("windows").to_list() == [2, 1]
+
+
+def test_windows_between_far_origins_come_from_the_last_origin_before_them() -> None:
+    """Origins two hours apart, judged an hour ahead: the hour between is forecast too, but in no horizon."""
+    result = made(1.0, 2.0, 4.0, 8.0, 16.0, 32.0, origins=[at(2), at(4)], horizons_s=(HOUR_S, 4 * HOUR_S))
+    assert result.windows.select("window_start", "lead_s", "value").rows() == [
+        (at(2), 0.0, 2.0),
+        (at(3), HOUR_S, 2.0),
+        (at(4), 0.0, 8.0),
+        (at(5), HOUR_S, 8.0),
+    ]
+    assert result.scores.select("horizon_s", "origins", "windows").rows() == [(HOUR_S, 2, 2), (4 * HOUR_S, 1, 4)]
 
 
 def test_the_error_is_scaled_by_that_of_the_day_before() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import cast
 
 import polars as pl
@@ -23,10 +23,11 @@ LONGEST_S = 7 * SECONDS_PER_DAY
 
 @dataclass(frozen=True, kw_only=True)
 class Stretch:
-    """Origins in order of time that are forecast equally far."""
+    """Origins in order of time with the same longest horizon; they are forecast ``ahead_s``, to the next at least."""
 
     origins: tuple[datetime, ...]
     horizon_s: float
+    ahead_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +86,13 @@ def grid_of(
     placed = [origin for origin in chosen if reach[origin] > 0]
     _refuse_places(placed, first=first, end=end, step_s=step_s, shortest_s=min(horizons_s))
     windows_left = seconds_between(placed[-1], end) // step_s
+    apart_s = max((seconds_between(one, other) for one, other in pairwise(placed)), default=0.0)
     return Grid(
         end=after(placed[-1], windows_left * step_s),
         window_s=step_s,
         horizons_s=tuple(horizon for horizon in sorted(set(horizons_s)) if horizon <= max(reach.values())),
         stretches=tuple(
-            Stretch(origins=tuple(members), horizon_s=horizon)
+            Stretch(origins=tuple(members), horizon_s=horizon, ahead_s=max(horizon, min(apart_s, max(horizons_s))))
             for horizon, members in groupby(placed, key=lambda origin: reach[origin])
         ),
         remarks=_remarks(reach, horizons_s),

@@ -185,7 +185,7 @@ def _rolled(task: Task, stretch: Stretch) -> Iterator[Forecast]:
     return roll_or_perfect(
         task.demand,
         origins=stretch.origins,
-        horizon_s=stretch.horizon_s,
+        horizon_s=stretch.ahead_s,
         window_s=task.grid.window_s,
         quantiles=task.quantiles,
         method=task.method,

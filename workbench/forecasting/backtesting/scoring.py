@@ -74,7 +74,7 @@ def laid_out(known: Known, values: Values, *, quantiles: Sequence[float], stretc
     columns = {
         "place": places,
         "lead": leads,
-        "realised": known.rates[places + leads],
+        "realised": np.append(known.rates, np.nan)[np.minimum(places + leads, known.rates.size)],
         **{column(q): values[:, :, index].ravel() for index, q in enumerate(quantiles)},
     }
     return (
