@@ -37,7 +37,7 @@ lint: $(READY) ## Run the gates that need no test: style, types, import contract
 	$(BIN)/codespell
 	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify --keep-id $(NOTEBOOKS))
 
-kernels: $(READY)
+kernels: $(READY) ## Compile the kernels of the simulators, which else happens when they are first used
 	@$(BIN)/python -m tests.simulation.warming
 
 bench: $(READY) ## Measure the benchmarks; some of them: make bench NAMES="ingest forecast"

@@ -3,15 +3,15 @@
 The methods stand in one visible mapping, :data:`METHODS`. The default, ``ensemble``, is Prophet with its correction
 by the last hours beside two simpler experts, weighted by how they did lately: on every public trace it errs less than
 seasonal naive, last value and ARIMA at one hour and at a day, which Prophet alone does not (ServeGen m-mid has hardly
-a daily curve: .141 at one hour, last value .123, the ensemble .122). Against ARIMA it errs 16 % less at one hour and
-55 % less at a day; ``python -m tests.forecasting.accuracy_table`` prints the figures. A series that the method asked
-for cannot forecast is forecast by a simpler one, and the notes of the result say so; nothing falls back silently.
+a daily curve); ``python -m tests.forecasting.accuracy_table`` prints the figures. A series that the method asked for
+cannot forecast is forecast by a simpler one, and the notes of the result say so; nothing falls back silently.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,18 +22,48 @@ from workbench import tables
 from workbench.errors import ForecastError, nearest, together
 from workbench.forecasting import rehearsal
 from workbench.forecasting.accuracy import accuracy
+from workbench.forecasting.backtesting import (
+    BACKTEST_FRAMES,
+    PERFECT,
+    backtest,
+    perfect,
+    quantile_standings,
+    readable,
+    residual_acf,
+    roll_or_perfect,
+    standings,
+)
 from workbench.forecasting.choosing import Choice, choose
+from workbench.forecasting.components import components
 from workbench.forecasting.fits import Event
 from workbench.forecasting.history import EPOCH, SOURCES, Series, Values, past, series_of
 from workbench.forecasting.methods import METHODS, Method
 from workbench.results import Forecast
 from workbench.units import seconds_between
 
-__all__ = ["DEFAULT", "METHODS", "Method", "accuracy", "predict", "roll"]
+__all__ = [
+    "BACKTEST_FRAMES",
+    "DEFAULT",
+    "METHODS",
+    "PERFECT",
+    "Method",
+    "accuracy",
+    "backtest",
+    "components",
+    "perfect",
+    "predict",
+    "quantile_standings",
+    "readable",
+    "residual_acf",
+    "roll",
+    "roll_or_perfect",
+    "standings",
+]
 
 Progress = Callable[[int, int], None]
 DEFAULT = "ensemble"
 MEASURES = ("rps", "input_tps", "output_tps")
+THREADS = 2
 
 
 def predict(
@@ -86,13 +116,15 @@ def roll(
     seed: int = 7,
     measures: Sequence[str] = MEASURES,
     events: pl.DataFrame | None = None,
+    only: Collection[tuple[str, str, str]] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Forecast]:
     """Forecast from one origin after the other: for each exactly what :func:`predict` gives, but fits are shared.
 
     A fit reads what ended by the last midnight UTC before its origin and holds for the day; the correction by the last
-    hours, the weights of an ensemble and the quantiles use everything up to the origin. ``progress`` is called with
-    the series done and to do over all origins as far as known.
+    hours, the weights of an ensemble and the quantiles use everything up to the origin. ``only`` these series (region,
+    model, tier) are forecast; the others are there for a young one to borrow the shape of. ``progress`` is called
+    with the series done and to do over all origins as far as known.
 
     Raises ForecastError as :func:`predict` does: at once for a wrong request, at its origin for a wrong origin.
     """
@@ -105,6 +137,7 @@ def roll(
         seed=seed,
         measures=tuple(measures),
         events=tables.EVENTS.conform(events) if events is not None else tables.EVENTS.empty(),
+        only=None if only is None else frozenset(only),
     )
     return _rolled(demand, origins, request, progress)
 
@@ -120,19 +153,21 @@ class _Request:
     seed: int
     measures: tuple[str, ...]
     events: pl.DataFrame
+    only: frozenset[tuple[str, str, str]] | None
 
 
 def _rolled(
     demand: pl.DataFrame, origins: Sequence[datetime], request: _Request, progress: Progress | None
 ) -> Iterator[Forecast]:
     memory = rehearsal.Memory()
-    for done, as_of in enumerate(origins):
+    with ThreadPoolExecutor(max_workers=THREADS) as threads:  # Prophet's fit runs in a process of its own
+        for done, as_of in enumerate(origins):
 
-        def tell(series: int, of: int, done: int = done) -> None:
-            if progress is not None:
-                progress(done * of + series, len(origins) * of)
+            def tell(series: int, of: int, done: int = done) -> None:
+                if progress is not None:
+                    progress(done * of + series, len(origins) * of)
 
-        yield _forecast(demand, as_of, request, memory=memory, tell=tell)
+            yield _forecast(demand, as_of, request, memory=memory, threads=threads, tell=tell)
 
 
 def _forecast(
@@ -141,12 +176,14 @@ def _forecast(
     request: _Request,
     *,
     memory: rehearsal.Memory,
+    threads: Executor,
     tell: Progress,
 ) -> Forecast:
     history = past(demand, as_of=as_of)
-    series = series_of(history, as_of=as_of, window_s=request.window_s, measures=request.measures)
-    windows = -int(-request.horizon_s // series[0].window_s)
-    choices = [choose(one, series, method=request.method) for one in series]
+    known = series_of(history, as_of=as_of, window_s=request.window_s, measures=request.measures)
+    series = [one for one in known if request.only is None or one.key[:3] in request.only]
+    windows = -int(-request.horizon_s // known[0].window_s)
+    choices = [choose(one, known, method=request.method) for one in series]
 
     def run(index: int) -> Values:
         one, choice = series[index], choices[index]
@@ -164,8 +201,8 @@ def _forecast(
 
     values = []
     with _without_notices():
-        for index in range(len(series)):
-            values.append(run(index))
+        for made in threads.map(run, range(len(series))):
+            values.append(made)
             tell(len(values), len(series))
     return Forecast(
         frame=_frame(series, values, windows=windows, quantiles=request.quantiles),
@@ -192,11 +229,7 @@ def _touching(events: pl.DataFrame, series: Series) -> tuple[Event, ...]:
 
 @contextmanager
 def _without_notices() -> Iterator[None]:
-    """Drop what Prophet's own code is warned about by pandas.
-
-    Filters are global and Prophet sets its own, so two fits in threads would undo each other's; one fit after the other
-    is as fast, as all but a hundredth of a fit holds the interpreter. Parallel work belongs in processes.
-    """
+    """Drop what Prophet's own code is warned about by pandas; set once around the threads, as filters are global."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(prophet|cmdstanpy)\b")
         yield

@@ -34,21 +34,25 @@ def accuracy(forecast: Forecast, demand: pl.DataFrame) -> pl.DataFrame:
             f"the forecast from {forecast.as_of} shares no known window with the demand; "
             "give the demand of the forecast's own span, series and windows."
         )
-    error = pl.col("value") - pl.col("realised")
-    loss = pl.max_horizontal(-error * pl.col("quantile"), error * (1.0 - pl.col("quantile")))
-    total = pl.col("realised").sum()
     return (
         joined.sort(tables.FORECAST.key)
         .group_by(*SERIES, "quantile", maintain_order=True)
-        .agg(
-            windows=pl.len().cast(pl.Int64),
-            wape=pl.when(total > 0).then(error.abs().sum() / total),
-            bias=pl.when(total > 0).then(error.sum() / total),
-            pinball=loss.mean(),
-            coverage_fraction=(pl.col("realised") <= pl.col("value")).mean(),
-        )
+        .agg(**figures(pl.col("value"), quantile=pl.col("quantile")))
         .sort(*SERIES, "quantile")
     )
+
+
+def figures(value: pl.Expr, *, quantile: pl.Expr) -> dict[str, pl.Expr]:
+    """Return the figures as expressions over rows that hold ``realised`` (never null) and the forecast ``value``."""
+    realised = pl.col("realised")
+    error, total = value - realised, realised.sum()
+    return {
+        "windows": pl.len().cast(pl.Int64),
+        "wape": pl.when(total > 0).then(error.abs().sum() / total),
+        "bias": pl.when(total > 0).then(error.sum() / total),
+        "pinball": pl.max_horizontal(-error * quantile, error * (1.0 - quantile)).mean(),
+        "coverage_fraction": (realised <= value).mean(),
+    }
 
 
 def _realised(forecast: Forecast, demand: pl.DataFrame) -> pl.DataFrame:
