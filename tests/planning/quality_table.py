@@ -36,9 +36,9 @@ from workbench.domain import RiskPolicy
 from workbench.planning.lookahead import LookAhead
 from workbench.results import CapacityPlan
 
-HEADROOMS = (0.0, 0.1, 0.2, 0.4, 0.7)
+HEADROOMS = (-0.1, 0.0, 0.1, 0.2, 0.4, 0.7)
 REACTIVE_HEADROOMS = (0.0, 0.2, 0.4, 0.8, 1.5)
-EQUAL_SHORTFALLS = (0.02, 0.015, 0.01, 0.007, 0.005)
+EQUAL_SHORTFALLS = (0.02, 0.01, 0.005, 0.003, 0.001)
 FADES_OVER_H = 3.0
 AHEAD_HOURS = 24
 EPSILON = 0.5
