@@ -20,7 +20,7 @@ from workbench.domain import Fleet, Region, TokenMix
 START = datetime(2026, 3, 2)
 SPEEDS, PRICES, STOCKS = (1.0, 1.9, 2.6), (2.0, 3.5, 5.2), (1.8, 0.6, 0.3)
 SHARES = {"fast": (0.5, 0.7), "normal": (0.2, 0.7), "batch": (0.3, 0.2)}
-GPUS_PER_REPLICA = 8
+GPUS_PER_REPLICA, LENT = 8, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +55,16 @@ def world(models: int, regions: int, kinds: int, hours: int, *, seed: int = 1, r
         for tier, (share, swing) in SHARES.items()
     }
     initial = {
-        (place, model, gpus[0]): int((curves[place, model, "fast"][0]) / theta[model, gpus[0]])
+        (place, model, gpus[0]): int(
+            np.ceil((curves[place, model, "fast"][0] + curves[place, model, "normal"][0]) / theta[model, gpus[0]])
+        )
         for model, place in levels
     }
     stock = {
         (place, gpu): max(int(GPUS_PER_REPLICA * replicas_per_pool * models * STOCKS[g]), in_use if g == 0 else 0)
         for place in places
         for g, gpu in enumerate(gpus)
-        for in_use in [sum((initial[place, model, gpus[0]] + 1) * GPUS_PER_REPLICA for model in names)]
+        for in_use in [sum((initial[place, model, gpus[0]] + LENT) * GPUS_PER_REPLICA for model in names)]
     }
     return World(
         requirement=_requirement(curves, hours),
@@ -109,7 +111,7 @@ def _fleet(
         mixes={key: TokenMix(input_tokens=1000.0, output_tokens=100.0) for key in models},
         stock_gpus=stock,
         initial_replicas=initial,
-        initial_lent_replicas=dict.fromkeys(initial, 1),
+        initial_lent_replicas=dict.fromkeys(initial, LENT),
         usd_per_gpu_hour={
             (region, gpu): PRICES[g] * (1 + 0.05 * r) for r, region in enumerate(regions) for g, gpu in enumerate(gpus)
         },

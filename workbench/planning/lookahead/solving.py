@@ -25,6 +25,7 @@ from workbench.planning.lookahead.sessions import Answer, Session, is_acceptable
 
 PRICED_GAPS = ("unmet_bound", "unmet_pooled", "floor_gap", "late", "reserve_gap")
 LEAST_SEARCH_S = 0.5
+SMALLER_BLOCKS = (24, 6)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,14 +118,15 @@ def _make_whole(
     bound, found = relaxed.bound, []
     if solver == "highs":
         found += [_from_start(programme, session, start, deadline_s=deadline_s)]
-        if not _is_within(found, bound, gap_usd):
-            found.append(_dived(programme, session, relaxed, deadline_s=deadline_s))
+        for block_windows in _blocks(programme.outlook):
+            if not _is_within(found, bound, gap_usd):
+                found.append(_dived(programme, session, relaxed, block_windows, deadline_s=deadline_s))
     if not _is_within(found, bound, gap_usd):
         searched = _search(programme, handed, found, solver=solver, gap_usd=gap_usd, deadline_s=deadline_s)
         found.append(searched)
         bound = max(bound, searched.bound if searched is not None else -math.inf)
     if all(answer is None for answer in found):
-        found.append(_dived(programme, session, relaxed, deadline_s=math.inf))
+        found.append(_dived(programme, session, relaxed, programme.outlook.whole_windows, deadline_s=math.inf))
     whole = [answer for answer in found if answer is not None]
     best = min(whole, key=lambda answer: answer.objective) if whole else _fall_back(programme, session, relaxed)
     return best, bound
@@ -134,10 +136,16 @@ def _is_within(found: list[Answer | None], bound: float, gap_usd: float) -> bool
     return any(answer is not None and answer.objective - bound <= gap_usd for answer in found)
 
 
-def _dived(programme: Programme, session: Session, relaxed: Answer, *, deadline_s: float) -> Answer | None:
-    whole = np.flatnonzero(programme.matrix.is_whole)
-    free(programme, session, whole)
-    answer = dive(programme, session, relaxed, block_windows=programme.outlook.whole_windows, deadline_s=deadline_s)
+def _blocks(outlook: Outlook) -> list[int]:
+    """Return the sizes of block to dive by: all windows at once is quickest, fewer at a time comes closer."""
+    return [outlook.whole_windows, *(size for size in SMALLER_BLOCKS if size < outlook.whole_windows)]
+
+
+def _dived(
+    programme: Programme, session: Session, relaxed: Answer, block_windows: int, *, deadline_s: float
+) -> Answer | None:
+    free(programme, session, np.flatnonzero(programme.matrix.is_whole))
+    answer = dive(programme, session, relaxed, block_windows=block_windows, deadline_s=deadline_s)
     return answer if answer is not None and is_acceptable(programme.matrix, answer.values) else None
 
 
