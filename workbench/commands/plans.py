@@ -118,6 +118,13 @@ def plan_explain(
         floor_replicas=how["floor_replicas"],
     )
     console.print_frame(bound.head(LONGEST).select("rule", "windows", "told"), "What keeps it from being cheaper")
+    if "options" in how:
+        from workbench.planning.lookahead.pricing import in_words, prices
+
+        names = ("fleet", "rates", "options")
+        worth = prices(made, requirement=needed, **{name: how[name] for name in names})
+        for sentence in in_words(worth):
+            console.screen().print(sentence, markup=False, soft_wrap=True)
     if wishes:
         with console.progress() as tell:
             asked = explaining.wishes(
