@@ -2,9 +2,10 @@
 
 Every hour of the last two days of each record is decided with what is known then, at several levels of headroom:
 reactive sizes each pool for the highest ten minutes of the hour before; S (SageServe's programme) and L (the look-ahead
-programme over 24 hours, the first whole) plan on a forecast that is the same time a week ago, or a day ago where the
-record holds no week before, brought to the level of the last hour, which fades over three hours. Perfect is L on the
-demand as it came; its bound is below every plan that serves all of it. :mod:`tests.planning.quality_loop` judges.
+programme over 24 hours, the first whole) plan on a forecast that is the hour around the same time a week ago, or a day
+ago where the record holds no week before, brought to the level of the last hour, which fades over six hours. Perfect is
+L on the demand as it came, its bound below every plan that holds each hour's peak. :mod:`tests.planning.quality_loop`
+judges.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from workbench.results import CapacityPlan
 HEADROOMS = (-0.1, 0.0, 0.1, 0.2, 0.4, 0.7)
 REACTIVE_HEADROOMS = (0.0, 0.2, 0.4, 0.8, 1.5)
 EQUAL_SHORTFALLS = (0.02, 0.01, 0.005, 0.003, 0.001)
-FADES_OVER_H = 3.0
+FADES_OVER_H = 6.0
 AHEAD_HOURS = 24
 EPSILON = 0.5
 AHEAD = LookAhead(integer_hours=1.0, local_fraction=EPSILON, floor_replicas=FLOOR)
@@ -162,7 +163,8 @@ def _required(world: World, hour: int, *, hours: int, headroom: float) -> pl.Dat
         base = values if tier == BATCH.key else interactive(world, region, model)
         seen, then = base[now - PER_HOUR : now].sum(), base[now - ago - PER_HOUR : now - ago].sum()
         level = np.clip(seen / then, 0.2, 5.0) if then > 0 else 1.0
-        shape = values[np.minimum(now - ago + np.arange(hours * PER_HOUR), now - 1)]
+        around = now - ago + np.arange(hours * PER_HOUR)[:, None] + np.arange(-3, 4)
+        shape = values[np.clip(around, 0, now - 1)].mean(axis=1)
         found[region, model, tier] = shape * (1 + (level - 1) * np.exp(-lead_h / FADES_OVER_H))
     return _requirement(found, hours, headroom)
 
