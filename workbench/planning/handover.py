@@ -8,7 +8,9 @@ hands HiGHS one row at a time. So rows come as arrays, PuLP's variables and cons
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -73,6 +75,11 @@ class Handed:
 
 def to_pulp(matrix: Matrix, *, name: str = "capacity") -> Handed:
     """Return a matrix as PuLP's objects."""
+    with _without_collector():
+        return _to_pulp(matrix, name)
+
+
+def _to_pulp(matrix: Matrix, name: str) -> Handed:
     programme = pulp.LpProblem(name, pulp.LpMinimize)
     kinds = {True: pulp.LpInteger, False: pulp.LpContinuous}
     lower = [None if low == -np.inf else low for low in matrix.lower.tolist()]
@@ -99,6 +106,18 @@ def to_pulp(matrix: Matrix, *, name: str = "capacity") -> Handed:
     return Handed(programme=programme, variables=variables, constraints=constraints)
 
 
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Hold back the garbage collector, which walks all objects again and again while hundreds of thousands are made."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 class BulkHiGHS(pulp.HiGHS):  # type: ignore[misc]
     """PuLP's HiGHS that takes the problem as one matrix and leaves the reading of it to the caller.
 
@@ -108,6 +127,10 @@ class BulkHiGHS(pulp.HiGHS):  # type: ignore[misc]
 
     def buildSolverModel(self, lp: pulp.LpProblem) -> None:
         """Pass columns, rows and integrality in one call."""
+        with _without_collector():
+            self._pass_model(lp)
+
+    def _pass_model(self, lp: pulp.LpProblem) -> None:
         variables, rows = lp.variables(), lp.constraints()
         for index, variable in enumerate(variables):
             variable.index = index

@@ -18,7 +18,7 @@ from workbench.planning.lookahead.outlook import Numbers, Outlook, Places
 from workbench.planning.lookahead.sessions import Answer, Session
 
 WHOLE = 1e-6
-RAISED_SHARE = 0.5
+RAISED_SHARE, FEW_WINDOWS = 0.5, 2
 ROUNDS = 200
 
 
@@ -91,7 +91,8 @@ def _make_whole(
 def _choose(outlook: Outlook, values: Numbers, span: slice) -> tuple[np.ndarray, np.ndarray]:
     """Return which counts to round up and which down.
 
-    Of each model and window the largest fraction is a candidate to go up, if it is in the larger half of all. Among
+    Of each model and window the largest fraction is a candidate to go up, if it is in the larger half of
+    all (in one or two windows all go). Among
     the candidates of a GPU kind in a region the largest go first, as long as the GPUs last that the whole parts leave;
     the rest of them go down.
     """
@@ -103,7 +104,7 @@ def _choose(outlook: Outlook, values: Numbers, span: slice) -> tuple[np.ndarray,
         rows = np.flatnonzero(outlook.place_model == model)
         best = rows[fraction[rows].argmax(axis=0)]
         candidate[best, window] = fraction[best, window] > 0.0
-    if candidate.any():
+    if candidate.any() and window.size > FEW_WINDOWS:
         candidate &= fraction >= np.quantile(fraction[candidate], 1.0 - RAISED_SHARE) - WHOLE
     up = np.zeros_like(candidate)
     allowed = np.minimum(outlook.stock, outlook.quota + outlook.reserved)[:, None] + np.zeros(values.shape[1])

@@ -21,6 +21,7 @@ from workbench.planning.lookahead.outlook import Numbers, Places
 FEASIBILITY = 1e-5
 INTEGRALITY = 1e-5
 IPM_ABOVE_ROWS = 30_000
+DEAR_RATIO = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,7 +72,9 @@ class Session:
             self._highs.setOptionValue("mip_abs_gap", gap_usd)
         # HiGHS counts its limit from the first run of the object, not from this one
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(0.01, time_limit_s))
-        self._choose_algorithm()
+        if self._is_first and not self._is_whole and self.matrix.right.size > IPM_ABOVE_ROWS:
+            self._solve_first_with_low_prices()
+        self._is_first = False
         self._highs.run()
         info = self._highs.getInfo()
         is_proven = self._highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
@@ -93,11 +96,20 @@ class Session:
         solution = self._highs.getSolution()
         return np.array(solution.row_dual), np.array(solution.col_dual)[self._order]
 
-    def _choose_algorithm(self) -> None:
-        """Interior point for the first solve of a large programme, the simplex from its basis afterwards."""
-        is_large = self.matrix.right.size > IPM_ABOVE_ROWS
-        self._highs.setOptionValue("solver", "ipm" if is_large and self._is_first and not self._is_whole else "choose")
-        self._is_first = False
+    def _solve_first_with_low_prices(self) -> None:
+        """Get a basis for a large programme by interior point, the prices of what goes wrong brought down.
+
+        Prices a million times those of replicas cost the interior point most of its steps. Where nothing goes wrong at
+        lower ones, the basis is optimal at the true ones too; where something does, the simplex repairs it.
+        """
+        cost = self.matrix.cost
+        usual = np.median(np.abs(cost[cost != 0.0])) if cost.any() else 1.0
+        dear = np.flatnonzero(cost > DEAR_RATIO * usual)
+        self._highs.changeColsCost(dear.size, self._order[dear], np.full(dear.size, DEAR_RATIO * usual))
+        self._highs.setOptionValue("solver", "ipm")
+        self._highs.run()
+        self._highs.changeColsCost(dear.size, self._order[dear], cost[dear])
+        self._highs.setOptionValue("solver", "choose")
 
 
 def solve_with_cbc(
