@@ -65,6 +65,18 @@ def test_a_plan_is_explained(
         assert told in out
 
 
+def test_a_look_ahead_plan_is_explained_with_what_its_limits_are_worth(
+    where: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ahead = ("--model", "lookahead", "--integer-hours", "1", "--lost-region", "0.2")
+    assert call("plan", "solve", "latest", *ahead, *where, monkeypatch=monkeypatch) == 0
+    assert "Plan by lookahead" in said(capsys)
+    assert call("plan", "explain", "latest", "--plan", "lookahead", "--no-wishes", *where, monkeypatch=monkeypatch) == 0
+    out = said(capsys)
+    assert "What keeps it from being cheaper" in out
+    assert "What each wish would cost" not in out
+
+
 def test_commitments_need_a_region_with_reservations(
     where: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ from planning_cases import fleet, rates, requirement
 
 from workbench.domain import RiskPolicy
 from workbench.planning.checking import check
+from workbench.planning.findings import FINDINGS, findings
 from workbench.planning.solving import solve
 from workbench.results import CapacityPlan
 
@@ -93,3 +94,13 @@ def test_a_full_region_is_excused_from_its_local_share(plan: CapacityPlan) -> No
     """East has stock for one replica and holds one, where two should stand; west serves the rest."""
     tight = fleet(stock={("east", "h100"): 1, ("west", "h100"): 10})
     assert kinds(with_counts(plan, 1, 4), fleet=tight) == []
+
+
+def test_a_finding_has_every_key_and_null_where_it_is_about_none() -> None:
+    frame = pl.DataFrame({"region": ["west", "east"], "used": [5, 4]})
+    found = findings("stock", frame, found=pl.col("used"), allowed=pl.lit(3))
+    assert found.schema == FINDINGS
+    assert found.rows() == [
+        ("stock", None, "east", None, None, 4.0, 3.0),
+        ("stock", None, "west", None, None, 5.0, 3.0),
+    ]

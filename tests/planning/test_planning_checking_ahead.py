@@ -157,7 +157,7 @@ def test_an_hourly_plan_is_told_from_a_look_ahead_plan(plan: CapacityPlan) -> No
         kinds(dataclasses.replace(plan, flows=None, supply=None))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 @given(
     scale=st.floats(0.1, 2.0),
     batch=st.floats(0.0, 300.0),

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from workbench.domain import RiskPolicy
-    from workbench.planning.explaining import NearEqual
     from workbench.results import CapacityPlan
 
 plan_app = typer.Typer(help="Plan a saved study again, check, explain and compare plans.", no_args_is_help=True)
@@ -119,6 +118,13 @@ def plan_explain(
         floor_replicas=how["floor_replicas"],
     )
     console.print_frame(bound.head(LONGEST).select("rule", "windows", "told"), "What keeps it from being cheaper")
+    if "options" in how:
+        from workbench.planning.lookahead.pricing import in_words, prices
+
+        names = ("fleet", "rates", "options")
+        worth = prices(made, requirement=needed, **{name: how[name] for name in names})
+        for sentence in in_words(worth):
+            console.screen().print(sentence, markup=False, soft_wrap=True)
     if wishes:
         with console.progress() as tell:
             asked = explaining.wishes(
@@ -222,10 +228,8 @@ def _show_alternatives(
     plan: CapacityPlan, *, requirement: pl.DataFrame, risk: RiskPolicy, how: Mapping[str, Any]
 ) -> None:
     """Print plans that cost the same as the dearest hour's within 1 %."""
-    import polars as pl
-
     from workbench import console, planning
-    from workbench.planning.explaining import near_equal
+    from workbench.planning.explaining import near_equal, near_equal_by_region
 
     hour = plan.hours.sort("cost_usd", "window_start", descending=[True, False]).row(0, named=True)["window_start"]
     names = ("fleet", "rates", "epsilon_fraction", "floor_replicas", "last_hour_deferrable")
@@ -236,19 +240,8 @@ def _show_alternatives(
         console.screen().print(f"Near-equal plans: {refusal}", markup=False, soft_wrap=True)
         return
     console.print_frame(
-        pl.DataFrame([_alternative(place, one) for place, one in enumerate(found)]),
-        f"Plans of the dearest hour, {hour:%Y-%m-%d %H:%M}, within 1 % of its cost",
+        near_equal_by_region(found), f"Plans of the dearest hour, {hour:%Y-%m-%d %H:%M}, within 1 % of its cost"
     )
-
-
-def _alternative(place: int, plan: NearEqual) -> dict[str, object]:
-    regions: dict[str, int] = {}
-    for (region, _, _), count in plan.replicas.items():
-        regions[region] = regions.get(region, 0) + count
-    name = "cheapest" if place == 0 else f"alternative {place}"
-    return {"plan": name, "cost, USD": plan.objective_usd, "GPUs elsewhere": plan.gpus_moved} | {
-        f"replicas in {region}": count for region, count in regions.items()
-    }
 
 
 def _told(plan: CapacityPlan) -> str:

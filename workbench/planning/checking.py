@@ -6,16 +6,19 @@ rates and prices. A plan that passes is right whatever the solver said. Findings
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from workbench import tables
 from workbench.domain import Fleet, RiskPolicy
-from workbench.planning.checking_ahead import check_ahead
 from workbench.planning.findings import findings
-from workbench.planning.lookahead.options import LookAhead
 from workbench.planning.requirement import peak_demand
 from workbench.results import CapacityPlan
 from workbench.units import SECONDS_PER_HOUR
+
+if TYPE_CHECKING:
+    from workbench.planning.lookahead.options import LookAhead
 
 RELATIVE_SLACK = 1e-5
 ABSOLUTE_SLACK = 1e-5
@@ -46,6 +49,9 @@ def check(
     further replica of the model.
     """
     if plan.programme == "lookahead":
+        from workbench.planning.checking_ahead import check_ahead  # its options bring the solver along
+        from workbench.planning.lookahead.options import LookAhead
+
         chosen = options or LookAhead(local_fraction=epsilon_fraction, floor_replicas=floor_replicas)
         return check_ahead(plan, requirement=requirement, fleet=fleet, rates=rates, options=chosen, waiting=waiting)
     if not plan.allocation.schema["replicas"].is_integer():

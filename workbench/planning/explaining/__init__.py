@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from workbench.planning.explaining.binding import binding
 from workbench.planning.explaining.differences import differences, differences_told
-from workbench.planning.explaining.near_equal import NearEqual, near_equal
+from workbench.planning.explaining.near_equal import NearEqual, near_equal, near_equal_by_region
 from workbench.planning.explaining.rejected import rejected
 from workbench.planning.explaining.wishes import Wish, wish_costs, wishes
 
@@ -20,6 +20,7 @@ __all__ = [
     "differences",
     "differences_told",
     "near_equal",
+    "near_equal_by_region",
     "rejected",
     "wish_costs",
     "wishes",

@@ -8,9 +8,10 @@ alternative gives up is what the plan really needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import polars as pl
 import pulp
 
 from workbench.errors import PlanError
@@ -54,6 +55,19 @@ def near_equal(problem: Problem, *, slack_fraction: float = 0.01, most: int = 4)
             )
         )
     return tuple(found)
+
+
+def near_equal_by_region(plans: Sequence[NearEqual]) -> pl.DataFrame:
+    """Return plans as rows, the cheapest first, with the replicas of each region and what they cost."""
+    rows = []
+    for place, plan in enumerate(plans):
+        regions: dict[str, int] = {}
+        for (region, _, _), count in plan.replicas.items():
+            regions[region] = regions.get(region, 0) + count
+        name = "cheapest" if place == 0 else f"alternative {place}"
+        counts = {f"replicas in {region}": count for region, count in sorted(regions.items())}
+        rows.append({"plan": name, "cost_usd": plan.objective_usd, "gpus_elsewhere": plan.gpus_moved, **counts})
+    return pl.DataFrame(rows)
 
 
 def _furthest(problem: Problem, plans: list[Mapping[Place, int]], limit_usd: float) -> dict[Place, int] | None:

@@ -1,0 +1,230 @@
+"""Cost and shortfall of plans on real weeks, side by side: ``python -m tests.planning.quality_table``.
+
+Every hour of the last two days of each record is decided with what is known then, at several levels of headroom:
+reactive sizes each pool for the highest ten minutes of the hour before; S (SageServe's programme) and L (the look-ahead
+programme over 24 hours, the first whole) plan on a forecast that is the hour around the same time a week ago, or a day
+ago where the record holds no week before, brought to the level of the last hour, which fades over six hours. Perfect is
+L on the demand as it came, its bound below every plan that holds each hour's peak. :mod:`tests.planning.quality_loop`
+judges.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from tests.planning.planning_cases import BATCH, requirement
+from tests.planning.quality_loop import (
+    DAYS,
+    FLOOR,
+    PER_HOUR,
+    Decide,
+    Moment,
+    Outcome,
+    Pool,
+    first_hour,
+    interactive,
+    pools,
+    run_loop,
+)
+from tests.planning.quality_worlds import DAY, Numbers, World, worlds
+from workbench import planning
+from workbench.domain import RiskPolicy
+from workbench.planning.lookahead import LookAhead
+from workbench.results import CapacityPlan
+
+HEADROOMS = (-0.1, 0.0, 0.1, 0.2, 0.4, 0.7)
+REACTIVE_HEADROOMS = (0.0, 0.2, 0.4, 0.8, 1.5)
+EQUAL_SHORTFALLS = (0.02, 0.01, 0.005, 0.003, 0.001)
+FADES_OVER_H = 6.0
+AHEAD_HOURS = 24
+EPSILON = 0.5
+AHEAD = LookAhead(integer_hours=1.0, local_fraction=EPSILON, floor_replicas=FLOOR)
+
+
+def tabulate(world: World) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Every policy and headroom with its outcome; and the cost of each policy at equal shortfall."""
+    outcomes: dict[tuple[str, float], Outcome] = {}
+    for headroom in REACTIVE_HEADROOMS:
+        outcomes["reactive", headroom] = run_loop(world, reactive(world, headroom))
+    for headroom in HEADROOMS:
+        outcomes["S", headroom] = run_loop(world, planned(world, headroom, hours=1))
+        outcomes["L", headroom] = run_loop(world, planned(world, headroom, hours=AHEAD_HOURS))
+    bound, outcomes["perfect", 0.0] = perfect(world)
+    rows = [
+        {"source": world.name, "policy": policy, "headroom": headroom, **dataclasses.asdict(outcome)}
+        for (policy, headroom), outcome in outcomes.items()
+    ]
+    equal = [
+        {"source": world.name, "policy": policy}
+        | {f"{short:.1%} short": _at(outcomes, policy, short) for short in EQUAL_SHORTFALLS}
+        | {"bound": bound / 1e3}
+        for policy in ("reactive", "S", "L")
+    ]
+    return pl.DataFrame(rows), pl.DataFrame(equal)
+
+
+def reactive(world: World, headroom: float) -> Decide:
+    """Pools sized for the hour before, each for itself."""
+
+    def decide(now: Moment) -> dict[Pool, int]:
+        before = slice((now.hour - 1) * PER_HOUR, now.hour * PER_HOUR)
+        return {
+            (region, model): max(
+                FLOOR,
+                int(
+                    np.ceil(
+                        (
+                            interactive(world, region, model)[before].max() * (1 + headroom)
+                            + 0.1 * world.rates[region, model, BATCH.key][before].mean()
+                        )
+                        / world.theta[model]
+                    )
+                ),
+            )
+            for region, model in pools(world)
+        }
+
+    return decide
+
+
+def planned(world: World, headroom: float, *, hours: int) -> Decide:
+    """The first hour of a plan made anew each hour: Programme S for one hour, else Programme L."""
+
+    def decide(now: Moment) -> dict[Pool, int]:
+        needed = _required(world, now.hour, hours=hours, headroom=headroom)
+        last = [
+            (
+                region,
+                model,
+                float(world.rates[region, model, BATCH.key][(now.hour - 1) * PER_HOUR : now.hour * PER_HOUR].mean()),
+            )
+            for region, model in pools(world)
+        ]
+        plan = planning.solve(
+            needed,
+            fleet=world.fleet({(region, model, "h100"): count for (region, model), count in now.standing.items()}),
+            rates=world.replica_rates(),
+            risk=RiskPolicy(),
+            epsilon_fraction=EPSILON,
+            floor_replicas=FLOOR,
+            model="sageserve" if hours == 1 else "lookahead",
+            last_hour_deferrable=pl.DataFrame(last, schema=["region", "model", "input_tps"], orient="row"),
+            options=None if hours == 1 else AHEAD,
+            waiting=None if hours == 1 else _waiting(world, now),
+        )
+        return _first_hour(plan)
+
+    return decide
+
+
+def perfect(world: World) -> tuple[float, Outcome]:
+    """The bound of a look-ahead plan of all days that knows the demand, and what its counts come to."""
+    begin = first_hour(world)
+    needed = _requirement(
+        {series: values[begin * PER_HOUR :] for series, values in world.rates.items()}, 24 * DAYS, 0.0
+    )
+    hourly: dict[int, dict[Pool, int]] = {}
+    state: dict[str, float] = {}
+
+    def decide(now: Moment) -> dict[Pool, int]:
+        if not hourly:
+            fleet = world.fleet({(region, model, "h100"): count for (region, model), count in now.standing.items()})
+            plan = planning.solve(
+                needed,
+                fleet=fleet,
+                rates=world.replica_rates(),
+                risk=RiskPolicy(),
+                epsilon_fraction=EPSILON,
+                model="lookahead",
+                options=AHEAD,
+            )
+            state["bound"] = float(plan.bound_usd or 0.0)
+            for place, start in enumerate(plan.allocation.get_column("window_start").unique().sort()):
+                held = plan.allocation.filter(pl.col("window_start") == start)
+                hourly[begin + place] = _by_pool(held)
+        return hourly[now.hour]
+
+    outcome = run_loop(world, decide)
+    return state["bound"], outcome
+
+
+def _required(world: World, hour: int, *, hours: int, headroom: float) -> pl.DataFrame:
+    """The forecast of the coming hours as a requirement."""
+    now = hour * PER_HOUR
+    ago = 7 * DAY if now - 7 * DAY >= PER_HOUR and world.windows >= 14 * DAY else DAY
+    lead_h = np.arange(hours * PER_HOUR) / PER_HOUR
+    found = {}
+    for (region, model, tier), values in world.rates.items():
+        base = values if tier == BATCH.key else interactive(world, region, model)
+        seen, then = base[now - PER_HOUR : now].sum(), base[now - ago - PER_HOUR : now - ago].sum()
+        level = np.clip(seen / then, 0.2, 5.0) if then > 0 else 1.0
+        around = now - ago + np.arange(hours * PER_HOUR)[:, None] + np.arange(-3, 4)
+        shape = values[np.clip(around, 0, now - 1)].mean(axis=1)
+        found[region, model, tier] = shape * (1 + (level - 1) * np.exp(-lead_h / FADES_OVER_H))
+    return _requirement(found, hours, headroom)
+
+
+def _requirement(rates: Mapping[tuple[str, str, str], Numbers], hours: int, headroom: float) -> pl.DataFrame:
+    """Interactive tiers at the highest ten minutes of their sum, deferrable work as its mean."""
+    rows = []
+    for region, model in dict.fromkeys((r, m) for r, m, _ in rates):
+        live = {t: v for (r, m, t), v in rates.items() if (r, m) == (region, model) and t != BATCH.key}
+        for hour in range(hours):
+            here = slice(hour * PER_HOUR, (hour + 1) * PER_HOUR)
+            peak = int(np.argmax(np.asarray(sum(live.values()))[here]))
+            rows += [(hour, region, model, t, float(v[here][peak]) * (1 + headroom)) for t, v in live.items()]
+            rows.append((hour, region, model, BATCH.key, float(rates[region, model, BATCH.key][here].mean())))
+    return requirement(rows)
+
+
+def _waiting(world: World, now: Moment) -> pl.DataFrame:
+    """What waits, by model and hours left, in tokens / 3600."""
+    rows = []
+    for model, queue in now.queue.items():
+        for at in np.flatnonzero(queue > 1e-6):
+            left_s = (DAY - (now.hour * PER_HOUR - int(at))) * 600.0
+            if left_s > 0:
+                rows.append(
+                    ("east", model, float(queue[at]) * 600.0 / 3600.0, float(np.ceil(left_s / 3600.0) * 3600.0))
+                )
+    frame = pl.DataFrame(rows, schema=["region", "model", "input_tps_hours", "serve_by_s"], orient="row")
+    return (
+        frame.group_by("region", "model", "serve_by_s").agg(pl.col("input_tps_hours").sum()) if rows else frame.clear()
+    )
+
+
+def _first_hour(plan: CapacityPlan) -> dict[Pool, int]:
+    return _by_pool(plan.allocation.filter(pl.col("window_start") == pl.col("window_start").min()))
+
+
+def _by_pool(allocation: pl.DataFrame) -> dict[Pool, int]:
+    sums = allocation.group_by("region", "model").agg(pl.col("replicas").sum())
+    return {(region, model): count for region, model, count in sums.iter_rows()}
+
+
+def _at(outcomes: Mapping[tuple[str, float], Outcome], policy: str, short: float) -> float | None:
+    """The cost in thousands at a shortfall, between the headrooms around it; None outside of them."""
+    points = sorted((one.short_fraction, one.cost_usd) for (name, _), one in outcomes.items() if name == policy)
+    shorts, costs = [p[0] for p in points], [p[1] for p in points]
+    return float(np.interp(short, shorts, costs)) / 1e3 if shorts[0] <= short <= shorts[-1] else None
+
+
+def main(chosen: str = "") -> None:
+    """Print both tables for every source, or those whose name begins as asked."""
+    found = [tabulate(world) for world in worlds() if world.name.startswith(chosen)]
+    if not found:
+        sys.stdout.write("The shared data is not there: nothing to judge.\n")
+        return
+    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=160, float_precision=4, tbl_hide_column_data_types=True):
+        for frames in zip(*found, strict=True):
+            sys.stdout.write(f"{pl.concat(frames, how='diagonal')}\n")
+        sys.stdout.write(f"Cost of {DAYS} days in USD, then in thousands at equal shortfall of interactive work.\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])
