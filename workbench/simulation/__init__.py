@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workbench.simulation.calibration import Calibration
     from workbench.simulation.intake import Load
     from workbench.simulation.loads import Laid
+    from workbench.simulation.replay import Replay
     from workbench.simulation.sweeps import Sweep
     from workbench.simulation.variations import Variation
 
@@ -63,7 +64,6 @@ def run(
     """
     from workbench.simulation import calibration as calibrating
     from workbench.simulation import fluid, intake, outset, readout, rules, setup
-    from workbench.simulation import replay as replaying
 
     is_replayed = intake.is_replayed(load, engine, keep_requests=keep_requests)
     if policy.needs_plan and plan is None:
@@ -90,10 +90,12 @@ def run(
     state = outset.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
     record = outset.record_of(fleet, pools, span)
     numbers = rules.rules_of(policy)
-    replay: replaying.Replay | None = None
+    replay: Replay | None = None
     advance: Callable[[int, int], None] = functools.partial(fluid.simulate, inputs, state, record, numbers)
     if is_replayed:
-        advance = replay = replaying.Replay(
+        from workbench.simulation.replay import Replay
+
+        advance = replay = Replay(
             intake.singles_of(load),
             fleet=fleet,
             pools=pools,

@@ -18,7 +18,7 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -37,15 +37,20 @@ def sources_of(module: Path, package: Path, name: str) -> list[Path]:
     """Return a module and every module of the package, imported under ``name``, that it needs, in a fixed order."""
     known, waiting = {module}, [module]
     while waiting:
-        found = set(_imported(waiting.pop(), package, name)) - known
+        found = set(_imported(waiting.pop().read_bytes(), package, name)) - known
         known |= found
         waiting += found
     return sorted(known)
 
 
-def _imported(source: Path, package: Path, name: str) -> Iterator[Path]:
-    """Find the files of the package that a module imports; what it takes from a package may be a module of it."""
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+@functools.cache
+def _imported(text: bytes, package: Path, name: str) -> tuple[Path, ...]:
+    """Return the files of the package that a text imports; what it takes from a package may be a module of it.
+
+    Many modules need the same ones, and to parse each anew took longer than to load the compiled code.
+    """
+    files: list[Path] = []
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
@@ -55,7 +60,8 @@ def _imported(source: Path, package: Path, name: str) -> Iterator[Path]:
         for full in names:
             if full.startswith(f"{name}."):
                 file = package.joinpath(*full.removeprefix(f"{name}.").split("."))
-                yield from (path for path in (file.with_suffix(".py"), file / "__init__.py") if path.is_file())
+                files += (path for path in (file.with_suffix(".py"), file / "__init__.py") if path.is_file())
+    return tuple(files)
 
 
 def folder_of(module: Path, package: Path, name: str) -> Path:
