@@ -10,7 +10,7 @@ import numpy as np
 from tests.simulation.replay.replay_cases import prepared, requests
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan
-from workbench.simulation import replay, rules, scaling, state
+from workbench.simulation import replay, replicas, rules, scaling, state
 from workbench.simulation.replay import dispatch, fleet, setup
 from workbench.simulation.replay.engine import note_lengths
 from workbench.simulation.replay.state import Order, Ways
@@ -49,7 +49,7 @@ class Side:
     def scale(self, step: int) -> None:
         """Take the engine's own scaling step."""
         if self.engine == "fluid":
-            scaling.scale(self.x, self.s, self.rec, self.rules, step)
+            replicas.scale(self.x, self.s, self.rec, self.rules, step)
         else:
             world, outside = self.machine.world, self.machine.outside
             fleet.scale(self.x, self.s, self.rec, self.how, world, outside, self.rules, step)
@@ -59,7 +59,7 @@ class Side:
         p = scaling.scale_from(self.x, self.s, self.rec, self.rules, step, -1)
         while p >= 0:
             if self.engine == "fluid":
-                scaling.scale_in(self.x, self.s, self.rec, step, p)
+                replicas.scale_in(self.x, self.s, self.rec, step, p)
             else:
                 world, outside = self.machine.world, self.machine.outside
                 fleet.retire(self.how, world, outside, self.pools, self.rules, p, step * STEP_S)
@@ -101,7 +101,7 @@ def both(
     for engine in ENGINES:
         made, x, s, rec, _ = prepared(requests(rows), world, policy, hours=hours, plan=plan)
         x = x._replace(observed_over_forecast=np.full_like(x.observed_over_forecast, gap))
-        s.pools.output = 1.0  # a drained replica is lent at the next tick in both
+        s.pools.output = s.ranks.output = 1.0  # a drained replica is lent at the next tick in both
         for p in range(s.pools.size):
             note_lengths(x, made.world, s.pools, p)
         sides.append(

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -162,10 +163,16 @@ def test_two_small_lent_replicas_make_one_large_one() -> None:
 ROOM = 1e12
 
 
+def seated(side: Side, **values: npt.ArrayLike) -> None:
+    """Put numbers of the pools where the fluid simulator has them, side by side."""
+    for name, numbers in values.items():
+        side.s.ranks[name].reshape(-1)[: side.pools.size] = numbers
+
+
 def with_signals(side: Side, signals: list[float]) -> None:
     """Put pools of both engines at a signal, the replay's by what its replicas hold."""
     side.pools.signal = signals
-    side.pools.release_each = side.pools.route_each = 1e9
+    seated(side, ready=side.pools.ready, signal=side.pools.signal, release_each=1e9, route_each=1e9)
     for p, signal in enumerate(signals):
         side.machine.world.speeds[p].held = signal * side.pools[p].ready * ROOM
 
@@ -194,8 +201,8 @@ def test_both_engines_release_as_many(
         side.s.arrived[1:, 0, 0, 0] = aged
         side.s.arrived[3:, 0, 0, 0] += queued
         if side.engine == "fluid":
-            side.pools.finished = finished
-            traffic.arrive(side.x, side.s, side.rules, step)
+            seated(side, finished=float(finished))
+            traffic.arrive(side.x, side.s, side.rules, step, 2)
             released.append(float(side.s.released[0, 0, 0]))
             continue
         world, outside = side.machine.world, side.machine.outside
@@ -224,9 +231,9 @@ def test_both_engines_route_a_request_alike(
     side = both(fleet(regions=REGIONS, ready=12), POLICIES[name])[0]
     pools, x = side.pools, side.x
     pools.ready, pools.signal = ready[: pools.size], signals[: pools.size]
-    pools.route_each = 100.0 / np.maximum(pools.ready, 1)
-    pools.inside = pools.signal / side.rules.route_below * 100.0
+    seated(side, ready=pools.ready, signal=pools.signal, route_each=100.0 / np.maximum(pools.ready, 1))
+    seated(side, inside=pools.signal / side.rules.route_below * 100.0)
     chosen = r.choose_pool(side.rules, x.preference, origin, x.pools_in, 0, kind, pools)
     traffic.route(side.s, x.preference, x.pools_in, side.rules, origin, 0, 0, kind, 1e-6, 100.0, 10.0)
-    assert side.s.inflow[:, origin, 0].argmax() == chosen
-    assert side.s.inflow.sum() == pytest.approx(1e-6)
+    assert side.s.crews.inflow[0, origin, 0].argmax() == chosen
+    assert side.s.crews.inflow.sum() == pytest.approx(1e-6)

@@ -1,7 +1,8 @@
 """The fluid simulator: closed forms at constant load, conservation, scaling with delays, deferrable work.
 
 Covers workbench.simulation.fluid, workbench.simulation.service, workbench.simulation.scaling,
-workbench.simulation.traffic, workbench.simulation.recording and workbench.simulation.state through what they do.
+workbench.simulation.replicas, workbench.simulation.traffic, workbench.simulation.recording, workbench.simulation.outset
+and workbench.simulation.state through what they do.
 """
 
 from __future__ import annotations
@@ -129,6 +130,25 @@ def test_nothing_is_served_without_a_ready_replica() -> None:
     assert fast.get_column("served").sum() == 0.0
     assert fast.get_column("slo_attainment_fraction").max() == 0.0
     assert fast.get_column("backlog")[-1] == pytest.approx(3.0 * 3600.0)
+
+
+@pytest.mark.parametrize("remote_s", [1800.0, 1e6])
+def test_without_a_ready_replica_arrivals_wait_for_the_first_one_or_for_the_end(remote_s: float) -> None:
+    """Ready after half an hour, who comes 5 min before it waits 5 min; ready after the hour, they wait for its end."""
+    world, slow = fleet(ready=0, free_gpus=8), dataclasses.replace(REACTIVE, remote_s=remote_s)
+    means = []
+    for window_s in (10.0, 60.0):
+        load = constant(0.2, 1.0, window_s=window_s, tier=NORMAL)
+        windows = run(load, world, slow, hours=1.0, window_s=60.0).windows
+        normal = windows.filter(pl.col("tier") == NORMAL).sort("window_start")
+        means.append(normal.get_column("ttft_mean_s").to_numpy())
+        kept = normal.get_column("slo_attainment_fraction").to_numpy()
+        until_ready = 1870.0 if remote_s < 3600.0 else 3600.0  # signals are judged from the first minute on
+        assert means[-1][25] == pytest.approx(until_ready - 25.5 * 60.0, abs=20.0)
+        assert kept[20] == 0.0
+        assert (kept[-1] > 0.9) == (remote_s < 3600.0)
+    assert means[0][:30] == pytest.approx(means[1][:30], abs=15.0)
+    assert max(mean.max() for mean in means) <= 3600.0
 
 
 def test_lent_replicas_come_back_after_a_minute_and_free_stock_after_two_hours() -> None:
@@ -361,19 +381,21 @@ def test_routing_a_step_at_once_is_routing_its_requests_one_by_one(
     def start() -> state.State:
         begun = outset.state_of(world, standing, span, cooldown_s=0.0)
         for i, record in enumerate(begun.pools):
-            record.ready, record.inside, record.route_each = ready[i], inside[i], 7.0
-            record.signal = 0.1 * record.inside / record.ready
+            record.ready, record.signal = ready[i], 0.1 * inside[i] / ready[i]
+        rank, pools = begun.ranks[0], slice(begun.pools.size)
+        rank.ready[pools], rank.inside[pools], rank.route_each[pools] = ready, inside, 7.0
+        rank.signal[pools] = begun.pools.signal
         return begun
 
     at_once, one_by_one = start(), start().pools
     traffic.route(at_once, order, table, policy, 0, 0, 0, 0, float(requests), 100.0, 10.0)
-    inflow = at_once.inflow
     counts = np.zeros(3)
+    inflow = at_once.crews.inflow[0].transpose(2, 0, 1)[: counts.size]
     for _ in range(requests):
         chosen = rules.choose_pool(policy, order, 0, table, 0, 0, one_by_one)
         counts[chosen] += 1
         pool = one_by_one[chosen]
-        pool.signal = 0.1 * (pool.inside + counts[chosen]) / pool.ready
+        pool.signal = 0.1 * (inside[chosen] + counts[chosen]) / pool.ready
     assert inflow.sum() == pytest.approx(requests)
     under = [0.7 * x / (7.0 * n) < 0.7 for x, n in zip(inside, ready, strict=True)]
     room = sum(max(7.0 * n - x, 0.0) for x, n, ok in zip(inside, ready, under, strict=True) if ok)

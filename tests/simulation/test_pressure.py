@@ -71,8 +71,9 @@ def expected(inside: float, variance: float, ready: int, share: float) -> float:
         expected=None,
     )
     s = outset.state_of(world, pools, span, cooldown_s=15.0)
-    s.pools[0].inside, s.pools[0].variance, s.pools[0].ready = inside, variance, ready
-    s.inside[0, 0] = [share * inside, 0.0, (1.0 - share) * inside]
+    s.pools[0].ready, rank = ready, s.ranks[0]
+    rank.inside[0], rank.variance[0] = inside, variance
+    s.crews.inside[0, 0, :, 0] = [share * inside, 0.0, (1.0 - share) * inside]
     return float(pressure.expected_busy(x, s, 0))
 
 

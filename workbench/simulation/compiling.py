@@ -18,7 +18,7 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -37,30 +37,31 @@ def sources_of(module: Path, package: Path, name: str) -> list[Path]:
     """Return a module and every module of the package, imported under ``name``, that it needs, in a fixed order."""
     known, waiting = {module}, [module]
     while waiting:
-        found = set(_imported(waiting.pop(), package, name)) - known
+        found = set(_imported(waiting.pop().read_bytes(), package, name)) - known
         known |= found
         waiting += found
     return sorted(known)
 
 
-def _imported(source: Path, package: Path, name: str) -> Iterator[Path]:
-    """Find the files of the package that a module imports; what it takes from a package may be a module of it."""
-    for full in _named(source.read_text(encoding="utf-8")):
-        if full.startswith(f"{name}."):
-            file = package.joinpath(*full.removeprefix(f"{name}.").split("."))
-            yield from (path for path in (file.with_suffix(".py"), file / "__init__.py") if path.is_file())
-
-
 @functools.cache
-def _named(text: str) -> tuple[str, ...]:
-    """Return what a module's text imports, by its full names; every module asks for much the same texts."""
-    names: list[str] = []
+def _imported(text: bytes, package: Path, name: str) -> tuple[Path, ...]:
+    """Return the files of the package that a text imports; what it takes from a package may be a module of it.
+
+    Many modules need the same ones, and to parse each anew took longer than to load the compiled code.
+    """
+    files: list[Path] = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-    return tuple(dict.fromkeys(names))
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for full in names:
+            if full.startswith(f"{name}."):
+                file = package.joinpath(*full.removeprefix(f"{name}.").split("."))
+                files += (path for path in (file.with_suffix(".py"), file / "__init__.py") if path.is_file())
+    return tuple(files)
 
 
 def folder_of(module: Path, package: Path, name: str) -> Path:

@@ -16,7 +16,7 @@ Invariants, each with a test:
 from __future__ import annotations
 
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import kernel
+from workbench.simulation.compiling import inlined, kernel
 from workbench.simulation.recording import close_window, meet, record_deadlines, settle
 from workbench.simulation.replicas import scale, show, take_over
 from workbench.simulation.scaling import become_ready, follow_plan
@@ -27,6 +27,12 @@ from workbench.simulation.traffic import arrive, count_arrivals, join_tiers, tel
 EVERYBODY = -1
 
 
+@inlined
+def next_after(step: int, every: int) -> int:
+    """Return the next step that is a multiple."""
+    return (step // every + 1) * every
+
+
 @kernel
 def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, last_step: int) -> None:
     """Run steps [first_step, last_step) in place: readiness, plan, scaling, arrivals, service, latency.
@@ -34,32 +40,37 @@ def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, 
     What a pool does is advanced step by step; whose requests those were and how long they took is settled once a tick,
     a minute as a rule.
     """
-    steps_per_hour, ticked = int(3600.0 / x.step_s), first_step
+    steps_per_hour, age_steps, ticked = int(3600.0 / x.step_s), int(rules.ages_after_s / x.step_s), first_step
     for p in range(s.pools.size):
         note_lengths(s.pools, s.ranks, x.prompt_grid, rules, p)
-    join_tiers(x, s, first_step)
     is_changing, is_stirred = take_over(s.pools, s.ranks, s.starting, rules), True
+    demand_changes = first_step
+    tick_ends, window_ends = next_after(first_step, x.latency_steps), next_after(first_step, x.window_steps)
     for step in range(first_step, last_step):
         if is_changing and become_ready(s.pools, s.starting, s.ready_at, s.drained_at, step):
             take_over(s.pools, s.ranks, s.starting, rules)
             is_stirred = True
-        if step % steps_per_hour == 0 and rules.follow_plan != r.NO_PLAN:
+        if rules.follow_plan != r.NO_PLAN and step % steps_per_hour == 0:
             follow_plan(s.pools, s.starting, x.target, step // steps_per_hour)
             is_stirred = True
         if is_stirred:
             show(s.pools, s.ranks)
             scale(x, s, rec, rules, step)
             is_changing = take_over(s.pools, s.ranks, s.starting, rules)
-        arrive(x, s, rules, step)
+        if step == demand_changes:
+            join_tiers(x, s, step)
+            demand_changes = min(next_after(step, x.demand_steps), next_after(step, x.mean_steps))
+        arrive(x, s, rules, step, age_steps)
         is_stirred = serve(s.pools, s.ranks, x.prompt_grid, rules, x.step_s)
         after = step + 1
-        if after % x.latency_steps == 0 or after == last_step:
+        if after in (tick_ends, last_step):
             count_arrivals(x, s.coming, ticked, after)
             tell_apart(s)
             for b in range(s.ranks.size):
                 meet(x, s, rec, step, b, EVERYBODY)
                 settle(x, s, after, b, EVERYBODY)
             record_deadlines(x, s, rec, ticked, after)
-            ticked = after
-        if after % x.window_steps == 0 or after == last_step:
+            ticked, tick_ends = after, next_after(after, x.latency_steps)
+        if after in (window_ends, last_step):
             close_window(x, s, rec, step)
+            window_ends = next_after(after, x.window_steps)

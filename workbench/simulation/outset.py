@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from workbench.domain import Fleet
 from workbench.simulation import rules as r
@@ -31,14 +31,14 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: flo
     records = _pool_records(fleet, pools, order, gpus, cooldown_s)
     return state.State(
         pools=records,
-        ranks=_ranks_of(fleet, pools, records),
+        ranks=_ranks_of(records),
         crews=_aligned((-(-count // state.ABREAST), h, k), state.CREW),
         starting=np.zeros((count, 3), dtype=np.int64),
         free_gpus=free.astype(np.int64),
         ready_at=np.zeros((span.steps + 1, count, 3), dtype=np.int32),
         drained_at=np.zeros((span.steps + 1, count), dtype=np.int32),
         counted=np.zeros(k),
-        joint=np.zeros((h, m, 3)),
+        brought=np.zeros((h, m, 1 + deferrable, 3)),
         share=np.zeros((h, m, k)),
         together=np.zeros((count, h)),
         coming=np.zeros((h, m, k)),
@@ -85,8 +85,11 @@ def _pool_records(
             "per_token_s": replica.decode_per_token_s,
             "kv_room": replica.kv_cache_tokens,
             "batch_cap": replica.batch_cap,
+            "square": mix.input_square_ratio,
+            "cube": mix.input_cube_ratio,
             "output_square": mix.output_square_ratio,
             "cross": mix.cross_ratio,
+            "dispersion": mix.dispersion,
             "silo": pool.silo,
             "group": _group_of(pool, pools),
             "kin": kin,
@@ -107,17 +110,13 @@ def _aligned(shape: tuple[int, ...], kind: np.dtype[np.void]) -> state.Ranks:
     return memory[first : first + size].view(kind).reshape(shape).view(np.recarray)
 
 
-def _ranks_of(fleet: Fleet, pools: Sequence[Pool], records: state.Pools) -> state.Ranks:
+def _ranks_of(records: state.Pools) -> Any:
     """Return the pools side by side with their facts; a place without a pool is one without replicas."""
-    mixes = [fleet.mixes[pool.model] for pool in pools]
-    shared = ("base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap", "output_square", "cross")
-    facts: dict[str, ArrayLike] = {name: records[name] for name in (*shared, "prompt", "output")}
-    facts |= {"square": [mix.input_square_ratio for mix in mixes], "cube": [mix.input_cube_ratio for mix in mixes]}
-    facts |= {"dispersion": [mix.dispersion for mix in mixes], "iteration_s": records["base_s"]}
-    ranks = _aligned((-(-len(pools) // state.ABREAST),), state.RANK)
-    for name, values in facts.items():
+    ranks: Any = _aligned((-(-records.size // state.ABREAST),), state.RANK)
+    shared = ("base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap")
+    for name in (*shared, "square", "cube", "output_square", "cross", "dispersion", "prompt", "output", "iteration_s"):
         places = np.ones(ranks.size * state.ABREAST)
-        places[: len(pools)] = values
+        places[: records.size] = records["base_s" if name == "iteration_s" else name]
         ranks[name] = places.reshape(ranks.size, state.ABREAST)
     for name in ("slots_each", "prompt_s", "decode_over_work"):
         ranks[name] = 1.0  # where there is no pool; the others are noted

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -23,17 +22,15 @@ Floats = NDArray[np.float64]
 
 
 def _starts(span: Span, length_s: float, count: int) -> pl.Series:
-    return pl.Series(
-        "window_start", [span.start + timedelta(seconds=i * length_s) for i in range(count)], pl.Datetime("us")
-    )
+    first = np.datetime64(span.start, "us")
+    return pl.Series("window_start", first + np.arange(count) * np.timedelta64(round(length_s * 1e6), "us"))
 
 
 def _keys(starts: pl.Series, axes: dict[str, Sequence[str]]) -> pl.DataFrame:
     """Return the cross product of window starts and key columns in the order of the arrays."""
-    frame = starts.to_frame()
-    for name, values in axes.items():
-        frame = frame.join(pl.DataFrame({name: list(values)}), how="cross")
-    return frame
+    columns = [starts, *(pl.Series(name, list(values), dtype=pl.String) for name, values in axes.items())]
+    places = np.indices([column.len() for column in columns]).reshape(len(columns), -1)
+    return pl.DataFrame([column.gather(place) for column, place in zip(columns, places, strict=True)])
 
 
 def _series_axes(fleet: Fleet) -> dict[str, Sequence[str]]:
@@ -129,15 +126,16 @@ def so_far(rec: state.Record, pools: Sequence[Pool], fleet: Fleet, span: Span, s
 
 
 def _pool_keys(pools: Sequence[Pool], span: Span) -> pl.DataFrame:
-    names = pl.DataFrame(
-        {
-            "region": [pool.region for pool in pools],
-            "model": [pool.model for pool in pools],
-            "gpu": [pool.gpu for pool in pools],
-            "silo": [r.SILOS[pool.silo] for pool in pools],
-        }
-    )
-    return _starts(span, span.window_s, span.windows).to_frame().join(names, how="cross")
+    """Return window start and pool in the order of the arrays."""
+    starts = _starts(span, span.window_s, span.windows)
+    window, place = np.indices((span.windows, len(pools))).reshape(2, -1)
+    names = {
+        "region": [pool.region for pool in pools],
+        "model": [pool.model for pool in pools],
+        "gpu": [pool.gpu for pool in pools],
+        "silo": [r.SILOS[pool.silo] for pool in pools],
+    }
+    return pl.DataFrame([starts.gather(window), *(pl.Series(name, keys).gather(place) for name, keys in names.items())])
 
 
 def ttft_frame(rec: state.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
@@ -145,19 +143,25 @@ def ttft_frame(rec: state.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
     keys = _keys(_starts(span, SECONDS_PER_HOUR, span.hours), _series_axes(fleet))
     first, last = rec.bins_used if rec.bins_used[0] <= rec.bins_used[1] else (0, rec.hour_bins.shape[1] - 1)
     used = np.ascontiguousarray(np.moveaxis(rec.hour_bins[:, first : last + 1], 1, -1)).reshape(-1, last + 1 - first)
-    cell, place = np.nonzero(used)
+    filled = np.flatnonzero(used)
+    cell, place = np.divmod(filled, used.shape[1])
     edges = BIN_EDGES_S[first:]
     return TTFT_HISTOGRAM.conform(
         keys.select(pl.all().gather(cell)).with_columns(
             ttft_low_s=pl.Series(edges[place]),
             ttft_high_s=pl.Series(edges[place + 1]),
-            requests=pl.Series(used[cell, place]),
+            requests=pl.Series(used.reshape(-1)[filled]),
         )
     )
 
 
 def scaling_frame(rec: state.Record, pools: Sequence[Pool], span: Span) -> pl.DataFrame:
     """Return ``SCALING``: replicas started, refused or taken out, by window, pool and kind; only what happened."""
-    keys = _pool_keys(pools, span).join(pl.DataFrame({"kind": list(r.KINDS)}), how="cross")
-    counted = keys.with_columns(replicas=pl.Series(rec.events.reshape(-1)))
-    return SCALING.conform(counted.filter(pl.col("replicas") > 0))
+    events = rec.events.reshape(-1)
+    happened = np.flatnonzero(events > 0)
+    place, kind = np.divmod(happened, len(r.KINDS))
+    return SCALING.conform(
+        _pool_keys(pools, span)
+        .select(pl.all().gather(place))
+        .with_columns(kind=pl.Series(r.KINDS).gather(kind), replicas=pl.Series(events[happened]))
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -16,13 +17,15 @@ from workbench.simulation.calibration import Calibration
 from workbench.simulation.expectations import Surprise
 from workbench.simulation.intake import Load
 from workbench.simulation.loads import Span
-from workbench.simulation.replay import Replay
 from workbench.simulation.scheduling import Scheduling
 from workbench.simulation.setup import Pool
 from workbench.simulation.state import Inputs, Record, State
 from workbench.simulation.steering import Steer
 from workbench.tables import DEMAND
 from workbench.units import SECONDS_PER_HOUR
+
+if TYPE_CHECKING:
+    from workbench.simulation.replay import Replay
 
 BLOCK_HOURS = 24  # between two reports of progress
 
@@ -117,6 +120,8 @@ def begin(
     record = outset.record_of(fleet, pools, span)
     replay = None
     if is_replayed:
+        from workbench.simulation.replay import Replay  # its kernels cost a second that no other run has to wait
+
         replay = Replay(
             intake.singles_of(load),
             fleet=fleet,

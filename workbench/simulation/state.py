@@ -22,7 +22,8 @@ POOL = np.dtype(
         *((name, np.int64) for name in ("region", "model", "gpu", "gpus", "silo", "group", "kin")),
         *((name, np.int64) for name in ("ready", "draining", "lent_gpus", "budget")),
         *((name, np.float64) for name in ("base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap")),
-        *((name, np.float64) for name in ("output_square", "cross", "prompt", "output")),
+        *((name, np.float64) for name in ("square", "cube", "output_square", "cross", "dispersion")),
+        *((name, np.float64) for name in ("prompt", "output")),
         *((name, np.float64) for name in ("signal", "inside", "running", "kv", "slots", "work", "saturated")),
         *((name, np.float64) for name in ("finished", "last_action_s", "busy", "queued", "left_s", "drain_rps")),
     ]
@@ -104,8 +105,8 @@ class State(NamedTuple):
     ready_at: Ints  # steps + 1, P, kinds
     drained_at: Ints  # steps + 1, P
     counted: Floats  # K: the interactive requests of one pool and origin, while they are counted
-    joint: Floats  # H, M, 3: a step's requests of the interactive tiers together, their mean prompt and output
-    share: Floats  # H, M, K: each tier's share of them
+    brought: Floats  # H, M, 1 + D, 3: a step's requests of the interactive tiers and of each deferrable, mean lengths
+    share: Floats  # H, M, K: each tier's share of the interactive requests
     together: Floats  # P, H: those routed since they were shared out last
     coming: Floats  # H, M, K: cumulative arrivals
     before: Floats  # H, M, K: those up to the last window's end

@@ -12,7 +12,9 @@ from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel, vectors
 from workbench.simulation.state import RANK_BITS, SEAT, Floats, Inputs, Ints, Rank, Ranks, State
 
-TOGETHER = -1  # in place of a tier: the interactive ones, each with its share
+TOGETHER = 0  # what a step brings of the interactive tiers, before that of each deferrable one
+NOTHING = 1e-30  # requests a second
+NOBODY = -1  # in place of a tier: the interactive ones, each with its share
 REQUESTS, PROMPT, OUTPUT = range(3)
 
 
@@ -156,76 +158,78 @@ def tell_apart(s: State) -> None:
 
 @kernel
 def join_tiers(x: Inputs, s: State, step: int) -> None:
-    """Sum up what a step of this demand window brings of all interactive tiers, and each tier's share of it."""
+    """Note what a step of this demand window brings: of all interactive tiers together, and of each deferrable one."""
     tell_apart(s)
     w, block = step // x.demand_steps, step // x.mean_steps
-    join(x.rps[w], x.prompt_mean[block], x.output_mean[block], x.deferrable, s.joint, s.share, x.step_s)
+    note_brought(x.rps[w], x.prompt_mean[block], x.output_mean[block], x.deferrable, s.brought, s.share, x.step_s)
 
 
 @vectors
-def join(
-    rps: Floats, prompt_mean: Floats, output_mean: Floats, deferrable: Ints, joint: Floats, share: Floats, step_s: float
-) -> None:
-    """Join the interactive tiers of every origin and model."""
-    for h in range(joint.shape[0]):
-        for m in range(joint.shape[1]):
+def note_brought(
+    rps: Floats, prompt_mean: Floats, output_mean: Floats, deferrable: Ints, brought: Floats, share: Floats,
+    step_s: float,
+) -> None:  # fmt: skip
+    """Note requests, mean prompt and mean output by origin and model, and each interactive tier's share."""
+    for h in range(brought.shape[0]):
+        for m in range(brought.shape[1]):
             requests = prompts = outputs = 0.0
             for k in range(share.shape[2]):
                 own = 0.0 if deferrable[k] else rps[h, m, k]
                 requests += own
                 prompts += own * prompt_mean[h, m, k]
                 outputs += own * output_mean[h, m, k]
-            each = 1.0 / requests if requests > 0.0 else 0.0
-            joint[h, m, REQUESTS] = requests * step_s
-            joint[h, m, PROMPT], joint[h, m, OUTPUT] = prompts * each, outputs * each
+            each, d = 1.0 / max(requests, NOTHING), TOGETHER
+            brought[h, m, d, REQUESTS] = requests * step_s
+            brought[h, m, d, PROMPT], brought[h, m, d, OUTPUT] = prompts * each, outputs * each
             for k in range(share.shape[2]):
                 share[h, m, k] = 0.0 if deferrable[k] else rps[h, m, k] * each
+                if deferrable[k]:
+                    d += 1
+                    brought[h, m, d, REQUESTS] = rps[h, m, k] * step_s
+                    brought[h, m, d, PROMPT], brought[h, m, d, OUTPUT] = prompt_mean[h, m, k], output_mean[h, m, k]
 
 
 @inlined
-def arrive(x: Inputs, s: State, rules: r.Rules, step: int) -> None:
+def arrive(x: Inputs, s: State, rules: r.Rules, step: int, age_steps: int) -> None:
     """Bring in one step's arrivals: interactive ones are routed; deferrable ones queued, and released when it is time.
 
-    What has grown old in the queue waits for no signal any more, as if it were interactive.
+    What has waited in the queue for ``age_steps`` waits for no signal any more, as if it were interactive.
     """
-    joint, nearest, w, block = s.joint, x.nearest, step // x.demand_steps, step // x.mean_steps
-    old = step - int(rules.ages_after_s / x.step_s)
-    if step == w * x.demand_steps or step == block * x.mean_steps:
-        join_tiers(x, s, step)
-    for h in range(joint.shape[0]):
-        for m in range(joint.shape[1]):
-            requests, prompt, output, p = joint[h, m, REQUESTS], joint[h, m, PROMPT], joint[h, m, OUTPUT], nearest[h, m]
-            if p >= 0 and requests <= room_in(s.ranks, rules, p):  # as a rule
-                send(s, p, h, TOGETHER, requests, prompt, output)
-            elif requests > 0.0:
-                route(s, x.preference, x.pools_in, rules, h, m, TOGETHER, 0, requests, prompt, output)
+    brought, nearest = s.brought, x.nearest
+    for h in range(brought.shape[0]):
+        for m in range(brought.shape[1]):
+            p, offer = nearest[h, m], brought[h, m, TOGETHER]
+            if p >= 0 and offer[REQUESTS] <= room_in(s.ranks, rules, p):  # as a rule
+                send(s, p, h, NOBODY, offer[REQUESTS], offer[PROMPT], offer[OUTPUT])
+            elif offer[REQUESTS] > 0.0:
+                route(
+                    s, x.preference, x.pools_in, rules, h, m, NOBODY, 0, offer[REQUESTS], offer[PROMPT], offer[OUTPUT]
+                )
             for d in range(x.deferred.size):
-                take_in_deferrable(x, s, rules, step, w, block, old, h, m, d)
+                take_in_deferrable(x, s, rules, step, step - age_steps, h, m, d)
 
 
 @inlined
-def take_in_deferrable(
-    x: Inputs, s: State, rules: r.Rules, step: int, w: int, block: int, old: int, h: int, m: int, d: int
-) -> None:
+def take_in_deferrable(x: Inputs, s: State, rules: r.Rules, step: int, old: int, h: int, m: int, d: int) -> None:
     """Queue a step's arrivals of a deferrable tier, send what has grown old and release what there is room for.
 
     The queue stands at home, or in the nearest region that hosts the model.
     """
-    k, arrived, released = x.deferred[d], s.arrived, s.released
-    requests = x.rps[w, h, m, k] * x.step_s
-    arrived[step + 1, h, m, d] = arrived[step, h, m, d] + requests
-    queued, due = arrived[step + 1, h, m, d] - released[h, m, d], requests
+    k, arrived, released, offer = x.deferred[d], s.arrived, s.released, s.brought[h, m, d + 1]
+    requests, prompt, output = offer[REQUESTS], offer[PROMPT], offer[OUTPUT]
+    total, gone = arrived[step, h, m, d] + requests, released[h, m, d]
+    arrived[step + 1, h, m, d] = total
+    queued, due = total - gone, requests
     if queued <= 0.0:
         return
     if not x.siloed:
-        due = min(max(arrived[old, h, m, d] - released[h, m, d], 0.0), queued) if old >= 0 else 0.0
-    prompt, output = x.prompt_mean[block, h, m, k], x.output_mean[block, h, m, k]
+        due = min(max(arrived[old, h, m, d] - gone, 0.0), queued) if old >= 0 else 0.0
     if due > 0.0:
         route(s, x.preference, x.pools_in, rules, h, m, k, 1, due, prompt, output)
     if not x.siloed and queued > due and x.hosts[h, m] >= 0:
         first = x.hosts[h, m] * x.silos
         due += release(s, x.pools_in, rules, first, first + x.silos, h, m, k, queued - due, prompt, output)
-    released[h, m, d] += due
+    released[h, m, d] = gone + due
 
 
 @kernel

@@ -188,3 +188,25 @@ def test_no_step_in_at_the_floor_and_none_against_the_signal(
         assert signal < policy.in_below
     if change == 1:
         assert signal > policy.out_above or ready + starting < policy.floor or ready + starting == 0
+
+
+@settings(deadline=None)
+@given(
+    signal=st.floats(0.0, 1.0),
+    ready=st.integers(0, 20),
+    starting=st.integers(0, 5),
+    others=st.integers(0, 4),
+    budget=st.integers(-3, 3),
+    gap=st.floats(0.0, 10.0),
+    plan=st.sampled_from(["no", "paced", "paced_with_override"]),
+)
+def test_between_the_signals_that_leave_a_pool_alone_no_rule_wants_a_change(
+    signal: float, ready: int, starting: int, others: int, budget: int, gap: float, plan: str
+) -> None:
+    policy = rules(follow_plan=plan)
+    group = ready + others, ready + starting + others
+    low, high = r.calm_between(policy, ready, starting, *group, budget)
+    if low <= signal <= high:
+        assert r.scaling_step(policy, signal, ready, starting, *group, budget, 3000.0, gap) == 0
+    if ready > 2 and signal > 0.71 * (1 + starting / ready):
+        assert signal > high
