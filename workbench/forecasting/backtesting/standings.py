@@ -18,8 +18,9 @@ def standings(backtest: Backtest) -> pl.DataFrame:
     """Return one row per horizon and method, the lowest mean WAPE first.
 
     ``series`` counted; ``wape_mean`` and ``mase_mean`` over series; ``wape_pooled`` and ``bias_pooled`` over all load;
-    ``interval_coverage_fraction`` over all windows; ``best_on`` counts the series on which no other method has a lower
-    WAPE; ``fit_s`` is seconds per series and origin. Series without load have no WAPE and do not count in its mean.
+    ``interval_coverage_fraction`` over all windows, null where 0.05 and 0.95 were not asked for; ``best_on`` counts
+    the series on which no other method has a lower WAPE; ``fit_s`` is seconds per series and origin. Series without
+    load have no WAPE and do not count in its mean.
     """
     came = pl.col("realised_mean") * pl.col("windows")
     contest = pl.col("method") != PERFECT
@@ -35,7 +36,9 @@ def standings(backtest: Backtest) -> pl.DataFrame:
             wape_pooled=(pl.col("wape") * came).sum() / came.sum(),
             bias_pooled=(pl.col("bias") * came).sum() / came.sum(),
             mase_mean=pl.col("mase").mean(),
-            interval_coverage_fraction=(covered * pl.col("windows")).sum() / pl.col("windows").sum(),
+            interval_coverage_fraction=pl.when(covered.is_not_null().all()).then(
+                (covered * pl.col("windows")).sum() / pl.col("windows").sum()
+            ),
             best_on=pl.col("is_best").sum().cast(pl.Int64),
         )
         .join(fits, on="method", how="left")
