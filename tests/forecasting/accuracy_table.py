@@ -1,9 +1,12 @@
 """How far each method errs on the public traces: ``python -m tests.forecasting.accuracy_table [METHOD ...]``.
 
 Out of sample at hourly origins, from two days of history on to a day before the end: WAPE over the windows of the first
-hour and of the first day, and the share of windows inside the 90 % interval. Origins of the first half of each trace
-settled the constants of the methods (the scales of the correction, the sharpness of the weights, the prior spread); the
-``late`` columns hold the origins of the second half alone, which chose nothing.
+hour and of the first day, and the share of windows inside the 90 % interval.
+
+What the figures are not: a test on traces never looked at. Each forecast is out of sample, but the few constants shared
+by all series (sharpness and prior of the weights; prior, widening and memory of the quantiles) were picked with these
+traces in view, all their origins, early and late; the scales of the correction were set once and not searched. The
+second set of tables holds the origins of the second half of each trace alone: another look, not a held-out one.
 """
 
 from __future__ import annotations

@@ -3,15 +3,15 @@
 The methods stand in one visible mapping, :data:`METHODS`. The default, ``ensemble``, is Prophet with its correction
 by the last hours beside two simpler experts, weighted by how they did lately: on every public trace it errs less than
 seasonal naive, last value and ARIMA at one hour and at a day, which Prophet alone does not (ServeGen m-mid has hardly
-a daily curve); ``python -m tests.forecasting.accuracy_table`` prints the figures. A series that the method asked for
-cannot forecast is forecast by a simpler one, and the notes of the result say so; nothing falls back silently.
+a daily curve: .141 at one hour, last value .123, the ensemble .122). Against ARIMA it errs 16 % less at one hour and
+55 % less at a day; ``python -m tests.forecasting.accuracy_table`` prints the figures. A series that the method asked
+for cannot forecast is forecast by a simpler one, and the notes of the result say so; nothing falls back silently.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,7 +63,6 @@ __all__ = [
 Progress = Callable[[int, int], None]
 DEFAULT = "ensemble"
 MEASURES = ("rps", "input_tps", "output_tps")
-THREADS = 2
 
 
 def predict(
@@ -160,14 +159,13 @@ def _rolled(
     demand: pl.DataFrame, origins: Sequence[datetime], request: _Request, progress: Progress | None
 ) -> Iterator[Forecast]:
     memory = rehearsal.Memory()
-    with ThreadPoolExecutor(max_workers=THREADS) as threads:  # Prophet's fit runs in a process of its own
-        for done, as_of in enumerate(origins):
+    for done, as_of in enumerate(origins):
 
-            def tell(series: int, of: int, done: int = done) -> None:
-                if progress is not None:
-                    progress(done * of + series, len(origins) * of)
+        def tell(series: int, of: int, done: int = done) -> None:
+            if progress is not None:
+                progress(done * of + series, len(origins) * of)
 
-            yield _forecast(demand, as_of, request, memory=memory, threads=threads, tell=tell)
+        yield _forecast(demand, as_of, request, memory=memory, tell=tell)
 
 
 def _forecast(
@@ -176,7 +174,6 @@ def _forecast(
     request: _Request,
     *,
     memory: rehearsal.Memory,
-    threads: Executor,
     tell: Progress,
 ) -> Forecast:
     history = past(demand, as_of=as_of)
@@ -201,8 +198,8 @@ def _forecast(
 
     values = []
     with _without_notices():
-        for made in threads.map(run, range(len(series))):
-            values.append(made)
+        for index in range(len(series)):
+            values.append(run(index))
             tell(len(values), len(series))
     return Forecast(
         frame=_frame(series, values, windows=windows, quantiles=request.quantiles),
@@ -229,7 +226,11 @@ def _touching(events: pl.DataFrame, series: Series) -> tuple[Event, ...]:
 
 @contextmanager
 def _without_notices() -> Iterator[None]:
-    """Drop what Prophet's own code is warned about by pandas; set once around the threads, as filters are global."""
+    """Drop what Prophet's own code is warned about by pandas.
+
+    Filters are global and Prophet sets its own, so two fits in threads would undo each other's; one fit after the other
+    is as fast, as all but a hundredth of a fit holds the interpreter. Parallel work belongs in processes.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(prophet|cmdstanpy)\b")
         yield

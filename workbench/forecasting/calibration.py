@@ -5,7 +5,7 @@ that they grow and shrink with the level, are pooled by lead with counts that ha
 quantiles stand around the forecast. Three things make a 90 % interval hold its 90 % on the public traces (plain pooling
 covers 91 % at one hour and 76 % at a day, as a week of history holds few days):
 
-- a prior of six hours' worth of errors with the spread seen on the traces (Laplace; settled on the first half of each);
+- a prior of six hours' worth of errors with the spread seen on the traces (Laplace; picked with all of them in view);
 - errors of one day move together, so H hours of rehearsals are H / lead independent ones: quantiles are widened by
   sqrt(1 + lead / H);
 - the window forgets, so the first bad days after a change of level widen what follows;
