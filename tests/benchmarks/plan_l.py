@@ -11,6 +11,7 @@ tests.benchmarks.plan_l`` prints how time grows with hours, models and regions.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from statistics import median
 
 from tests.benchmarks.timing import Figure, Spread, measure
@@ -66,11 +67,10 @@ def _build_fraction(size: tuple[int, int, int, int]) -> Figure:
     )
 
 
-def growth() -> list[tuple[str, str, float, float]]:
-    """Return (form, size, CPU seconds, gap) as hours, models and regions grow."""
+def growth() -> Iterator[tuple[str, str, float, float]]:
+    """Yield (form, size, CPU seconds, gap) as hours, models and regions grow."""
     sizes = [(4, 3, 3, hours) for hours in (12, 24, 48, 96, 168)]
-    sizes += [(models, 3, 3, 24) for models in (8, 16)] + [(4, regions, 3, 24) for regions in (6, 12)]
-    rows = []
+    sizes += [(8, 3, 3, 24), (16, 3, 3, 24), (4, 6, 3, 24)]
     for form, hours, gap in (("rolling", 1.0, 0.005), ("full", None, 0.02)):
         for size in sizes:
             made = world(*size)
@@ -83,10 +83,9 @@ def growth() -> list[tuple[str, str, float, float]]:
                 gap_fraction=gap,
                 time_limit_s=LIMIT_S,
             )
-            rows.append((form, "x".join(map(str, size)), time.process_time() - began, plan.gap_fraction or 0.0))
-    return rows
+            yield form, "x".join(map(str, size)), time.process_time() - began, plan.gap_fraction or 0.0
 
 
 if __name__ == "__main__":
     for row in growth():
-        print("{:8} {:>12} {:8.2f} CPU s, gap {:.3%}".format(*row))
+        print("{:8} {:>12} {:8.2f} CPU s, gap {:.3%}".format(*row), flush=True)
