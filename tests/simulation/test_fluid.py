@@ -1,7 +1,8 @@
 """The fluid simulator: closed forms at constant load, conservation, scaling with delays, deferrable work.
 
 Covers workbench.simulation.fluid, workbench.simulation.service, workbench.simulation.scaling,
-workbench.simulation.replicas, workbench.simulation.traffic, workbench.simulation.recording, workbench.simulation.outset
+workbench.simulation.replicas, workbench.simulation.traffic, workbench.simulation.meeting,
+workbench.simulation.settling, workbench.simulation.recording, workbench.simulation.outset
 and workbench.simulation.state through what they do.
 """
 

@@ -4,6 +4,9 @@ Per pool it carries the requests in the system X (running B plus waiting), their
 inside, replicas by state and lent GPUs; per origin, model and deferrable tier the cumulative arrivals and releases of
 the first-in-first-out queue, which make age and deadlines O(1). Equations: simulation.md section 3.
 
+Sixteen pools are advanced at once by vector instructions, so a division or a root costs a rank of pools what it cost a
+pool. The rules are asked only where a signal leaves the range in which none of them wants anything.
+
 Invariants, each with a test:
 
 1. arrived = served + backlog, for every origin, model and tier, at every window (nothing is shed yet).
@@ -17,10 +20,12 @@ from __future__ import annotations
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel
-from workbench.simulation.recording import close_window, meet, record_deadlines, settle
+from workbench.simulation.meeting import meet
+from workbench.simulation.recording import close_window
 from workbench.simulation.replicas import scale, show, take_over
 from workbench.simulation.scaling import become_ready, follow_plan
 from workbench.simulation.service import note_lengths, serve
+from workbench.simulation.settling import record_deadlines, settle
 from workbench.simulation.state import Inputs, Record, State
 from workbench.simulation.traffic import arrive, count_arrivals, join_tiers, tell_apart
 

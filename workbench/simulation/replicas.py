@@ -1,8 +1,8 @@
 """How the fluid simulator takes over replicas, and takes one out of a pool: which pool it is, :mod:`.scaling` says.
 
 Replicas, and what the rules look at, stand in the records of the pools, as in every engine; the mean-field state stands
-in ranks, where eight pools are advanced at once. Replicas change at few steps, and at few steps a rule has something to
-decide, so the two are brought together only then.
+in ranks, where sixteen pools are advanced at once. Replicas change at few steps, and at few steps a rule has something
+to decide, so the two are brought together only then.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import math
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel
+from workbench.simulation.meeting import meet
 from workbench.simulation.pressure import watch
-from workbench.simulation.recording import meet, settle
 from workbench.simulation.scaling import NOBODY, group_of, replicas_of, scale_from
 from workbench.simulation.service import residual_s
+from workbench.simulation.settling import settle
 from workbench.simulation.state import RANK_BITS, SEAT, Inputs, Ints, Pools, Ranks, Record, State
 from workbench.simulation.traffic import tell_apart
 

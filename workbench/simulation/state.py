@@ -30,7 +30,7 @@ POOL = np.dtype(
 )
 
 RANK_BITS = 4
-ABREAST = 1 << RANK_BITS  # pools of a rank: as many numbers as the widest vector instruction takes at once
+ABREAST = 1 << RANK_BITS  # pools of a rank: two of the widest vectors, and loops of fewer turns would be unrolled
 SEAT = ABREAST - 1  # pool p sits in rank p >> RANK_BITS at p & SEAT
 
 #: The mean-field state of pools side by side: every field holds one number per pool, so that a short loop over the

@@ -15,7 +15,7 @@ from workbench.simulation.compiling import vectors
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
 from workbench.simulation.lanes.vectorising import decay
 from workbench.simulation.latency import PENDING_SPREAD, SHORT_COMPANY, UNSERVED_S
-from workbench.simulation.recording import ALIKE
+from workbench.simulation.meeting import ALIKE
 from workbench.simulation.state import Floats, Ints
 
 BINS = 240
