@@ -34,8 +34,6 @@ from workbench.studies.strategies import Strategy, strategy_of, whole_hours
 from workbench.traces.store import Reading
 from workbench.units import SECONDS_PER_HOUR
 
-FORESEEN_HOURS = 1.0  # at least, at the begin of every hour
-
 
 def run(
     scenario: Scenario,
@@ -221,7 +219,7 @@ def _controlled(
         history = History(
             demand=world.demand,
             origins=origins_of(world),
-            horizon_s=max(strategy.horizon_h, FORESEEN_HOURS) * SECONDS_PER_HOUR,
+            horizon_s=farthest_h(world.scenario) * SECONDS_PER_HOUR,
             window_s=span.forecast_window_s,
             quantiles=sorted({0.5, risk.quantile}),
             method=world.scenario.forecast_method,
@@ -230,6 +228,11 @@ def _controlled(
         )
         forecasts = strategy.foresee(history)
     return control(strategy, world, forecasts, load=world.demand, progress=progress)
+
+
+def farthest_h(scenario: Scenario) -> float:
+    """Return how many hours ahead the strategy that looks farthest asks for: all share the forecasts made so far."""
+    return max(strategy_of(policy).horizon_h for policy in scenario.strategies)
 
 
 def _planned_once(
