@@ -58,6 +58,14 @@ def test_what_was_foreseen_is_kept_by_the_day_and_read_again(history: History) -
         assert (one.as_of, one.window_s, one.method) == (other.as_of, other.window_s, other.method)
 
 
+def test_who_asks_for_the_last_and_no_further_has_kept_it(history: History) -> None:
+    assert history.folder is not None
+    some = foreseeing.forecasts(history)
+    for _ in range(HOURS):
+        next(some)
+    assert len(list((history.folder / foreseeing.digest(history)).iterdir())) == 4
+
+
 def test_an_interrupted_day_leaves_nothing_half_written(history: History) -> None:
     assert history.folder is not None
     some = foreseeing.forecasts(history)

@@ -96,7 +96,8 @@ def _files(folder: Path, day: date, origins: int) -> dict[str, Path]:
 
 
 def _made(files: dict[str, Path] | None, history: History, origins: Sequence[datetime]) -> Iterator[Forecast]:
-    made = []
+    """Make a day's forecasts; they are kept before the last is handed over, as nobody may ask for another."""
+    made: list[Forecast] = []
     for forecast in backtesting.roll_or_perfect(
         history.demand,
         origins=origins,
@@ -108,8 +109,13 @@ def _made(files: dict[str, Path] | None, history: History, origins: Sequence[dat
         measures=MEASURES,
     ):
         made.append(forecast)
+        if files is not None and len(made) == len(origins):
+            _keep(files, made)
         yield forecast
-    for kind, file in (files or {}).items():
+
+
+def _keep(files: Mapping[str, Path], made: Sequence[Forecast]) -> None:
+    for kind, file in files.items():
         parts = [getattr(one, kind).select(pl.lit(one.as_of, tables.INSTANT).alias("origin"), pl.all()) for one in made]
         file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_name(f".{file.name}.{os.getpid()}")
