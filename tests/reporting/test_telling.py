@@ -87,6 +87,12 @@ def test_the_plan_says_how_well_it_is_solved_and_what_it_leaves(small_study: Stu
     assert "no bound is known" in telling.plan_in_words(unknown)[0]
 
 
+def test_a_plan_made_anew_every_hour_is_told_with_its_costs(small_study: Study, small_study_once: Study) -> None:
+    said = " ".join(telling.plan_in_words(small_study))
+    assert f"LT-I {small_study.plans['lt_i'].cost_usd:,.0f} USD, LT-UA" in said
+    assert "made every hour" not in " ".join(telling.plan_in_words(small_study_once))
+
+
 def test_the_cost_table_has_the_service_beside_the_saving(small_study: Study) -> None:
     table = tabulating.cost_table(small_study, MONTH)
     assert table.get_column("strategy").to_list() == ["Siloed", "Reactive", "LT-I", "LT-UA"]

@@ -93,6 +93,7 @@ def plan_in_words(study: Study) -> list[str]:
         f"took {solve_s:,.1f} s.",
         f"It is made for quantile {study.scenario.risk.quantile:g} of the forecast by {study.forecast.method}, which "
         f"read nothing at or after {study.as_of:%Y-%m-%d %H:%M} UTC.",
+        *_made_anew(study),
     ]
     if plan.shortfall.is_empty():
         return [*said, "Everything that is required is covered: there is no shortfall."]
@@ -102,6 +103,18 @@ def plan_in_words(study: Study) -> list[str]:
         f"It falls short in {plan.shortfall.height:,} cells of hour, region, model and tier; the largest is "
         f"{worst['input_tps']:,.0f} input tokens per second of {worst['model']} ({worst['tier']}) in {worst['region']} "
         f"at {worst['window_start']:%Y-%m-%d %H:%M} UTC.",
+    ]
+
+
+def _made_anew(study: Study) -> list[str]:
+    """Say what the plans cost that were made anew every hour, where they were."""
+    if study.scenario.replan != "hourly" or not study.plans:
+        return []
+    labels = {policy.key: policy.label for policy in study.scenario.strategies}
+    costs = ", ".join(f"{labels[key]} {own.cost_usd:,.0f} USD" for key, own in study.plans.items())
+    return [
+        "That is the plan as it stood when the span began. Strategies that follow a plan had a new one made every "
+        f"hour, from what had come by then and from the fleet as it stood; what they were told to hold costs: {costs}."
     ]
 
 
