@@ -27,7 +27,7 @@ app: $(READY) ## Serve the dashboards as a page (Voila)
 
 test: $(READY) ## Run every gate, then the tests with their coverage floor
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint kernels
-	$(BIN)/python -m pytest --cov --numprocesses auto --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest --cov --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## Run the gates that need no test: style, types, import contracts, spelling, stripped notebooks
 	$(BIN)/ruff check .
