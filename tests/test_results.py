@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, is_dataclass
 from datetime import datetime
 
 import polars as pl
@@ -11,7 +11,11 @@ import pytest
 from workbench import results, tables
 from workbench.results import Forecast
 
-VALUES = [value for value in vars(results).values() if isinstance(value, type) and value.__module__ == results.__name__]
+VALUES = [
+    value
+    for value in vars(results).values()
+    if isinstance(value, type) and value.__module__ == results.__name__ and is_dataclass(value)
+]
 
 
 def forecast() -> Forecast:

@@ -111,7 +111,7 @@ class CapacityPlan:
     whole_windows: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class SoFar:
     """A run while it goes on: the share that is done, GPU-hours held, and the share of promises kept by tier.
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import polars as pl
 import pulp
 
-from workbench.errors import PlanError
 from workbench.planning.handover import BulkHiGHS
 from workbench.planning.problem import Place, Problem
 from workbench.planning.programme import build, objective_usd, solve_hour
@@ -36,12 +35,13 @@ def near_equal(problem: Problem, *, slack_fraction: float = 0.01, most: int = 4)
     """Return the cheapest plan of an hour and up to ``most`` others within ``slack_fraction`` of its cost.
 
     The others come in the order in which they were found, each as far from all before it as the cost allows; fewer
-    where nothing new is left. Raises PlanError where the hour falls short, as its cost then is the price of that.
+    where nothing new is left. An hour that falls short has the cheapest alone: its cost is the price of what is
+    missing, of which a hundredth would pay for any detour.
     """
     best = solve_hour(problem)
-    if any(best.unmet_input_tps.values()) or any(best.local_gap_input_tps.values()):
-        raise PlanError("near-equal plans are looked for where the stock suffices: this hour falls short; raise it.")
     found = [NearEqual(replicas=best.replicas, objective_usd=best.objective_usd, gpus_moved=0)]
+    if any(best.unmet_input_tps.values()) or any(best.local_gap_input_tps.values()):
+        return tuple(found)
     limit = best.objective_usd * (1.0 + slack_fraction)
     for _ in range(most):
         replicas = _furthest(problem, [plan.replicas for plan in found], limit)
