@@ -38,7 +38,7 @@ lint: $(READY) ## Run the gates that need no test: style, types, import contract
 	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify --keep-id $(NOTEBOOKS))
 
 kernels: $(READY) ## Compile the kernels of the simulators, which else happens when they are first used
-	@$(BIN)/python -m tests.simulation.warming
+	@$(BIN)/python -m tests.simulation.warming replay lanes & $(BIN)/python -m tests.simulation.warming fluid; wait
 
 bench: $(READY) ## Measure the benchmarks; some of them: make bench NAMES="ingest forecast"
 	@$(BIN)/python -m tests.benchmarks $(NAMES)

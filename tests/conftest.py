@@ -18,7 +18,7 @@ from workbench.units import seed_for
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COLUMNS", None)  # a worker is given the width of a terminal that it has not
 
-settings.register_profile("workbench", deadline=None)  # a busy machine is no reason to fail
+settings.register_profile("workbench", deadline=None, max_examples=50)  # a busy machine is no reason to fail
 settings.load_profile("workbench")
 
 ROOT = Path(__file__).resolve().parents[1]

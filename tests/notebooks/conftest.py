@@ -19,4 +19,7 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_studies(small_data: Path) -> dict[str, Study]:
     """Two studies in that folder, by the name of their trace."""
-    return {trace: build(small_data, trace) for trace in (REQUESTS_TRACE, SERIES_TRACE)}
+    return {
+        trace: build(small_data, trace, replan=replan)
+        for trace, replan in ((REQUESTS_TRACE, "hourly"), (SERIES_TRACE, "once"))
+    }
