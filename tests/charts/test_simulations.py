@@ -36,7 +36,7 @@ def test_replicas_and_gpus_of_each_strategy() -> None:
     plan = pl.DataFrame({"window_start": [at(0), at(60)], "model": "a", "region": "us_east", "replicas": [3, 5]})
     figure = simulations.replicas_by_strategy(runs, source=SOURCE, plan=plan, labels={"lt_i": "LT-I"})
     drawn = {trace.name: list(trace.y) for trace in figure.data}
-    assert drawn == {"reactive": [8.0, 8.0], "LT-I": [4.0, 4.0], "plan": [3, 5, 5]}
+    assert drawn == {"reactive": [8.0, 8.0], "LT-I": [4.0, 4.0], "plan at the start": [3, 5, 5]}
     held = simulations.replicas_by_strategy(runs, source=SOURCE, measure="gpus", model="a", plan=plan)
     assert [list(trace.y) for trace in held.data] == [[16.0, 32.0]] * 2
     assert held.layout.yaxis.title.text == "GPUs held"

@@ -66,7 +66,7 @@ def replicas_by_strategy(
         fig.add_scatter(
             x=planned.get_column("window_start").to_list(),
             y=planned.get_column("replicas").to_list(),
-            name="plan",
+            name="plan at the start",
             mode="lines",
             line={"color": theme.BLACK, "width": 2, "dash": "dot", "shape": "hv"},
         )

@@ -183,6 +183,7 @@ def _forecast(
     choices = [choose(one, known, method=request.method) for one in series]
 
     def run(index: int) -> Values:
+        """Forecast one of the series."""
         one, choice = series[index], choices[index]
         return rehearsal.forecast(
             one,

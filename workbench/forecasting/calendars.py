@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from workbench.forecasting.correction import Means
 from workbench.forecasting.fits import Event
-from workbench.forecasting.history import Series, Values, offset_of
+from workbench.forecasting.history import Indices, Series, Values, offset_of
 from workbench.units import SECONDS_PER_DAY
 
 DAILY_ORDER = 6
@@ -80,12 +80,16 @@ def calendar_of(series: Series, *, events: Sequence[Event]) -> Calendar:
     )
 
 
-def is_unseen(series: Series, instants_s: Values) -> npt.NDArray[np.bool_]:
-    """Tell which instants fall on a kind of day, weekend or not, of which less than half a day is known."""
-    kinds = is_weekend(series.middles_s(np.flatnonzero(series.is_known)))
+def unseen_from(series: Series, origins: Indices, windows: Indices) -> npt.NDArray[np.bool_]:
+    """Tell which windows fall on a kind of day, weekend or not, of which less than half a day was known at an origin.
+
+    ``windows`` is origins x windows, or one row for all of them.
+    """
+    known = np.flatnonzero(series.is_known)
+    kinds = is_weekend(series.middles_s(known))
     least = series.windows_per_day // 2
-    weekend, working = np.count_nonzero(kinds) < least, np.count_nonzero(~kinds) < least
-    return np.where(is_weekend(instants_s), weekend, working).astype(bool)
+    weekend, working = (np.searchsorted(known[kinds == kind], origins) < least for kind in (True, False))
+    return np.where(is_weekend(series.middles_s(windows)), weekend[:, None], working[:, None]).astype(bool)
 
 
 def waves(instants_s: Values, *, period_s: float, order: int) -> Values:

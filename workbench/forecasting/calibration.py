@@ -2,7 +2,7 @@
 
 The same method is asked what it would have forecast at every hour of the last two weeks; the errors, on a log scale so
 that they grow and shrink with the level, are pooled by lead with counts that halve every two days, and their
-quantiles stand around the forecast. Three things make a 90 % interval hold its 90 % on the public traces (plain pooling
+quantiles stand around the forecast. Four things make a 90 % interval hold its 90 % on the public traces (plain pooling
 covers 91 % at one hour and 76 % at a day, as a week of history holds few days):
 
 - a prior of six hours' worth of errors with the spread seen on the traces (Laplace; picked with all of them in view);
@@ -10,7 +10,8 @@ covers 91 % at one hour and 76 % at a day, as a week of history holds few days):
   sqrt(1 + lead / H);
 - the window forgets, so the first bad days after a change of level widen what follows;
 - a weekend that the history has not seen may hold a tenth of the load, a first weekday four times as much: quantiles
-  reach there, the median does not move.
+  reach there, the median does not move. In turn, an error made on a kind of day that had not been seen by then says
+  nothing of days whose kind has been, and is left out.
 
 The median is the forecast itself. Source of the idea: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random
 World", 2005; methods.md section 1 for residuals by lead.

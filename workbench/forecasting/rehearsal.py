@@ -80,6 +80,8 @@ def forecast(
     centre = _combined(series, ahead, now, known, experts, grid, hours)[0]
     offset = offset_of(series)
     realised = _realised(series.rates, known.origins, grid)
+    targets = known.origins[:, None] + grid.leads[None, :]
+    realised[calendars.unseen_from(series, known.origins, targets)] = np.nan
     return calibration.spread(
         centre,
         lead_hours=hours,
@@ -172,9 +174,8 @@ def _combined(
 
 def _unseen(series: Series, windows: Indices) -> Values:
     """Return -1 for windows of a first weekend, 1 for those of a first weekday, else 0."""
-    instants_s = series.middles_s(windows)
-    side = np.where(calendars.is_weekend(instants_s), -1.0, 1.0)
-    return np.asarray(np.where(calendars.is_unseen(series, instants_s), side, 0.0))
+    side = np.where(calendars.is_weekend(series.middles_s(windows)), -1.0, 1.0)
+    return np.asarray(np.where(calendars.unseen_from(series, np.array([series.rates.size]), windows)[0], side, 0.0))
 
 
 def _realised(rates: Values, origins: Indices, grid: Grid) -> Values:

@@ -121,6 +121,7 @@ def mstl(series: Series, *, events: Sequence[Event], seed: int) -> CurveFit:
     step_s = SECONDS_PER_DAY / per_day if per_day > 1 else max(series.window_s, SECONDS_PER_HOUR)
 
     def shape(instants_s: Values) -> Values:
+        """Return the season at any instants, between the middles of its windows."""
         places = (instants_s - end_s) / step_s - 0.5
         low = np.floor(places).astype(np.int64)
         share = places - low

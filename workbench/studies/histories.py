@@ -9,6 +9,7 @@ import polars as pl
 
 from workbench import features
 from workbench.errors import TraceError, nearest
+from workbench.studies.preparing import only
 from workbench.traces.store import Reading
 
 REQUEST_WINDOW_S = 900.0
@@ -39,14 +40,10 @@ def history_of(
     last_at = info.last_at + timedelta(seconds=native_s)
     start = pl.col("window_start")
     demand = demand.filter((start + most >= info.first_at) & (start + window - most <= last_at))
-    for column, wanted in (("region", regions), ("model", models), ("tier", tiers)):
-        known = demand.get_column(column).unique().sort().to_list()
-        unknown = [key for key in wanted if key not in known]
-        if unknown:
-            raise TraceError(
-                f"trace '{trace}' has no {column} '{unknown[0]}' in its whole windows of {step_s:g} s; "
-                f"{nearest(unknown[0], known)}."
-            )
-        if wanted:
-            demand = demand.filter(pl.col(column).is_in(list(wanted)))
-    return demand
+
+    def refusal(column: str, missing: str, found: Sequence[str]) -> TraceError:
+        """Return the error for a name that the trace lacks."""
+        where = f"trace '{trace}' has no {column} '{missing}' in its whole windows of {step_s:g} s"
+        return TraceError(f"{where}; {nearest(missing, found)}.")
+
+    return only(demand, {"region": regions, "model": models, "tier": tiers}, refusal)

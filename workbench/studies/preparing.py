@@ -7,7 +7,7 @@ for the user is said in the notes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ import polars as pl
 
 from workbench import features
 from workbench.domain import Scenario
-from workbench.errors import ScenarioError
+from workbench.errors import ScenarioError, WorkbenchError
 from workbench.traces.store import Reading
 from workbench.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE, after, seconds_between
 
@@ -162,14 +162,29 @@ def demand_of(scenario: Scenario, store: Reading, span: Span) -> pl.DataFrame:
         until=span.until,
         scale=scenario.demand_scale,
     )
-    for column, wanted in (("model", scenario.models), ("region", scenario.regions)):
+
+    def refusal(column: str, missing: str, found: Sequence[str]) -> ScenarioError:
+        """Return the error for a name that the trace lacks."""
+        where = f"scenario {scenario.name}: {column} {missing} is not in trace '{scenario.trace}'"
+        return ScenarioError(f"{where}, which has {', '.join(found)}.")
+
+    return only(demand, {"model": scenario.models, "region": scenario.regions}, refusal)
+
+
+def only(
+    demand: pl.DataFrame,
+    wanted: Mapping[str, Sequence[str]],
+    refusal: Callable[[str, str, Sequence[str]], WorkbenchError],
+) -> pl.DataFrame:
+    """Return the rows with the wanted names of each column; an empty choice is all of them.
+
+    Raises what ``refusal`` makes of column, the first name that is not there, and those that are.
+    """
+    for column, names in wanted.items():
         found = demand.get_column(column).unique().sort().to_list()
-        missing = [key for key in wanted if key not in found]
+        missing = [name for name in names if name not in found]
         if missing:
-            raise ScenarioError(
-                f"scenario {scenario.name}: {column} {missing[0]} is not in trace '{scenario.trace}', which has "
-                f"{', '.join(found)}."
-            )
-        if wanted:
-            demand = demand.filter(pl.col(column).is_in(list(wanted)))
+            raise refusal(column, missing[0], found)
+        if names:
+            demand = demand.filter(pl.col(column).is_in(list(names)))
     return demand

@@ -93,6 +93,7 @@ def columns(outlook: Outlook) -> Columns:
         lower: Numbers | float = 0.0,
         whole_windows: int = 0,
     ) -> Places:
+        """Add a block of variables and return their numbers, in its shape."""
         shape = tuple(len(axis) for axis in axes)
         first = sum(block.index.size for block in blocks)
         index = np.arange(first, first + int(np.prod(shape)), dtype=np.int64).reshape(shape)

@@ -180,6 +180,7 @@ def _used(solved: Solved) -> dict[str, Numbers]:
     outlook, chosen = solved.programme.outlook, solved.programme.columns
 
     def by_key(block: Places) -> Numbers:
+        """Return the GPUs of a block of counts, by region and GPU kind."""
         sums: Numbers = np.zeros((len(outlook.keys), outlook.windows))
         if block.size:
             np.add.at(sums, outlook.place_key, outlook.place_gpus[:, None] * solved.values[block])
