@@ -158,6 +158,7 @@ def test_a_study_that_was_planned_every_hour_is_compared_with_its_choices_planne
     assert found.is_own
     assert_frame_equal(found.own.pools, found.chosen.pools, check_exact=True)
     assert found.totals["study"]["gpu_hours"] == found.totals["chosen"]["gpu_hours"]
+    assert found.totals["study"]["label"] == "LT-UA, study's choices"  # not its run, which held something else
     assert "the study made a new one every hour" in panels.summary(small_study, found)
     reactive = answers.answer(small_study, chosen(small_study, "reactive"))
     assert reactive.own is small_study.runs["reactive"]

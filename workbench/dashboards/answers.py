@@ -162,7 +162,7 @@ def answer(study: Study, choices: Choices) -> Answer:
         chosen=runs[CHOSEN],
         baseline=runs[BASELINE],
         own=own_run,
-        totals=totals | {OWN: own_totals[policy.key] | {"label": f"{policy.label}, study's own run"}},
+        totals=totals | {OWN: own_totals[policy.key] | {"label": f"{policy.label}, {_called(study, policy)}"}},
         tiers=tiers | {(OWN, tier.key): own_tiers[policy.key, tier.key] for tier in study.fleet.tiers},
     )
 
@@ -187,6 +187,10 @@ def own(study: Study, strategy: str) -> tuple[SimRun, Scorecard]:
         warmup_hours=study.scenario.warmup_hours,
     )
     return run, card
+
+
+def _called(study: Study, policy: Policy) -> str:
+    return "study's choices" if is_planned_once(study) and policy.needs_plan else "study's own run"
 
 
 def is_planned_once(study: Study) -> bool:

@@ -35,7 +35,7 @@ def summary(study: Study, found: Answer) -> str:
     if found.is_own:
         effort = f"With the study's own choices {effort}"
     else:
-        effort += f" and {_compared(chosen['gpu_hours'], totals[OWN]['gpu_hours'])} in the study"
+        effort += f" and {_compared(chosen['gpu_hours'], totals[OWN]['gpu_hours'])} with the study's choices"
     sentences = [effort, _kept(study, found)]
     if not chosen["keeps_service"]:
         sentences.append(f"Some tier is served worse than under {rival}")
