@@ -38,8 +38,8 @@ def told(found: answers.Answer, *, chosen: float, base: float, own: float, keeps
 def test_the_sentence_states_effort_and_service_together(study: Study, own: answers.Answer) -> None:
     assert panels.summary(study, told(own, chosen=5000.0, base=4000.0, own=6250.0)) == (
         "LT-UA would hold 5,000 GPU-hours (50,000 USD) in 24 h, 25.0 % more than Reactive on the same demand and "
-        "20.0 % fewer than with the study's choices. Promises kept: 81.4 % for Interactive, fast (IW-F) (study: 81.4 %), 81.4 % "
-        "for Interactive, normal (IW-N) (study: 81.4 %)."
+        "20.0 % fewer than with the study's choices. Promises kept: 81.4 % for Interactive, fast (IW-F) (study: "
+        "81.4 %), 81.4 % for Interactive, normal (IW-N) (study: 81.4 %)."
     )
 
 
