@@ -150,8 +150,9 @@ class Orders:
 class SimRun:
     """One strategy simulated over one span: windows, pools, latency histogram and scaling events.
 
-    ``requests`` holds every request as ``SIM_REQUESTS`` where the replay was asked to keep them. ``notes`` are the
-    sentences a reader must know: where what the run was corrected by was measured for something else.
+    ``requests`` holds every request as ``SIM_REQUESTS`` where the replay was asked to keep them, ``e2e`` the histogram
+    of times to the last token (``E2E_HISTOGRAM``), which the fluid engine does not know. ``notes`` are the sentences a
+    reader must know: where what the run was corrected by was measured for something else.
     """
 
     strategy: str
@@ -164,6 +165,7 @@ class SimRun:
     window_s: float
     step_s: float
     requests: pl.DataFrame | None = None
+    e2e: pl.DataFrame | None = None
     notes: tuple[str, ...] = ()
 
 

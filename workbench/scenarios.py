@@ -25,10 +25,36 @@ QUICKSTART_START = datetime(2025, 7, 12)
 
 #: Section and key of the file -> field of the scenario.
 KEYS: Mapping[str, Mapping[str, str]] = {
-    "": {name: name for name in ("name", "title", "trace", "store", "models", "regions", "gpus", "seed", "baseline")},
+    "": {
+        name: name
+        for name in (
+            "name",
+            "title",
+            "trace",
+            "store",
+            "models",
+            "regions",
+            "gpus",
+            "seed",
+            "baseline",
+            "engine",
+            "scheduler",
+        )
+    },
     "span": {name: name for name in ("as_of", "simulate_hours", "warmup_hours", "history_days")},
-    "demand": {"scale": "demand_scale", "window_s": "demand_window_s"},
-    "forecast": {"method": "forecast_method", "window_s": "forecast_window_s", "quantiles": "quantiles"},
+    "demand": {
+        "scale": "demand_scale",
+        "window_s": "demand_window_s",
+        "interactive_per_deferrable": "interactive_per_deferrable",
+        "burst_copies": "burst_copies",
+    },
+    "forecast": {
+        "method": "forecast_method",
+        "window_s": "forecast_window_s",
+        "quantiles": "quantiles",
+        "bias_fraction": "forecast_bias_fraction",
+        "error_fraction": "forecast_error_fraction",
+    },
     "plan": {
         "epsilon_fraction": "epsilon_fraction",
         "solver": "solver",

@@ -436,6 +436,19 @@ TTFT_HISTOGRAM = Table(
     rules=_not_negative("requests") | {"low < high": pl.col("ttft_low_s") < pl.col("ttft_high_s")},
 )
 
+E2E_HISTOGRAM = Table(
+    name="E2E_HISTOGRAM",
+    one_row_per="hour, region of origin, model, tier and latency bin that is not empty",
+    columns=_WINDOW
+    | _SERIES
+    | {
+        "e2e_low_s": _number("s", "lower edge of the bin"),
+        "e2e_high_s": _number("s", "upper edge of the bin"),
+        "requests": _number("requests", "arrivals whose time to last token falls in the bin, unfinished included"),
+    },
+    rules=_not_negative("requests") | {"low < high": pl.col("e2e_low_s") < pl.col("e2e_high_s")},
+)
+
 SCALING = Table(
     name="SCALING",
     one_row_per="window, region, model, GPU kind, silo and kind of scaling event",
@@ -734,6 +747,7 @@ TABLES = (
     SIM_WINDOWS,
     SIM_POOLS,
     TTFT_HISTOGRAM,
+    E2E_HISTOGRAM,
     SCALING,
     STANDING,
     WAITING,

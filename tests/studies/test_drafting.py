@@ -57,11 +57,10 @@ def test_what_other_code_has_drafted_is_made_anew(small_study: Study, tmp_path: 
     kept = studies.Controlled(run=small_study.runs["lt_i"], plan=small_study.plans["lt_i"])
     drafts.keep("lt_i", kept)
     found = Drafts(tmp_path / ".draft").read("lt_i")
-    assert found is not None
     assert found.plan is not None
     assert found.run.windows.equals(kept.run.windows)
     assert found.plan.allocation.equals(small_study.plans["lt_i"].allocation)
     assert dataclasses.replace(found.run, windows=kept.run.windows).strategy == "lt_i"
-    assert drafts.read("reactive") is None
+    assert not drafts.has("reactive")
     (tmp_path / ".draft" / "code").write_text("another", encoding="utf-8")
-    assert Drafts(tmp_path / ".draft").read("lt_i") is None
+    assert not Drafts(tmp_path / ".draft").has("lt_i")

@@ -6,11 +6,13 @@ and date; choices (headroom, thresholds, how many days) come from the scenario. 
 """
 
 from workbench.domain.choices import (
+    ENGINES,
     FOLLOW_PLAN,
     FORESIGHTS,
     PROGRAMMES,
     REPLAN,
     SCALE_BY,
+    SCHEDULERS,
     SIGNALS,
     SOLVERS,
     Policy,
@@ -32,12 +34,14 @@ from workbench.domain.facts import (
 from workbench.domain.fleet import Fleet, Replica, TokenMix
 
 __all__ = [
+    "ENGINES",
     "FOLLOW_PLAN",
     "FORESIGHTS",
     "PRICE_KINDS",
     "PROGRAMMES",
     "REPLAN",
     "SCALE_BY",
+    "SCHEDULERS",
     "SIGNALS",
     "SOLVERS",
     "FitError",

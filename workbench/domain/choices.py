@@ -20,6 +20,8 @@ REPLAN = ("hourly", "once")
 SIGNALS = ("largest", "kv_cache")
 SCALE_BY = ("load", "back_pressure")
 SOLVERS = ("highs", "cbc")
+ENGINES = ("fluid", "replay")
+SCHEDULERS = ("fcfs", "edf", "pf", "dpa")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +190,15 @@ class Scenario:
     and said so); ``demand_scale`` multiplies every rate, for traces that are samples of a service. Empty ``models`` and
     ``regions`` mean those of the trace. ``initial_replicas_per_pool`` and ``stock_gpus_per_region`` null size the start
     and the stock from the history. ``replan``: every strategy that follows a plan has a new one made every hour from
-    what is known then, or all follow one that is made once. ``store`` names the trace store or lake where it is not the
+    what is known then, or all follow one that is made once.
+
+    ``engine`` is the mean-field simulator or the replay of single requests, for which a replica orders what waits by
+    ``scheduler``. ``interactive_per_deferrable`` scales the deferrable work so that this many interactive requests come
+    for each of it (null: as in the trace); ``burst_copies`` repeats the first minute of every hour but the first of the
+    span so many more times (sageserve.md section 11.3: 8). ``forecast_bias_fraction`` and ``forecast_error_fraction``
+    spoil every forecast: a share on top of all, and the spread of a factor of its own for each hour and model.
+
+    ``store`` names the trace store or lake where it is not the
     one of the data folder; it says where the trace lies, not what it is, and so is no part of a study's identity.
     """
 
@@ -215,6 +225,12 @@ class Scenario:
     solver_gap_fraction: float = 0.001
     solver_time_limit_s: float = 30.0
     replan: str = "hourly"
+    engine: str = "fluid"
+    scheduler: str = "fcfs"
+    interactive_per_deferrable: float | None = None
+    burst_copies: int = 0
+    forecast_bias_fraction: float = 0.0
+    forecast_error_fraction: float = 0.0
     initial_replicas_per_pool: int | None = None
     stock_gpus_per_region: int | None = None
     usd_per_vm_hour: Mapping[str, float] = field(default_factory=dict)
@@ -254,13 +270,32 @@ class Scenario:
                 **{
                     f"{name} must be positive, got {getattr(self, name)}": getattr(self, name) is not None
                     and not getattr(self, name) > 0
-                    for name in ("demand_window_s", "forecast_window_s", "history_days", "stock_gpus_per_region")
+                    for name in (
+                        "demand_window_s",
+                        "forecast_window_s",
+                        "history_days",
+                        "stock_gpus_per_region",
+                        "interactive_per_deferrable",
+                    )
                 },
                 f"initial_replicas_per_pool must not be negative, got {self.initial_replicas_per_pool}": (
                     self.initial_replicas_per_pool is not None and self.initial_replicas_per_pool < 0
                 ),
                 f"solver must be one of {', '.join(SOLVERS)}, got {self.solver}": self.solver not in SOLVERS,
                 f"replan must be one of {', '.join(REPLAN)}, got {self.replan}": self.replan not in REPLAN,
+                f"engine must be one of {', '.join(ENGINES)}, got {self.engine}": self.engine not in ENGINES,
+                f"scheduler must be one of {', '.join(SCHEDULERS)}, got {self.scheduler}": self.scheduler
+                not in SCHEDULERS,
+                f'scheduler {self.scheduler} orders single requests: set engine = "replay"': self.engine == "fluid"
+                and self.scheduler != "fcfs",
+                f"burst_copies must be a whole number, 0 or more, got {self.burst_copies}": self.burst_copies < 0
+                or self.burst_copies != int(self.burst_copies),
+                f"forecast_bias_fraction must be above -1, got {self.forecast_bias_fraction}": not (
+                    self.forecast_bias_fraction > -1
+                ),
+                f"forecast_error_fraction must not be negative, got {self.forecast_error_fraction}": not (
+                    self.forecast_error_fraction >= 0
+                ),
                 "solver_time_limit_s must be positive": self.solver_time_limit_s <= 0,
                 f"store must be a path or a URI, got {self.store!r}": self.store is not None
                 and not (isinstance(self.store, str) and self.store),

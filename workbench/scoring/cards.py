@@ -30,7 +30,7 @@ def score(
         since = after(run.start, warmup_hours * SECONDS_PER_HOUR)
         rows.append({"strategy": key, "label": labels[key], **effort(run, since)})
         tier_rows += [{"strategy": key, "tier": tier.key, **service(run, tier, since)} for tier in tiers]
-    tier_frame = pl.DataFrame(tier_rows, infer_schema_length=None)
+    tier_frame = pl.DataFrame(tier_rows, infer_schema_length=None).with_columns(pl.col(pl.Null).cast(pl.Float64))
     worse = worse_tiers(tier_frame, baseline).get_column("strategy").unique()
     base = pl.col("strategy") == baseline
     totals = pl.DataFrame(rows).with_columns(

@@ -7,21 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-LEVELS = {"ttft_p50_s": 0.50, "ttft_p75_s": 0.75, "ttft_p90_s": 0.90, "ttft_p95_s": 0.95, "ttft_p99_s": 0.99}
+SHARES = {"p50": 0.50, "p75": 0.75, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+LEVELS = {f"ttft_{name}_s": share for name, share in SHARES.items()}
+E2E_LEVELS = {f"e2e_{name}_s": share for name, share in SHARES.items()}
 
 
-def percentiles(histogram: pl.DataFrame, levels: Sequence[float]) -> list[float | None]:
-    """Return latency percentiles of a ``TTFT_HISTOGRAM`` of any rows, interpolated inside a bin; None when empty."""
-    bins = (
-        histogram.group_by("ttft_low_s", "ttft_high_s")
-        .agg(pl.col("requests").sum())
-        .filter(pl.col("requests") > 0)
-        .sort("ttft_low_s")
-    )
+def percentiles(histogram: pl.DataFrame, levels: Sequence[float], *, measure: str = "ttft") -> list[float | None]:
+    """Return percentiles of a ``TTFT_HISTOGRAM`` or, with the measure e2e, an ``E2E_HISTOGRAM``; None when empty.
+
+    Any rows of it are taken together; inside a bin it is interpolated.
+    """
+    low_s, high_s = f"{measure}_low_s", f"{measure}_high_s"
+    bins = histogram.group_by(low_s, high_s).agg(pl.col("requests").sum()).filter(pl.col("requests") > 0).sort(low_s)
     if bins.is_empty():
         return [None for _ in levels]
     counts = bins.get_column("requests").to_numpy()
-    low, high = bins.get_column("ttft_low_s").to_numpy(), bins.get_column("ttft_high_s").to_numpy()
+    low, high = bins.get_column(low_s).to_numpy(), bins.get_column(high_s).to_numpy()
     total = np.cumsum(counts)
     found: list[float | None] = []
     for level in levels:

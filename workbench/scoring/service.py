@@ -8,11 +8,15 @@ import polars as pl
 
 from workbench.domain import Tier
 from workbench.results import SimRun
-from workbench.scoring.latencies import LEVELS, percentiles
+from workbench.scoring.latencies import E2E_LEVELS, LEVELS, percentiles
 
 
 def service(run: SimRun, tier: Tier, since: datetime) -> dict[str, float | None]:
-    """Return what one tier got from an instant on: counts, attainment, latency percentiles, deadlines, backlog."""
+    """Return what one tier got from an instant on: counts, attainment, latency percentiles, deadlines, backlog.
+
+    Percentiles of the time to the last token are those of all arrivals under the replay. The fluid engine knows the
+    time to the first token and the mean gap between tokens, not how output lengths spread, so it has none.
+    """
     windows = run.windows.filter((pl.col("tier") == tier.key) & (pl.col("window_start") >= since))
     last = windows.filter(pl.col("window_start") == windows.get_column("window_start").max())
     kept = pl.col("slo_attainment_fraction") * pl.col("arrived")
@@ -39,12 +43,21 @@ def service(run: SimRun, tier: Tier, since: datetime) -> dict[str, float | None]
         "slo_attainment_fraction": attainment,
         "ttft_mean_s": None if tier.deferrable or not arrived else sums["ttft"] * share,
         **dict(zip(LEVELS, levels, strict=True)),
+        **_end_to_end(run, tier, since),
         "itl_mean_s": None if tier.deferrable or not arrived else sums["itl"] * share,
         "missed_deadlines": sums["missed_deadlines"],
         "oldest_wait_s": sums["oldest_wait_s"],
         "served_elsewhere_fraction": sums["served_elsewhere"] * share,
         "saturated_fraction": sums["saturated"] * share,
     }
+
+
+def _end_to_end(run: SimRun, tier: Tier, since: datetime) -> dict[str, float | None]:
+    """Return the percentiles of the time to the last token, of single requests alone."""
+    if run.e2e is None:
+        return dict.fromkeys(E2E_LEVELS)
+    histogram = run.e2e.filter((pl.col("tier") == tier.key) & (pl.col("window_start") >= since))
+    return dict(zip(E2E_LEVELS, percentiles(histogram, list(E2E_LEVELS.values()), measure="e2e"), strict=True))
 
 
 def _deadlines_due(run: SimRun, tier: Tier, since: datetime) -> float:

@@ -15,7 +15,7 @@ from workbench.simulation import state
 from workbench.simulation.latency import BIN_EDGES_S
 from workbench.simulation.loads import Span
 from workbench.simulation.setup import Pool
-from workbench.tables import SCALING, SIM_POOLS, SIM_WINDOWS, TTFT_HISTOGRAM
+from workbench.tables import E2E_HISTOGRAM, SCALING, SIM_POOLS, SIM_WINDOWS, TTFT_HISTOGRAM
 from workbench.units import SECONDS_PER_HOUR
 
 Floats = NDArray[np.float64]
@@ -151,6 +151,20 @@ def ttft_frame(rec: state.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
             ttft_low_s=pl.Series(edges[place]),
             ttft_high_s=pl.Series(edges[place + 1]),
             requests=pl.Series(used.reshape(-1)[filled]),
+        )
+    )
+
+
+def e2e_frame(whole_bins: NDArray[np.int32], fleet: Fleet, span: Span) -> pl.DataFrame:
+    """Return ``E2E_HISTOGRAM`` of arrivals counted by hour, origin, model, tier and latency bin."""
+    keys = _keys(_starts(span, SECONDS_PER_HOUR, span.hours), _series_axes(fleet))
+    used = whole_bins.reshape(-1, whole_bins.shape[-1])
+    cell, place = np.nonzero(used)
+    return E2E_HISTOGRAM.conform(
+        keys.select(pl.all().gather(cell)).with_columns(
+            e2e_low_s=pl.Series(BIN_EDGES_S[place]),
+            e2e_high_s=pl.Series(BIN_EDGES_S[place + 1]),
+            requests=pl.Series(used[cell, place]),
         )
     )
 

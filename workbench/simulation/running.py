@@ -77,6 +77,7 @@ class Run:
             window_s=self.span.window_s,
             step_s=self.span.step_s,
             requests=None if self.replay is None else self.replay.requests(),
+            e2e=None if self.replay is None else readout.e2e_frame(self.replay.whole_bins, self.fleet, self.span),
             notes=calibrating.notes_for(self.corrections, self.fleet),
         )
 

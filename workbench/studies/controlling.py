@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -18,6 +19,7 @@ from workbench.domain import Fleet, Scenario
 from workbench.errors import StudyError
 from workbench.results import CapacityPlan, Forecast, Orders, SimRun, SoFar, Standing
 from workbench.simulation.intake import Load
+from workbench.simulation.scheduling import Scheduling
 from workbench.studies.strategies import Place, Situation, Strategy, as_it_stands, whole_hours
 from workbench.tables import ALLOCATION, SHORTFALL
 
@@ -95,13 +97,13 @@ def control(
     forecasts: Iterator[Forecast] | None,
     *,
     load: Load,
-    engine: str = "fluid",
     progress: Callable[[SoFar], None] | None = None,
 ) -> Controlled:
     """Simulate a strategy over the span, in the loop where it follows a plan.
 
-    ``forecasts`` holds one from every hour's begin, in order. ``load`` is what the engine takes: the demand or single
-    requests. Raises the errors of the stages, and StudyError where a forecast is missing.
+    ``forecasts`` holds one from every hour's begin, in order. ``load`` is what the scenario's engine takes: the demand,
+    or single requests, which the replay plays hour by hour with what is inside the fleet handed on. Raises the errors
+    of the stages, and StudyError where a forecast is missing.
     """
     controller = None
     if strategy.is_planned:
@@ -116,10 +118,19 @@ def control(
         hours=world.hours,
         demand_window_s=world.demand_window_s,
         steer=controller,
-        engine=engine,
         progress=progress,
+        **engine_of(world),
     )
     return Controlled(run=run, plan=together(controller.plans) if controller else None)
+
+
+def engine_of(world: World) -> dict[str, Any]:
+    """Return how the scenario simulates: the arguments of ``simulation.run`` about the engine."""
+    scenario = world.scenario
+    if scenario.engine != "replay":
+        return {"engine": scenario.engine}
+    scheduling = Scheduling(order=scenario.scheduler, chunk_tokens=world.fleet.chunk_tokens)
+    return {"engine": scenario.engine, "scheduling": scheduling}
 
 
 def origins_of(world: World) -> list[datetime]:

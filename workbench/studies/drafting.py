@@ -19,34 +19,37 @@ class Drafts:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         stamp = folder / "code"
         if not stamp.is_file() or stamp.read_text(encoding="utf-8") != _code():
             shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            stamp.write_text(_code(), encoding="utf-8")
 
-    def read(self, key: str) -> Controlled | None:
-        """Return the run of a strategy, and its plan; None where it was not done."""
-        folder = self._folder / key
-        if not (folder / MANIFEST).is_file():
-            return None
+    def has(self, key: str) -> bool:
+        """Tell whether the run of a strategy is whole."""
+        return (self.folder / key / MANIFEST).is_file()
+
+    def read(self, key: str) -> Controlled:
+        """Return the run of a strategy, and its plan."""
+        folder = self.folder / key
         facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         plan = read_plan(folder, facts["plan"]) if facts["plan"] else None
         return Controlled(run=read_run(folder, key, facts["run"]), plan=plan)
 
     def keep(self, key: str, done: Controlled) -> None:
         """Write the run of a strategy under a temporary name, and rename it when it is whole."""
-        draft = self._folder / f".{key}.{os.getpid()}"
+        draft = self.folder / f".{key}.{os.getpid()}"
         shutil.rmtree(draft, ignore_errors=True)
         write_run(done.run, done.plan, draft)
         facts = {"run": run_facts(done.run), "plan": plan_facts(done.plan) if done.plan else None}
         (draft / MANIFEST).write_text(json.dumps(facts), encoding="utf-8")
-        (self._folder / "code").write_text(_code(), encoding="utf-8")
-        shutil.rmtree(self._folder / key, ignore_errors=True)
-        draft.rename(self._folder / key)
+        shutil.rmtree(self.folder / key, ignore_errors=True)
+        draft.rename(self.folder / key)
 
     def remove(self) -> None:
         """Remove them: the study is saved."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _code() -> str:

@@ -7,6 +7,7 @@ forecasts included; an interrupted run goes on with the day it was in.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -17,11 +18,13 @@ from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from workbench import forecasting, tables
+from workbench import compute, forecasting, tables
 from workbench.forecasting import backtesting
 from workbench.results import Forecast
+from workbench.units import seed_for
 
 MEASURES = ("input_tps", "output_tps")
 LIBRARIES = ("numpy", "polars", "prophet", "statsmodels")
@@ -32,7 +35,8 @@ class History:
     """The demand, and what is to be foreseen from it: an origin per hour, how far, in which windows, how.
 
     ``demand`` holds the whole span; a forecast from an origin reads what ended before it. Forecasts are kept in
-    ``folder``; None keeps none.
+    ``folder``; None keeps none. What is handed on is spoilt by a factor of ``bias_fraction`` on all, and by one of its
+    own for every origin and model with the spread ``error_fraction``; what is kept is not.
     """
 
     demand: pl.DataFrame
@@ -43,22 +47,85 @@ class History:
     method: str
     seed: int
     folder: Path | None = None
+    bias_fraction: float = 0.0
+    error_fraction: float = 0.0
     progress: Callable[[int, int], None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Day:
+    """The origins of one day; ``files`` are where its forecasts are kept, None where they are not."""
+
+    history: History
+    origins: tuple[datetime, ...]
+    files: Mapping[str, Path] | None
+
+    def __str__(self) -> str:
+        return f"forecasts of {self.origins[0]:%Y-%m-%d}"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its forecasts were made before."""
+        return self.files is not None and all(file.exists() for file in self.files.values())
 
 
 def forecasts(history: History) -> Iterator[Forecast]:
     """Yield the forecast from every origin, in order, read where it was made before."""
-    name = digest(history)
     done = 0
-    for day, group in groupby(history.origins, key=lambda origin: origin.date()):
-        origins = list(group)
-        files = None if history.folder is None else _files(history.folder / name, day, len(origins))
-        is_kept = files is not None and all(file.exists() for file in files.values())
-        for forecast in _read(files, history, origins) if files and is_kept else _made(files, history, origins):
-            yield forecast
+    for day in days_of(history):
+        for forecast in _read(day) if day.is_kept else _made(day):
+            yield spoilt(forecast, history)
             done += 1
             if history.progress is not None:
                 history.progress(done, len(history.origins))
+
+
+def prepare(history: History, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> int:
+    """Make the forecasts that are not kept yet, a day to a process, and return how many days that were.
+
+    Does nothing where none are kept: nobody could read them.
+    """
+    missing = [day for day in days_of(history) if day.files is not None and not day.is_kept]
+    compute.map_tasks(make, missing, workers=workers, progress=progress)
+    return len(missing)
+
+
+def make(day: Day) -> None:
+    """Make the forecasts of a day and keep them."""
+    for _ in _made(day):
+        pass
+
+
+def days_of(history: History) -> list[Day]:
+    """Cut what is to be foreseen into days: those that share their fits, and a file."""
+    name, alone = digest(history), dataclasses.replace(history, progress=None)  # a day may go to another process
+    groups = [(day, tuple(origins)) for day, origins in groupby(history.origins, key=lambda origin: origin.date())]
+    return [
+        Day(
+            history=alone,
+            origins=origins,
+            files=None if history.folder is None else _files(history.folder / name, day, len(origins)),
+        )
+        for day, origins in groups
+    ]
+
+
+def spoilt(forecast: Forecast, history: History) -> Forecast:
+    """Return a forecast with the errors that are asked for: one factor for each model, on all its series and hours.
+
+    Its logarithm is normal and its mean is one, so that errors of any size leave the level where it was.
+    """
+    if history.bias_fraction == 0.0 and history.error_fraction == 0.0:
+        return forecast
+    models = forecast.frame.get_column("model").unique().sort().to_list()
+    spread = np.sqrt(np.log1p(history.error_fraction**2))
+    factors = {}
+    for model in models:
+        seed = seed_for(history.seed, "forecast error", model, forecast.as_of.isoformat())
+        drawn = np.random.default_rng(seed).standard_normal()
+        factors[model] = float((1.0 + history.bias_fraction) * np.exp(spread * drawn - 0.5 * spread * spread))
+    factor = pl.col("model").replace_strict(factors, return_dtype=pl.Float64)
+    return dataclasses.replace(forecast, frame=forecast.frame.with_columns(pl.col("value") * factor))
 
 
 def perfect(history: History) -> Iterator[Forecast]:
@@ -95,12 +162,13 @@ def _files(folder: Path, day: date, origins: int) -> dict[str, Path]:
     return {kind: folder / f"{day.isoformat()}-{origins}-{kind}.parquet" for kind in ("frame", "notes")}
 
 
-def _made(files: dict[str, Path] | None, history: History, origins: Sequence[datetime]) -> Iterator[Forecast]:
+def _made(day: Day) -> Iterator[Forecast]:
     """Make a day's forecasts; they are kept before the last is handed over, as nobody may ask for another."""
+    history = day.history
     made: list[Forecast] = []
     for forecast in backtesting.roll_or_perfect(
         history.demand,
-        origins=origins,
+        origins=day.origins,
         horizon_s=history.horizon_s,
         window_s=history.window_s,
         quantiles=history.quantiles,
@@ -109,8 +177,8 @@ def _made(files: dict[str, Path] | None, history: History, origins: Sequence[dat
         measures=MEASURES,
     ):
         made.append(forecast)
-        if files is not None and len(made) == len(origins):
-            _keep(files, made)
+        if day.files is not None and len(made) == len(day.origins):
+            _keep(day.files, made)
         yield forecast
 
 
@@ -123,18 +191,19 @@ def _keep(files: Mapping[str, Path], made: Sequence[Forecast]) -> None:
         draft.rename(file)
 
 
-def _read(files: Mapping[str, Path], history: History, origins: Sequence[datetime]) -> Iterator[Forecast]:
+def _read(day: Day) -> Iterator[Forecast]:
+    files = day.files or {}
     frames, notes = (
         pl.read_parquet(files[kind]).partition_by("origin", as_dict=True, include_key=False)
         for kind in ("frame", "notes")
     )
-    for origin in origins:
+    for origin in day.origins:
         yield Forecast(
             frame=tables.FORECAST.conform(frames[(origin,)]),
             notes=tables.FORECAST_NOTES.conform(notes[(origin,)]),
             as_of=origin,
-            window_s=history.window_s,
-            method=history.method,
+            window_s=day.history.window_s,
+            method=day.history.method,
         )
 
 

@@ -8,29 +8,20 @@ at or after that hour's begin.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from workbench import features, forecasting, performance, planning, scoring, simulation
+from workbench import features, forecasting, performance, planning, scoring
 from workbench.catalog import Catalog
-from workbench.domain import Fleet, Policy, Scenario
-from workbench.results import CapacityPlan, Forecast, SoFar, Study, Tell
-from workbench.studies import describing, preparing, saving, starting
-from workbench.studies.controlling import (
-    Controlled,
-    World,
-    control,
-    expected_input_tps,
-    last_hour_deferrable,
-    origins_of,
-)
+from workbench.domain import Fleet, Scenario
+from workbench.results import CapacityPlan, Forecast, Study, Tell
+from workbench.studies import altering, describing, preparing, requesting, saving, starting
+from workbench.studies.competing import Contest, run_all
+from workbench.studies.controlling import World, last_hour_deferrable
 from workbench.studies.drafting import Drafts
-from workbench.studies.foreseeing import History
-from workbench.studies.strategies import Strategy, strategy_of, whole_hours
+from workbench.studies.strategies import whole_hours
 from workbench.traces.store import Reading
 from workbench.units import SECONDS_PER_HOUR
 
@@ -42,10 +33,13 @@ def run(
     catalog: Catalog,
     root: Path,
     now: datetime,
+    workers: int | None = 1,
     progress: Tell | None = None,
 ) -> Study:
     """Run a scenario on a trace of the store and save the study under ``root``.
 
+    ``workers`` is the most processes that days of forecasts, and then strategies, are spread over (None: one per core);
+    what comes out is the same to the last byte.
     ``progress`` is told the stage in words and the share done of it. ``now`` is written into the manifest and
     enters no number. Raises the errors of the stages; a failed run leaves no study behind.
     """
@@ -54,6 +48,11 @@ def run(
     span = preparing.span_of(scenario, store)
     tell("Reading demand", 0.0)
     demand = preparing.demand_of(scenario, store, span)
+    deferrable = [key for key in demand.get_column("tier").unique() if catalog.tier(key).deferrable]
+    alteration = altering.alteration_of(
+        scenario, demand, as_of=span.as_of, window_s=span.demand_window_s, deferrable=deferrable
+    )
+    demand = altering.altered(demand, alteration)
     shape = features.shape(store, scenario.trace, since=span.since, until=span.as_of)
     fleet = starting.fleet_of(scenario, catalog, demand, shape, span.as_of)
     clock.lap("demand")
@@ -78,15 +77,23 @@ def run(
         peak_replicas=starting.peak_replicas(scenario, catalog, fleet, demand, span.as_of),
     )
     drafts = Drafts(root / f".{identity}.draft")
-    done = run_all(
-        world,
-        plan=plan,
-        forecast=forecast,
-        span=span,
+    requests = None
+    if scenario.engine == "replay":
+        tell("Laying out requests", 0.0)
+        requests = requesting.file_requests(
+            scenario, store, span, demand=demand, alteration=alteration, fleet=fleet, folder=drafts.folder / "requests"
+        )
+        clock.lap("requests")
+    contest = Contest(
+        world=world,
+        forecast_window_s=span.forecast_window_s,
         folder=root.parent / "forecasts",
         drafts=drafts,
-        progress=tell,
+        requests=requests,
+        plan=plan,
+        forecast=forecast,
     )
+    done = run_all(contest, workers=workers, progress=tell)
     runs = {key: one.run for key, one in done.items()}
     plans = {key: one.plan for key, one in done.items() if one.plan is not None}
     clock.lap("simulate")
@@ -101,6 +108,7 @@ def run(
     notes = (
         *span.notes,
         *describing.notes_of(scenario, forecast, plan, demand, span),
+        *altering.notes_of(alteration, scenario),
         *describing.notes_of_speed(fleet),
         *describing.notes_of_trace(store, scenario),
     )
@@ -171,85 +179,6 @@ def plan_for(
         last_hour_deferrable=last_hour_deferrable(demand, fleet, as_of=span.as_of, window_s=span.demand_window_s),
         progress=lambda done, total: tell("Planning", done / total),
     )
-
-
-def run_all(
-    world: World,
-    *,
-    plan: CapacityPlan,
-    forecast: Forecast,
-    span: preparing.Span,
-    folder: Path,
-    drafts: Drafts,
-    progress: Tell,
-) -> dict[str, Controlled]:
-    """Run every strategy of the scenario over the span from the fleet's start.
-
-    Re-planned hourly, each that follows a plan has its own; planned once, all follow ``plan``. Forecasts are kept in
-    ``folder``, whole runs in ``drafts`` until all are done.
-    """
-    done = {}
-    for policy in world.scenario.strategies:
-        kept = drafts.read(policy.key)
-        if kept is None:
-            progress(f"Simulating {policy.label}", 0.0)
-            tell = partial(_tell, progress, f"Simulating {policy.label}", world.fleet)
-            if world.scenario.replan == "hourly":
-                kept = _controlled(world, strategy_of(policy), span, folder, tell)
-            else:
-                kept = _planned_once(world, policy, plan, forecast, tell)
-            drafts.keep(policy.key, kept)
-        done[policy.key] = kept
-    return done
-
-
-def _tell(progress: Tell, stage: str, fleet: Fleet, had: SoFar) -> None:
-    """Say how far a simulation is, what it has taken and how the strictest tier fares."""
-    strictest = next((tier.key for tier in fleet.tiers if tier.key in had.kept_fraction), None)
-    kept = f", {had.kept_fraction[strictest]:.1%} in time" if strictest else ""
-    progress(stage, had.done_fraction, f"{had.gpu_hours:,.0f} GPU h{kept}")
-
-
-def _controlled(
-    world: World, strategy: Strategy, span: preparing.Span, folder: Path, progress: Callable[[SoFar], None]
-) -> Controlled:
-    forecasts = None
-    if strategy.foresee is not None:
-        risk = world.scenario.risk
-        history = History(
-            demand=world.demand,
-            origins=origins_of(world),
-            horizon_s=farthest_h(world.scenario) * SECONDS_PER_HOUR,
-            window_s=span.forecast_window_s,
-            quantiles=sorted({0.5, risk.quantile}),
-            method=world.scenario.forecast_method,
-            seed=world.scenario.seed,
-            folder=folder,
-        )
-        forecasts = strategy.foresee(history)
-    return control(strategy, world, forecasts, load=world.demand, progress=progress)
-
-
-def farthest_h(scenario: Scenario) -> float:
-    """Return how many hours ahead the strategy that looks farthest asks for: all share the forecasts made so far."""
-    return max(strategy_of(policy).horizon_h for policy in scenario.strategies)
-
-
-def _planned_once(
-    world: World, policy: Policy, plan: CapacityPlan, forecast: Forecast, progress: Callable[[SoFar], None]
-) -> Controlled:
-    run = simulation.run(
-        world.demand,
-        fleet=world.fleet,
-        policy=policy,
-        start=world.start,
-        hours=world.hours,
-        plan=plan if policy.needs_plan else None,
-        expected=expected_input_tps(forecast, world.fleet) if policy.needs_plan else None,
-        demand_window_s=world.demand_window_s,
-        progress=progress,
-    )
-    return Controlled(run=run, plan=plan if policy.needs_plan else None)
 
 
 class _Clock:

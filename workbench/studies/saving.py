@@ -102,6 +102,8 @@ def write_run(run: SimRun, plan: CapacityPlan | None, folder: Path) -> None:
     """Write the frames of one strategy's run, and of the plan that it carried out."""
     folder.mkdir(parents=True)
     frames = {name: getattr(run, name) for name in RUN_FRAMES}
+    if run.e2e is not None:
+        frames["e2e"] = run.e2e
     if plan is not None:
         frames |= {name: getattr(plan, name) for name in PLAN_FRAMES}
         frames["plan_hours"] = plan.hours.drop("solve_s", strict=False)
@@ -158,6 +160,8 @@ def read_run(folder: Path, key: str, facts: Mapping[str, Any]) -> SimRun:
     frames: dict[str, Any] = {
         name: table.conform(pl.read_parquet(folder / f"{name}.parquet")) for name, table in RUN_FRAMES.items()
     }
+    if (folder / "e2e.parquet").exists():
+        frames["e2e"] = tables.E2E_HISTOGRAM.conform(pl.read_parquet(folder / "e2e.parquet"))
     return SimRun(
         strategy=key,
         start=datetime.fromisoformat(facts["start"]),

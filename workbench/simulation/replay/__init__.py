@@ -110,6 +110,11 @@ class Replay:
         dispatch.count_waiting(self.rows.world, self.rows.outside, found)
         return found
 
+    @property
+    def whole_bins(self) -> NDArray[np.int32]:
+        """Times to the last token, counted by hour of arrival, region, model, tier and latency bin."""
+        return self._tally.whole_bins
+
     def requests(self) -> pl.DataFrame | None:
         """Return every request with its times as its origin sees them (``SIM_REQUESTS``); None if none were kept."""
         return self._kept.frame() if self._kept is not None else None

@@ -52,6 +52,7 @@ class Sums(NamedTuple):
     series: Floats  # windows, H, M, K, columns: whole numbers only
     seconds: Ints  # windows, H, M, K, GAPS + 1: sums of seconds and parts, and how many gaps
     hour_bins: Floats  # hours, bins, H, M, K
+    whole_bins: Counts  # hours, H, M, K, bins: times to the last token
 
 
 @inlined
@@ -125,6 +126,8 @@ def count(
                 gap_s = (ended_s + delay_s - ttft_s) / (q.output[place(row)] - 1)
                 add_seconds(sums.seconds[window, h, m, k], GAP_WHOLE, gap_s)
                 sums.seconds[window, h, m, k, GAPS] += 1
+        i = bin_of(ended_s + delay_s if has_ended else UNSERVED_S)
+        sums.whole_bins[int(arrival_s / 3600.0), h, m, k, i] += 1
         if facts.deferrable[k]:
             count_deadline(facts, sums, h, m, k, arrival_s, ended_s + delay_s)
         else:
@@ -175,7 +178,8 @@ class Tally:
             end_s=span.steps * span.step_s,
         )
         seconds = np.zeros((*record.series.shape[:4], GAPS + 1), dtype=np.int64)
-        self._sums = Sums(series=record.series, seconds=seconds, hour_bins=record.hour_bins)
+        self.whole_bins = np.zeros((span.hours, *record.series.shape[1:4], BINS), dtype=np.int32)
+        self._sums = Sums(series=record.series, seconds=seconds, hour_bins=record.hour_bins, whole_bins=self.whole_bins)
 
     def add(self, rows: Rows, now_s: float, *, everyone: bool = False) -> None:
         """Count the rows that are settled at an instant, or everyone, as nothing more will happen."""

@@ -1,0 +1,151 @@
+"""Simulate every strategy of a scenario on the same demand from the same start, here or in processes side by side.
+
+Forecasts depend on no strategy: before strategies part, those that are not kept yet are made, a day to a process. Each
+strategy is written when it is whole, so an interrupted study goes on after the last of them, whoever ran it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from workbench import compute, simulation
+from workbench.domain import Fleet, Policy, Scenario
+from workbench.results import CapacityPlan, Forecast, SoFar, Tell
+from workbench.simulation.intake import Load
+from workbench.studies import foreseeing
+from workbench.studies.controlling import Controlled, World, control, engine_of, expected_input_tps, origins_of
+from workbench.studies.drafting import Drafts
+from workbench.studies.foreseeing import History
+from workbench.studies.requesting import Filed
+from workbench.studies.strategies import Strategy, strategy_of
+from workbench.units import SECONDS_PER_HOUR
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contest:
+    """What all strategies of a study meet, and where what they do is kept.
+
+    Re-planned hourly, each that follows a plan has its own; planned once, all follow ``plan``, made from ``forecast``.
+    Forecasts are kept in ``folder``, whole runs in ``drafts``. ``requests`` are what the replay plays.
+    """
+
+    world: World
+    forecast_window_s: float
+    folder: Path
+    drafts: Drafts
+    requests: Filed | None
+    plan: CapacityPlan
+    forecast: Forecast
+
+    @property
+    def load(self) -> Load:
+        """What the engine takes."""
+        return self.world.demand if self.requests is None else self.requests
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Entry:
+    """One strategy of a contest, as a task for a process."""
+
+    contest: Contest
+    policy: Policy
+
+    def __str__(self) -> str:
+        return f"strategy {self.policy.key}"
+
+
+def run_all(contest: Contest, *, workers: int | None, progress: Tell) -> dict[str, Controlled]:
+    """Run every strategy of the scenario over the span from the fleet's start, or read it where it was run before."""
+    policies = contest.world.scenario.strategies
+    missing = [Entry(contest=contest, policy=policy) for policy in policies if not contest.drafts.has(policy.key)]
+    if workers == 1 or len(missing) < 2:
+        for entry in missing:
+            stage = f"Simulating {entry.policy.label}"
+            progress(stage, 0.0)
+            compete(entry, partial(_tell, progress, stage, contest.world.fleet))
+    else:
+        _side_by_side(contest, missing, workers, progress)
+    return {policy.key: contest.drafts.read(policy.key) for policy in policies}
+
+
+def _side_by_side(contest: Contest, missing: list[Entry], workers: int | None, progress: Tell) -> None:
+    foreseeing_any = [entry for entry in missing if strategy_of(entry.policy).foresee is foreseeing.forecasts]
+    if foreseeing_any and contest.world.scenario.replan == "hourly":
+        progress("Forecasting every hour", 0.0)
+        foreseeing.prepare(
+            history_of(contest),
+            workers=workers,
+            progress=lambda done, total: progress("Forecasting every hour", done / total, f"{done} of {total} days"),
+        )
+    progress("Simulating strategies", 0.0)
+    compute.map_tasks(
+        compete,
+        missing,
+        workers=workers,
+        progress=lambda done, total: progress("Simulating strategies", done / total, f"{done} of {total}"),
+    )
+
+
+def compete(entry: Entry, progress: Callable[[SoFar], None] | None = None) -> None:
+    """Run one strategy and write it into the drafts."""
+    contest, policy = entry.contest, entry.policy
+    if contest.world.scenario.replan == "hourly":
+        done = _controlled(contest, strategy_of(policy), progress)
+    else:
+        done = _planned_once(contest, policy, progress)
+    contest.drafts.keep(policy.key, done)
+
+
+def _tell(progress: Tell, stage: str, fleet: Fleet, had: SoFar) -> None:
+    """Say how far a simulation is, what it has taken and how the strictest tier fares."""
+    strictest = next((tier.key for tier in fleet.tiers if tier.key in had.kept_fraction), None)
+    kept = f", {had.kept_fraction[strictest]:.1%} in time" if strictest else ""
+    progress(stage, had.done_fraction, f"{had.gpu_hours:,.0f} GPU h{kept}")
+
+
+def _controlled(contest: Contest, strategy: Strategy, progress: Callable[[SoFar], None] | None) -> Controlled:
+    forecasts = None if strategy.foresee is None else strategy.foresee(history_of(contest))
+    return control(strategy, contest.world, forecasts, load=contest.load, progress=progress)
+
+
+def history_of(contest: Contest) -> History:
+    """Return what is to be foreseen at every hour of the span, the same for all strategies."""
+    world, scenario = contest.world, contest.world.scenario
+    risk = scenario.risk
+    return History(
+        demand=world.demand,
+        origins=origins_of(world),
+        horizon_s=farthest_h(scenario) * SECONDS_PER_HOUR,
+        window_s=contest.forecast_window_s,
+        quantiles=sorted({0.5, risk.quantile, *risk.quantile_by_tier.values()}),
+        method=scenario.forecast_method,
+        seed=scenario.seed,
+        folder=contest.folder,
+        bias_fraction=scenario.forecast_bias_fraction,
+        error_fraction=scenario.forecast_error_fraction,
+    )
+
+
+def farthest_h(scenario: Scenario) -> float:
+    """Return how many hours ahead the strategy that looks farthest asks for: all share the forecasts made so far."""
+    return max(strategy_of(policy).horizon_h for policy in scenario.strategies)
+
+
+def _planned_once(contest: Contest, policy: Policy, progress: Callable[[SoFar], None] | None) -> Controlled:
+    world, plan = contest.world, contest.plan if policy.needs_plan else None
+    run = simulation.run(
+        contest.load,
+        fleet=world.fleet,
+        policy=policy,
+        start=world.start,
+        hours=world.hours,
+        plan=plan,
+        expected=expected_input_tps(contest.forecast, world.fleet) if policy.needs_plan else None,
+        demand_window_s=world.demand_window_s,
+        progress=progress,
+        **engine_of(world),
+    )
+    return Controlled(run=run, plan=plan)
