@@ -110,3 +110,31 @@ def test_perfect_foresight_is_what_comes(history: History) -> None:
             (pl.col("window_start") == origin) & (pl.col("tier") == FAST) & (pl.col("measure") == "input_tps")
         )
         assert said.get_column("value").to_list() == pytest.approx([came["input_tokens"].item() / 3600.0] * 2)
+
+
+def test_days_are_made_ahead_once(history: History) -> None:
+    assert foreseeing.prepare(history, workers=1) == 2
+    assert foreseeing.prepare(history, workers=1) == 0
+    alone = foreseeing.forecasts(dataclasses.replace(history, folder=None))
+    for one, other in zip(foreseeing.forecasts(history), alone, strict=True):
+        assert one.frame.equals(other.frame)
+
+
+def test_a_spoilt_forecast_is_off_by_what_is_asked_for_and_keeps_what_was_made(history: History) -> None:
+    """A factor for each hour and model: their logarithms have the spread of a normal with that relative error."""
+    plain = list(foreseeing.forecasts(history))
+    biased = list(foreseeing.forecasts(dataclasses.replace(history, bias_fraction=0.25)))
+    for one, other in zip(plain, biased, strict=True):
+        assert other.frame.get_column("value").to_list() == pytest.approx(
+            (one.frame.get_column("value") * 1.25).to_list()
+        )
+    many = dataclasses.replace(history, origins=foreseeing.hours_from(START, 40), error_fraction=0.3, folder=None)
+    factors = [
+        (other.frame.get_column("value").sum() / one.frame.get_column("value").sum())
+        for one, other in zip(
+            foreseeing.forecasts(dataclasses.replace(many, error_fraction=0.0)), foreseeing.forecasts(many), strict=True
+        )
+    ]
+    assert pl.Series(factors).log().std() == pytest.approx(0.2936, rel=0.3)  # sqrt(log(1 + 0.3^2)) of forty draws
+    assert pl.Series(factors).mean() == pytest.approx(1.0, abs=0.15)
+    assert foreseeing.digest(many) == foreseeing.digest(dataclasses.replace(many, error_fraction=0.0))

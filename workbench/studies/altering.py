@@ -70,7 +70,7 @@ def _deferrable_factor(scenario: Scenario, history: pl.DataFrame, deferrable: Co
         return 1.0
     waits = pl.col("tier").is_in(list(deferrable))
     requests = pl.col("requests")
-    interactive, waiting = history.select(requests.filter(~waits).sum(), requests.filter(waits).sum()).row(0)
+    interactive, waiting = (history.filter(which).select(requests.sum()).item() for which in (~waits, waits))
     if not (interactive > 0 and waiting > 0):
         raise ScenarioError(
             f"scenario {scenario.name}: interactive_per_deferrable needs both kinds of requests in the history, found "
