@@ -113,8 +113,8 @@ def test_perfect_foresight_is_what_comes(history: History) -> None:
 
 
 def test_days_are_made_ahead_once(history: History) -> None:
-    assert foreseeing.prepare(history, workers=1) == 2
-    assert foreseeing.prepare(history, workers=1) == 0
+    assert foreseeing.prepare([history], workers=1) == 2
+    assert foreseeing.prepare([history], workers=1) == 0
     alone = foreseeing.forecasts(dataclasses.replace(history, folder=None))
     for one, other in zip(foreseeing.forecasts(history), alone, strict=True):
         assert one.frame.equals(other.frame)
@@ -138,3 +138,27 @@ def test_a_spoilt_forecast_is_off_by_what_is_asked_for_and_keeps_what_was_made(h
     assert pl.Series(factors).log().std() == pytest.approx(0.2936, rel=0.3)  # sqrt(log(1 + 0.3^2)) of forty draws
     assert pl.Series(factors).mean() == pytest.approx(1.0, abs=0.15)
     assert foreseeing.digest(many) == foreseeing.digest(dataclasses.replace(many, error_fraction=0.0))
+
+
+def test_windows_of_the_demand_are_merged_into_those_of_the_forecast_and_it_stays_the_same(history: History) -> None:
+    """Quarters of an hour from minutes: half known is known, less is a gap, and a cut one is out."""
+    minutes = [float(1 + minute // 60 % 24) for minute in range(60 * 24 * 3)]
+    load = demand({("east", "m", FAST): minutes}, window_s=60.0)
+    load = load.with_columns(pl.col("window_start") - timedelta(days=2, minutes=7))
+    gap = pl.col("window_start").is_between(
+        START - timedelta(hours=3), START - timedelta(hours=3) + timedelta(minutes=20)
+    )
+    load = load.with_columns(pl.when(~gap).then(pl.col(name)) for name in ("requests", "input_tokens", "output_tokens"))
+    fine = dataclasses.replace(
+        history, demand=load, window_s=900.0, origins=history.origins[:3], horizon_s=3600.0, folder=None
+    )
+    merged = foreseeing.coarse(fine)
+    assert merged.get_column("window_start").min() == START - timedelta(days=2)  # the first quarter is cut by eight
+    assert merged.get_column("requests").null_count() == 1
+    for origin, made in zip(fine.origins, foreseeing.forecasts(fine), strict=True):
+        alone = forecasting.predict(
+            load, as_of=origin, horizon_s=3600.0, window_s=900.0, quantiles=(0.5, 0.7), method="seasonal_naive",
+            measures=foreseeing.MEASURES,
+        )  # fmt: skip
+        assert made.frame.drop("value").equals(alone.frame.drop("value"))
+        assert made.frame.get_column("value").to_list() == pytest.approx(alone.frame.get_column("value").to_list())

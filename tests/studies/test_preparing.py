@@ -119,11 +119,11 @@ def test_windows_that_divide_no_hour_are_refused(store: Store) -> None:
         preparing.span_of(scenario("rows", demand={"window_s": 7000.0}), store)
 
 
-def test_demand_is_scaled_and_filtered_and_a_missing_model_named(store: Store) -> None:
+def test_demand_is_scaled_and_filtered_and_a_missing_model_named(store: Store, tmp_path: Path) -> None:
     chosen = scenario("days", demand={"scale": 3.0}, models=["llama31_8b"])
     span = preparing.span_of(chosen, store)
-    demand = preparing.demand_of(chosen, store, span)
+    demand = preparing.demand_of(chosen, store, span, folder=tmp_path)
     assert demand.get_column("requests").unique().to_list() == [180.0]
     missing = scenario("days", models=["bloom_176b"])
     with pytest.raises(ScenarioError, match="bloom_176b is not in trace 'days', which has llama31_8b"):
-        preparing.demand_of(missing, store, span)
+        preparing.demand_of(missing, store, span, folder=tmp_path)

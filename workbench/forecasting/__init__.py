@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import polars as pl
 
 from workbench import tables
@@ -44,6 +45,7 @@ from workbench.units import seconds_between
 __all__ = [
     "BACKTEST_FRAMES",
     "DEFAULT",
+    "MEASURES",
     "METHODS",
     "PERFECT",
     "Method",
@@ -241,18 +243,17 @@ def _frame(
     series: Sequence[Series], values: Sequence[Values], *, windows: int, quantiles: Sequence[float]
 ) -> pl.DataFrame:
     ahead = pl.Series("window_start", series[0].instants(first=0, last=windows), dtype=tables.INSTANT)
-    grid = pl.DataFrame({"window_start": ahead}).join(pl.DataFrame({"quantile": quantiles}), how="cross")
-    frames = [
-        grid.with_columns(
-            pl.lit(one.region).alias("region"),
-            pl.lit(one.model).alias("model"),
-            pl.lit(one.tier).alias("tier"),
-            pl.lit(one.measure).alias("measure"),
-            pl.Series("value", made.ravel()),
-        )
-        for one, made in zip(series, values, strict=True)
-    ]
-    return tables.FORECAST.conform(pl.concat(frames)).sort(tables.FORECAST.key)
+    one, start, level = np.indices((len(series), windows, len(quantiles))).reshape(3, -1)
+    keys = zip(("region", "model", "tier", "measure"), zip(*(each.key for each in series), strict=True), strict=True)
+    frame = pl.DataFrame(
+        {
+            "window_start": ahead.gather(start),
+            **{name: pl.Series(labels).gather(one) for name, labels in keys},
+            "quantile": np.asarray(quantiles)[level],
+            "value": np.stack(values).ravel(),
+        }
+    )
+    return tables.FORECAST.conform(frame).sort(tables.FORECAST.key)
 
 
 def _notes(series: Sequence[Series], choices: Sequence[Choice]) -> pl.DataFrame:

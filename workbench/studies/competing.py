@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from workbench import compute, simulation
+import polars as pl
+
+from workbench import compute, forecasting, simulation
 from workbench.domain import Fleet, Policy, Scenario
 from workbench.results import CapacityPlan, Forecast, SoFar, Tell
 from workbench.simulation.intake import Load
 from workbench.studies import foreseeing
-from workbench.studies.controlling import Controlled, World, control, engine_of, expected_input_tps, origins_of
+from workbench.studies.controlling import Controlled, World, control, engine_of, expected_input_tps
 from workbench.studies.drafting import Drafts
 from workbench.studies.foreseeing import History
+from workbench.studies.preparing import Span
 from workbench.studies.requesting import Filed
-from workbench.studies.strategies import Strategy, strategy_of
+from workbench.studies.strategies import Strategy, strategy_of, whole_hours
 from workbench.units import SECONDS_PER_HOUR
 
 
@@ -29,12 +32,12 @@ class Contest:
     """What all strategies of a study meet, and where what they do is kept.
 
     Re-planned hourly, each that follows a plan has its own; planned once, all follow ``plan``, made from ``forecast``.
-    Forecasts are kept in ``folder``, whole runs in ``drafts``. ``requests`` are what the replay plays.
+    ``history`` is what is foreseen every hour. Whole runs are kept in ``drafts``; ``requests`` are what the replay
+    plays.
     """
 
     world: World
-    forecast_window_s: float
-    folder: Path
+    history: History
     drafts: Drafts
     requests: Filed | None
     plan: CapacityPlan
@@ -72,14 +75,6 @@ def run_all(contest: Contest, *, workers: int | None, progress: Tell) -> dict[st
 
 
 def _side_by_side(contest: Contest, missing: list[Entry], workers: int | None, progress: Tell) -> None:
-    foreseeing_any = [entry for entry in missing if strategy_of(entry.policy).foresee is foreseeing.forecasts]
-    if foreseeing_any and contest.world.scenario.replan == "hourly":
-        progress("Forecasting every hour", 0.0)
-        foreseeing.prepare(
-            history_of(contest),
-            workers=workers,
-            progress=lambda done, total: progress("Forecasting every hour", done / total, f"{done} of {total} days"),
-        )
     progress("Simulating strategies", 0.0)
     compute.map_tasks(
         compete,
@@ -107,26 +102,55 @@ def _tell(progress: Tell, stage: str, fleet: Fleet, had: SoFar) -> None:
 
 
 def _controlled(contest: Contest, strategy: Strategy, progress: Callable[[SoFar], None] | None) -> Controlled:
-    forecasts = None if strategy.foresee is None else strategy.foresee(history_of(contest))
+    forecasts = None if strategy.foresee is None else strategy.foresee(contest.history)
     return control(strategy, contest.world, forecasts, load=contest.load, progress=progress)
 
 
-def history_of(contest: Contest) -> History:
-    """Return what is to be foreseen at every hour of the span, the same for all strategies."""
-    world, scenario = contest.world, contest.world.scenario
+def whole_span(scenario: Scenario, demand: pl.DataFrame, span: Span, folder: Path) -> History:
+    """Return what is foreseen once, at the begin of the span: all of it, with every quantile and measure."""
+    return History(
+        demand=demand,
+        origins=[span.as_of],
+        horizon_s=whole_hours(span.hours) * SECONDS_PER_HOUR,
+        window_s=span.forecast_window_s,
+        quantiles=scenario.quantiles,
+        method=scenario.forecast_method,
+        seed=scenario.seed,
+        measures=forecasting.MEASURES,
+        folder=folder,
+    )
+
+
+def every_hour(scenario: Scenario, demand: pl.DataFrame, span: Span, folder: Path) -> History:
+    """Return what is foreseen at every hour of the span, the same for all strategies."""
     risk = scenario.risk
     return History(
-        demand=world.demand,
-        origins=origins_of(world),
+        demand=demand,
+        origins=foreseeing.hours_from(span.as_of, whole_hours(span.hours)),
         horizon_s=farthest_h(scenario) * SECONDS_PER_HOUR,
-        window_s=contest.forecast_window_s,
+        window_s=span.forecast_window_s,
         quantiles=sorted({0.5, risk.quantile, *risk.quantile_by_tier.values()}),
         method=scenario.forecast_method,
         seed=scenario.seed,
-        folder=contest.folder,
+        folder=folder,
         bias_fraction=scenario.forecast_bias_fraction,
         error_fraction=scenario.forecast_error_fraction,
     )
+
+
+def foresee_all(
+    scenario: Scenario, whole: History, hourly: History, *, workers: int | None, progress: Tell
+) -> Forecast:
+    """Return the forecast of the whole span; those of the hours are made with it where processes share the work."""
+    asked = any(strategy_of(policy).foresee is foreseeing.forecasts for policy in scenario.strategies)
+    progress("Forecasting", 0.0)
+    if workers != 1:
+        foreseeing.prepare(
+            [whole, hourly] if asked and scenario.replan == "hourly" else [whole],
+            workers=workers,
+            progress=lambda done, total: progress("Forecasting", done / total, f"{done} of {total} days"),
+        )
+    return next(foreseeing.forecasts(whole))
 
 
 def farthest_h(scenario: Scenario) -> float:

@@ -46,6 +46,7 @@ class History:
     quantiles: Sequence[float]
     method: str
     seed: int
+    measures: Sequence[str] = MEASURES
     folder: Path | None = None
     bias_fraction: float = 0.0
     error_fraction: float = 0.0
@@ -80,12 +81,15 @@ def forecasts(history: History) -> Iterator[Forecast]:
                 history.progress(done, len(history.origins))
 
 
-def prepare(history: History, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> int:
+def prepare(
+    histories: Sequence[History], *, workers: int | None = None, progress: Callable[[int, int], None] | None = None
+) -> int:
     """Make the forecasts that are not kept yet, a day to a process, and return how many days that were.
 
     Does nothing where none are kept: nobody could read them.
     """
-    missing = [day for day in days_of(history) if day.files is not None and not day.is_kept]
+    days = [day for history in histories for day in days_of(history)]
+    missing = [day for day in days if day.files is not None and not day.is_kept]
     compute.map_tasks(make, missing, workers=workers, progress=progress)
     return len(missing)
 
@@ -98,7 +102,8 @@ def make(day: Day) -> None:
 
 def days_of(history: History) -> list[Day]:
     """Cut what is to be foreseen into days: those that share their fits, and a file."""
-    name, alone = digest(history), dataclasses.replace(history, progress=None)  # a day may go to another process
+    name = digest(history)
+    alone = dataclasses.replace(history, demand=coarse(history), progress=None)  # a day may go to another process
     groups = [(day, tuple(origins)) for day, origins in groupby(history.origins, key=lambda origin: origin.date())]
     return [
         Day(
@@ -108,6 +113,32 @@ def days_of(history: History) -> list[Day]:
         )
         for day, origins in groups
     ]
+
+
+def coarse(history: History) -> pl.DataFrame:
+    """Return the demand in the windows that are forecast: a forecast reads no finer ones, and every origin reads all.
+
+    Windows are counted from the first origin. One holds the mean of its known parts where half of them or more are
+    known, else it is a gap; one that the demand covers in part is left out. Demand whose windows are as long is
+    returned as it is.
+    """
+    own_s, demand = tables.window_s_of(history.demand), history.demand
+    parts = round(history.window_s / own_s)
+    if parts <= 1:
+        return demand
+    measures = ("requests", "input_tokens", "output_tokens")
+    first, length_us = pl.lit(history.origins[0], tables.INSTANT), round(history.window_s * 1e6)
+    back = ((pl.col("window_start") - first).dt.total_microseconds() / length_us).floor().cast(pl.Int64)
+    window = (first + pl.duration(microseconds=back * length_us)).alias("window_start")
+    known = {name: pl.col(name).count() for name in measures}
+    sums = demand.group_by("region", "model", "tier", window, maintain_order=True).agg(
+        pl.len().alias("parts"),
+        *(
+            pl.when(2 * known[name] >= parts).then(pl.col(name).sum() / known[name] * parts).alias(name)
+            for name in measures
+        ),
+    )
+    return tables.DEMAND.conform(sums.filter(pl.col("parts") == parts))
 
 
 def spoilt(forecast: Forecast, history: History) -> Forecast:
@@ -147,6 +178,7 @@ def digest(history: History) -> str:
         "window_s": history.window_s,
         "quantiles": sorted(history.quantiles),
         "method": history.method,
+        "measures": list(history.measures),
         "seed": history.seed,
         "versions": {name: version(name) for name in LIBRARIES},
     }
@@ -174,7 +206,7 @@ def _made(day: Day) -> Iterator[Forecast]:
         quantiles=history.quantiles,
         method=history.method,
         seed=history.seed,
-        measures=MEASURES,
+        measures=history.measures,
     ):
         made.append(forecast)
         if day.files is not None and len(made) == len(day.origins):

@@ -10,12 +10,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from workbench import features
 from workbench.domain import Scenario
 from workbench.errors import ScenarioError, WorkbenchError
+from workbench.studies.remembering import remembered
+from workbench.tables import DEMAND, SHAPE
 from workbench.traces.store import Reading
 from workbench.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE, after, seconds_between
 
@@ -152,16 +156,20 @@ def _refuse_outside(scenario: Scenario, first: datetime, end: datetime, as_of: d
         )
 
 
-def demand_of(scenario: Scenario, store: Reading, span: Span) -> pl.DataFrame:
-    """Return the scaled demand of the models and regions the scenario names, over history and simulated span."""
-    demand = features.demand(
-        store,
-        scenario.trace,
-        window_s=span.demand_window_s,
-        since=span.since,
-        until=span.until,
-        scale=scenario.demand_scale,
-    )
+def demand_of(scenario: Scenario, store: Reading, span: Span, *, folder: Path) -> pl.DataFrame:
+    """Return the scaled demand of the models and regions the scenario names, over history and simulated span.
+
+    What the trace holds is summed once and kept in ``folder``.
+    """
+    asked: dict[str, Any] = {"since": span.since, "until": span.until}
+    asked |= {"window_s": span.demand_window_s, "scale": scenario.demand_scale}
+
+    def summed() -> pl.DataFrame:
+        """Sum the trace."""
+        return features.demand(store, scenario.trace, **asked)
+
+    facts = {"trace": store.describe(scenario.trace).header.fingerprint, **asked}
+    demand = remembered(folder, "demand", facts, summed, table=DEMAND)
 
     def refusal(column: str, missing: str, found: Sequence[str]) -> ScenarioError:
         """Return the error for a name that the trace lacks."""
@@ -169,6 +177,18 @@ def demand_of(scenario: Scenario, store: Reading, span: Span) -> pl.DataFrame:
         return ScenarioError(f"{where}, which has {', '.join(found)}.")
 
     return only(demand, {"model": scenario.models, "region": scenario.regions}, refusal)
+
+
+def shape_of(scenario: Scenario, store: Reading, span: Span, *, folder: Path) -> pl.DataFrame:
+    """Return the shapes of the requests of the history, found once and kept in ``folder``."""
+    asked = {"since": span.since, "until": span.as_of}
+
+    def found() -> pl.DataFrame:
+        """Look at the trace."""
+        return features.shape(store, scenario.trace, **asked)
+
+    facts = {"trace": store.describe(scenario.trace).header.fingerprint, **asked}
+    return remembered(folder, "shape", facts, found, table=SHAPE)
 
 
 def only(

@@ -13,17 +13,15 @@ from pathlib import Path
 
 import polars as pl
 
-from workbench import features, forecasting, performance, planning, scoring
+from workbench import performance, planning, scoring
 from workbench.catalog import Catalog
 from workbench.domain import Fleet, Scenario
-from workbench.results import CapacityPlan, Forecast, Study, Tell
+from workbench.results import CapacityPlan, Study, Tell
 from workbench.studies import altering, describing, preparing, requesting, saving, starting
-from workbench.studies.competing import Contest, run_all
+from workbench.studies.competing import Contest, every_hour, foresee_all, run_all, whole_span
 from workbench.studies.controlling import World, last_hour_deferrable
 from workbench.studies.drafting import Drafts
-from workbench.studies.strategies import whole_hours
 from workbench.traces.store import Reading
-from workbench.units import SECONDS_PER_HOUR
 
 
 def run(
@@ -47,16 +45,17 @@ def run(
     clock = _Clock()
     span = preparing.span_of(scenario, store)
     tell("Reading demand", 0.0)
-    demand = preparing.demand_of(scenario, store, span)
+    demand = preparing.demand_of(scenario, store, span, folder=root.parent / "sums")
     deferrable = [key for key in demand.get_column("tier").unique() if catalog.tier(key).deferrable]
     alteration = altering.alteration_of(
         scenario, demand, as_of=span.as_of, window_s=span.demand_window_s, deferrable=deferrable
     )
     demand = altering.altered(demand, alteration)
-    shape = features.shape(store, scenario.trace, since=span.since, until=span.as_of)
+    shape = preparing.shape_of(scenario, store, span, folder=root.parent / "sums")
     fleet = starting.fleet_of(scenario, catalog, demand, shape, span.as_of)
     clock.lap("demand")
-    forecast = _forecast(scenario, demand, span, tell)
+    whole, hourly = (each(scenario, demand, span, root.parent / "forecasts") for each in (whole_span, every_hour))
+    forecast = foresee_all(scenario, whole, hourly, workers=workers, progress=tell)
     clock.lap("forecast")
     requirement = planning.require(forecast, risk=scenario.risk, tiers=fleet.tiers)
     rates = performance.rates(
@@ -86,8 +85,7 @@ def run(
         clock.lap("requests")
     contest = Contest(
         world=world,
-        forecast_window_s=span.forecast_window_s,
-        folder=root.parent / "forecasts",
+        history=hourly,
         drafts=drafts,
         requests=requests,
         plan=plan,
@@ -141,19 +139,6 @@ def run(
 
 def silent(stage: str, share: float, so_far: str = "") -> None:
     """Tell nobody."""
-
-
-def _forecast(scenario: Scenario, demand: pl.DataFrame, span: preparing.Span, tell: Tell) -> Forecast:
-    return forecasting.predict(
-        demand,
-        as_of=span.as_of,
-        horizon_s=whole_hours(span.hours) * SECONDS_PER_HOUR,
-        window_s=span.forecast_window_s,
-        quantiles=scenario.quantiles,
-        method=scenario.forecast_method,
-        seed=scenario.seed,
-        progress=lambda done, total: tell("Forecasting", done / total),
-    )
 
 
 def plan_for(
