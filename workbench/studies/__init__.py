@@ -29,6 +29,7 @@ from workbench.studies.replanning import (
 )
 from workbench.studies.running import run
 from workbench.studies.strategies import Situation, Strategy, strategy_of
+from workbench.studies.sweeps import Sweep, service_points, sweep
 from workbench.studies.weighing import at_equal_service, readable_value
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "PlanChoices",
     "Situation",
     "Strategy",
+    "Sweep",
     "World",
     "arguments",
     "at_equal_service",
@@ -55,7 +57,9 @@ __all__ = [
     "risk_of",
     "run",
     "save_plan",
+    "service_points",
     "strategy_of",
+    "sweep",
 ]
 
 

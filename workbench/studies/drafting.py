@@ -6,6 +6,9 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from workbench.studies.controlling import Controlled
@@ -21,10 +24,10 @@ class Drafts:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         stamp = folder / "code"
-        if not stamp.is_file() or stamp.read_text(encoding="utf-8") != _code():
+        if not stamp.is_file() or stamp.read_text(encoding="utf-8") != code_digest():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            stamp.write_text(_code(), encoding="utf-8")
+            stamp.write_text(code_digest(), encoding="utf-8")
 
     def has(self, key: str) -> bool:
         """Tell whether the run of a strategy is whole."""
@@ -39,23 +42,35 @@ class Drafts:
 
     def keep(self, key: str, done: Controlled) -> None:
         """Write the run of a strategy under a temporary name, and rename it when it is whole."""
-        draft = self.folder / f".{key}.{os.getpid()}"
-        shutil.rmtree(draft, ignore_errors=True)
-        write_run(done.run, done.plan, draft)
-        facts = {"run": run_facts(done.run), "plan": plan_facts(done.plan) if done.plan else None}
-        (draft / MANIFEST).write_text(json.dumps(facts), encoding="utf-8")
-        shutil.rmtree(self.folder / key, ignore_errors=True)
-        draft.rename(self.folder / key)
+        with kept_whole(self.folder / key) as draft:
+            write_run(done.run, done.plan, draft)
+            facts = {"run": run_facts(done.run), "plan": plan_facts(done.plan) if done.plan else None}
+            (draft / MANIFEST).write_text(json.dumps(facts), encoding="utf-8")
 
     def remove(self) -> None:
         """Remove them: the study is saved."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _code() -> str:
-    """Return a digest of the workbench's own modules."""
+@contextmanager
+def kept_whole(folder: Path) -> Iterator[Path]:
+    """Hand out an empty folder that takes the place of ``folder`` when all is written, or vanishes where it fails."""
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@cache
+def code_digest() -> str:
+    """Return a digest of the workbench's own modules and facts."""
     package = Path(__file__).parents[1]
     digest = hashlib.blake2b(digest_size=8)
-    for source in sorted(package.rglob("*.py")):
+    for source in sorted(file for ending in ("py", "toml", "csv") for file in package.rglob(f"*.{ending}")):
         digest.update(source.read_bytes())
     return digest.hexdigest()

@@ -7,8 +7,6 @@ what the replay plays, and bursts shorter than a window are not repeated as if n
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +20,7 @@ from workbench.domain import Fleet, Scenario
 from workbench.simulation.drawing import requests_like
 from workbench.simulation.loads import Laid, windows_per_hour
 from workbench.studies.altering import Alteration
+from workbench.studies.drafting import kept_whole
 from workbench.studies.preparing import Span
 from workbench.tables import DEMAND, INSTANT, REQUESTS
 from workbench.traces.store import Reading
@@ -58,16 +57,13 @@ def file_requests(
     ``demand`` is the altered one: requests are drawn from it where the trace is a series of sums.
     """
     if not folder.is_dir():
-        draft = folder.with_name(f".{folder.name}.{os.getpid()}")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
         if store.describe(scenario.trace).header.kind == "series":
             blocks = drawn(demand, fleet, span, seed=scenario.seed)
         else:
             blocks = taken(scenario, store, span, alteration, fleet)
-        for number, block in enumerate(blocks):
-            block.write_parquet(draft / f"{number:05}.parquet", compression="zstd")
-        draft.rename(folder)
+        with kept_whole(folder) as draft:
+            for number, block in enumerate(blocks):
+                block.write_parquet(draft / f"{number:05}.parquet", compression="zstd")
     return Filed(folder=folder)
 
 

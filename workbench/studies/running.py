@@ -32,12 +32,13 @@ def run(
     root: Path,
     now: datetime,
     workers: int | None = 1,
+    is_saved: bool = True,
     progress: Tell | None = None,
 ) -> Study:
     """Run a scenario on a trace of the store and save the study under ``root``.
 
     ``workers`` is the most processes that days of forecasts, and then strategies, are spread over (None: one per core);
-    what comes out is the same to the last byte.
+    what comes out is the same to the last byte. Where it is not to be saved, ``root`` holds the drafts alone.
     ``progress`` is told the stage in words and the share done of it. ``now`` is written into the manifest and
     enters no number. Raises the errors of the stages; a failed run leaves no study behind.
     """
@@ -131,8 +132,9 @@ def run(
         runs=runs,
         scorecard=card,
     )
-    tell("Saving", 0.0)
-    saving.save(study, root)
+    if is_saved:
+        tell("Saving", 0.0)
+        saving.save(study, root)
     drafts.remove()
     return study
 

@@ -100,7 +100,7 @@ def _write(study: Study, folder: Path) -> None:
 
 def write_run(run: SimRun, plan: CapacityPlan | None, folder: Path) -> None:
     """Write the frames of one strategy's run, and of the plan that it carried out."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     frames = {name: getattr(run, name) for name in RUN_FRAMES}
     if run.e2e is not None:
         frames["e2e"] = run.e2e
