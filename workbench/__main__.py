@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from workbench.commands import forecasts, obtaining, plans, profiles, reports, studies, traces
+from workbench.commands import forecasts, obtaining, plans, profiles, reports, studies, sweeps, traces
 from workbench.errors import WorkbenchError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command(epilog=traces.INGEST_EXAMPLE)(traces.ingest)
 app.add_typer(traces.traces_app, name="traces")
 app.add_typer(forecasts.forecast_app, name="forecast")
 app.add_typer(studies.study_app, name="study")
+app.command(epilog=sweeps.SWEEP_EXAMPLE)(sweeps.sweep)
 app.add_typer(plans.plan_app, name="plan")
 app.add_typer(profiles.profile_app, name="profile")
 app.command(epilog="Example: workbench report 2025-07 --study latest")(reports.report)

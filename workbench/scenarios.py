@@ -82,6 +82,14 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Scenario:
 
     Raises ScenarioError naming file and key.
     """
+    return parse(read(path), overrides=overrides, source=str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the content of a scenario file, named after it unless it names itself; :func:`parse` checks it.
+
+    Raises ScenarioError where it cannot be read.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -93,12 +101,12 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Scenario:
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"scenario file {path} is not TOML: {error}.") from error
     content.setdefault("name", path.stem)
-    return parse(content, overrides=overrides, source=str(path))
+    return content
 
 
 def parse(content: Mapping[str, Any], *, overrides: Mapping[str, Any] | None = None, source: str) -> Scenario:
     """Turn the content of a scenario file into a scenario; ``source`` names it in errors."""
-    content = _with_overrides(content, overrides or {})
+    content = with_overrides(content, overrides or {})
     known = {*KEYS[""], *(section for section in KEYS if section), "risk", "policy", "strategies"}
     _refuse_unknown(content, known, source, "")
     values: dict[str, Any] = {}
@@ -183,7 +191,7 @@ def _policies(content: Mapping[str, Any], changes: Mapping[str, Any], source: st
     )
 
 
-def _with_overrides(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def with_overrides(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content with dotted keys set; the input is left as it is."""
     result = json.loads(json.dumps(content, default=str))
     for dotted, value in overrides.items():

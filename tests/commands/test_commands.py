@@ -52,7 +52,31 @@ def test_study_verbs_on_a_saved_study(
     assert "Reactive" in shown
     assert "GPU-hours" in shown
     assert call("study", "compare", small_study.id, small_study.id, *where, monkeypatch=monkeypatch) == 0
-    assert "Studies compared" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Studies compared" in out
+    assert "In what they differ" not in out
+
+
+def test_a_sweep_prints_one_table_and_writes_its_frames(
+    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The verb of workbench.commands.sweeps."""
+    file = tmp_path / "two.toml"
+    file.write_text(
+        'trace = "small"\nstrategies = ["reactive"]\nmodels = ["llama31_8b"]\n'
+        "[span]\nsimulate_hours = 1\n[demand]\nscale = 50\n",
+        "utf-8",
+    )
+    words = ["sweep", str(file), "--over", "policy.cooldown_s=15,960", "--set", "forecast.method=last_value"]
+    words += ["--workers", "1", "--out", str(tmp_path / "out"), "--data-dir", str(tmp_path)]
+    words += ["--store", str(small_store / "traces.duckdb")]
+    assert call(*words, monkeypatch=monkeypatch) == 0
+    out = capsys.readouterr()
+    assert "two: 2 runs" in out.out
+    assert "960" in out.out
+    assert pl.read_parquet(tmp_path / "out" / "totals.parquet").height == 2
+    assert call("sweep", str(file), "--over", "policy.cooldown_s", monkeypatch=monkeypatch) == 1
+    assert "--over takes KEY=V1,V2" in capsys.readouterr().err
 
 
 def test_study_run_from_options_alone(

@@ -23,6 +23,7 @@ def study_run(
         typer.Option("--set", help="KEY=VALUE changes one key of the scenario, such as demand.scale=4."),
     ] = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the cost report too.")] = True,
+    workers: Annotated[int, typer.Option(help="Processes for the days of forecasts and the strategies.")] = 1,
     store: StorePath = None,
     data_dir: DataDir = DATA,
     reports_dir: ReportsDir = REPORTS,
@@ -43,7 +44,9 @@ def study_run(
     place = store_at(store, value.store, data_dir=data_dir)
     with console.progress() as tell, open_store(place, read_only=True) as opened:
         known = catalog.load_beside(data_dir)
-        study = studies.run(value, opened, catalog=known, root=data_dir / "studies", now=now(), progress=tell)
+        study = studies.run(
+            value, opened, catalog=known, root=data_dir / "studies", now=now(), workers=workers, progress=tell
+        )
         if report:
             tell("Writing the report", 0.0)
             files = reporting.monthly_cost(study, reports_dir=reports_dir, now=now())
@@ -79,19 +82,10 @@ def study_compare(
     names: Annotated[list[str], typer.Argument(help="Two studies or more.")], data_dir: DataDir = DATA
 ) -> None:
     """Print the strategies of several studies in one table."""
-    import polars as pl
-
     from workbench import console, studies
 
-    frame = studies.compare(names, root=data_dir / "studies")
-    kept = [name for name in frame.columns if name.endswith("_kept_fraction")]
-    shown = frame.select(
-        "study",
-        pl.col("label").alias("strategy"),
-        pl.col("gpu_hours").round(0).alias("GPU-hours"),
-        pl.col("cost_usd").round(0).alias("cost, USD"),
-        (pl.col("gpu_hours_saved_fraction") * 100).round(1).alias("saved, %"),
-        pl.col("keeps_service").alias("serves as well"),
-        *((pl.col(name) * 100).round(2).alias(f"{name.removesuffix('_kept_fraction')} kept, %") for name in kept),
-    )
-    console.print_frame(shown, "Studies compared")
+    root = data_dir / "studies"
+    differing = studies.differences(names, root=root)
+    if differing.height:
+        console.print_frame(differing, "In what they differ")
+    console.print_frame(studies.readable_comparison(studies.compare(names, root=root)), "Studies compared")

@@ -5,7 +5,6 @@ A study is what notebooks, dashboards and reports open; they seldom run one them
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +13,8 @@ import polars as pl
 from workbench.catalog import Catalog, load_beside
 from workbench.results import Study
 from workbench.studies import saving, starting
+from workbench.studies.comparing import compare, differences
+from workbench.studies.comparing import readable as readable_comparison
 from workbench.studies.controlling import Controlled, World, control, expected_input_tps, last_hour_deferrable
 from workbench.studies.deciding import decision_value
 from workbench.studies.histories import history_of
@@ -30,6 +31,7 @@ from workbench.studies.replanning import (
 from workbench.studies.running import run
 from workbench.studies.strategies import Situation, Strategy, strategy_of
 from workbench.studies.sweeps import Sweep, service_points, sweep
+from workbench.studies.sweeps import readable as readable_sweep
 from workbench.studies.weighing import at_equal_service, readable_value
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "compare",
     "control",
     "decision_value",
+    "differences",
     "expected_input_tps",
     "history_of",
     "last_hour_deferrable",
@@ -53,6 +56,8 @@ __all__ = [
     "open_study",
     "plan_again",
     "plan_labels",
+    "readable_comparison",
+    "readable_sweep",
     "readable_value",
     "risk_of",
     "run",
@@ -120,24 +125,3 @@ def listing(*, root: Path = Path("data/studies")) -> pl.DataFrame:
     names = ("id", "title", "trace", "as_of", "hours", "strategies", "created_at")
     schema = dict.fromkeys(names, pl.String) | {"hours": pl.Float64}
     return pl.DataFrame(rows, schema=schema)
-
-
-def compare(names: Sequence[str], *, root: Path = Path("data/studies")) -> pl.DataFrame:
-    """Put the totals of several studies under each other, with the attainment of every tier beside them.
-
-    One row per study and strategy; a tier's attainment is in ``TIER_kept_fraction``. Raises StudyError where one of
-    them is not there.
-    """
-    parts = []
-    for name in names:
-        manifest = saving.read_manifest(root, name)
-        with saving.damage_told(root / manifest["id"]):
-            frames = saving.read_frames(root / manifest["id"])
-        kept = frames["tiers"].with_columns(pl.col("tier") + "_kept_fraction")
-        attained = kept.pivot(on="tier", index="strategy", values="slo_attainment_fraction")
-        parts.append(
-            frames["totals"]
-            .join(attained, on="strategy", how="left", maintain_order="left")
-            .select(pl.lit(manifest["id"]).alias("study"), pl.all())
-        )
-    return pl.concat(parts, how="diagonal")

@@ -172,3 +172,26 @@ def service_points(made: Sweep, *, deferrable: Sequence[str] = ()) -> pl.DataFra
     kept = pl.col("slo_attainment_fraction") * pl.col("arrived")
     service = urgent.group_by(keys).agg((kept.sum() / pl.col("arrived").sum()).alias(scoring.SERVICE))
     return made.totals.join(service, on=keys, how="left", maintain_order="left")
+
+
+def readable(made: Sweep) -> pl.DataFrame:
+    """Return a sweep as a table for people, one row per point and strategy: shares in percent, no number anew."""
+    keys = [*made.axes, "strategy"]
+    kept = made.tiers.pivot(on="tier", index=keys, values="slo_attainment_fraction")
+    tiers = [name for name in kept.columns if name not in keys]
+    first = pl.col("tier") == pl.col("tier").first()
+    fastest = made.tiers.filter(first).select(*keys, "ttft_p90_s", "e2e_p90_s")
+    joined = made.totals.join(kept, on=keys, how="left", maintain_order="left").join(
+        fastest, on=keys, how="left", maintain_order="left"
+    )
+    return joined.select(
+        *made.axes,
+        pl.col("label").alias("strategy"),
+        pl.col("gpu_hours").round(0).alias("GPU-hours"),
+        pl.col("cost_usd").round(0).alias("cost, USD"),
+        (pl.col("gpu_hours_saved_fraction") * 100).round(1).alias("saved, %"),
+        pl.col("waste_gpu_hours").round(1).alias("waste, GPU h"),
+        *((pl.col(tier) * 100).round(2).alias(f"{tier} kept, %") for tier in tiers),
+        pl.col("ttft_p90_s").round(2).alias(f"{tiers[0]} TTFT P90, s"),
+        pl.col("e2e_p90_s").round(2).alias(f"{tiers[0]} E2E P90, s"),
+    )
