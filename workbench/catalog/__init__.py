@@ -6,6 +6,7 @@ written as a row by :func:`add_profile`.
 """
 
 from workbench.catalog.benchmarks import FittedBenchmarks, fit_benchmarks
+from workbench.catalog.claims import Claim
 from workbench.catalog.fitting import fit_profile
 from workbench.catalog.loading import OWN_FOLDER, load, load_beside
 from workbench.catalog.lookup import Catalog, ChosenPrice, NetworkLatency
@@ -18,6 +19,7 @@ __all__ = [
     "OWN_FOLDER",
     "Catalog",
     "ChosenPrice",
+    "Claim",
     "DecodePoint",
     "FittedBenchmarks",
     "Measurements",

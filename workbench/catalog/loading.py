@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from workbench.catalog.bounds import impossible_in_profile
+from workbench.catalog.claims import Claim
 from workbench.catalog.lookup import Catalog, NetworkLatency
 from workbench.catalog.records import Record
 from workbench.catalog.rows import Kind, facts_of, read_file
@@ -43,6 +44,7 @@ KINDS: tuple[Kind[Any], ...] = (
         value=NetworkLatency,
         key=lambda latency: (latency.from_region, latency.to_region),
     ),
+    Kind(name="claim", file="claims.toml", value=Claim, key=lambda claim: claim.key),
     Kind(name="record", file="records.toml", value=Record, key=lambda record: record.key),
     Kind(name="trace_source", file="trace_sources.toml", value=TraceSource, key=lambda source: source.key),
 )
@@ -112,6 +114,7 @@ def _checked(facts: Facts, findings: list[str], *, what: str) -> Catalog:
         tiers=MappingProxyType(facts["tier"]),  # type: ignore[arg-type]
         regions=MappingProxyType(facts["region"]),  # type: ignore[arg-type]
         network_latencies=tuple(facts["network_latency"].values()),
+        claims=tuple(facts["claim"].values()),
         records=tuple(facts["record"].values()),
         trace_sources=MappingProxyType(facts["trace_source"]),  # type: ignore[arg-type]
     )

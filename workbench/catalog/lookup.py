@@ -8,6 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TypeVar
 
+from workbench.catalog.claims import Claim
 from workbench.catalog.records import Record
 from workbench.catalog.trace_sources import TraceSource
 from workbench.domain import PRICE_KINDS, Gpu, Profile, Region, ServedModel, Tier, Vm, VmPrice
@@ -80,6 +81,7 @@ class Catalog:
     regions: Mapping[str, Region]
     network_latencies: tuple[NetworkLatency, ...]
     records: tuple[Record, ...]
+    claims: tuple[Claim, ...]
     trace_sources: Mapping[str, TraceSource]
 
     @cached_property

@@ -5,19 +5,17 @@ A study is what notebooks, dashboards and reports open; they seldom run one them
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
-from workbench.catalog import Catalog, load_beside
-from workbench.results import Study
-from workbench.studies import saving, starting
+from workbench.studies import saving
 from workbench.studies.comparing import compare, differences
 from workbench.studies.comparing import readable as readable_comparison
 from workbench.studies.controlling import Controlled, World, control, expected_input_tps, last_hour_deferrable
 from workbench.studies.deciding import decision_value
 from workbench.studies.histories import history_of
+from workbench.studies.opening import open_study
 from workbench.studies.replanning import (
     PlanChoices,
     arguments,
@@ -28,6 +26,8 @@ from workbench.studies.replanning import (
     risk_of,
     save_plan,
 )
+from workbench.studies.reproducing import Asked, asked_of, beside, run_asked
+from workbench.studies.reproducing import readable as readable_claims
 from workbench.studies.running import run
 from workbench.studies.strategies import Situation, Strategy, strategy_of
 from workbench.studies.sweeps import Sweep, service_points, sweep
@@ -35,6 +35,7 @@ from workbench.studies.sweeps import readable as readable_sweep
 from workbench.studies.weighing import at_equal_service, readable_value
 
 __all__ = [
+    "Asked",
     "Controlled",
     "PlanChoices",
     "Situation",
@@ -42,7 +43,9 @@ __all__ = [
     "Sweep",
     "World",
     "arguments",
+    "asked_of",
     "at_equal_service",
+    "beside",
     "check_again",
     "compare",
     "control",
@@ -56,56 +59,18 @@ __all__ = [
     "open_study",
     "plan_again",
     "plan_labels",
+    "readable_claims",
     "readable_comparison",
     "readable_sweep",
     "readable_value",
     "risk_of",
     "run",
+    "run_asked",
     "save_plan",
     "service_points",
     "strategy_of",
     "sweep",
 ]
-
-
-def open_study(name: str, *, root: Path = Path("data/studies"), catalog: Catalog | None = None) -> Study:
-    """Open a saved study by name or the unique beginning of one; ``latest`` opens the newest.
-
-    Without a catalog it is the packaged one with the rows of the folder ``catalog`` beside ``root``. Raises StudyError
-    where there is none or it is damaged.
-    """
-    if name == "latest" and (found := saving.manifests(root)):
-        name = found[-1]["id"]
-    manifest = saving.read_manifest(root, name)
-    folder = root / manifest["id"]
-    with saving.damage_told(folder):
-        frames, scenario, runs = (
-            saving.read_frames(folder),
-            saving.read_scenario(folder),
-            saving.read_runs(folder, manifest),
-        )
-    as_of = datetime.fromisoformat(manifest["as_of"])
-    return Study(
-        id=manifest["id"],
-        folder=folder,
-        manifest=manifest,
-        scenario=scenario,
-        fleet=starting.fleet_of(
-            scenario, catalog or load_beside(root.parent), frames["demand"], frames["shape"], as_of
-        ),
-        as_of=as_of,
-        hours=manifest["hours"],
-        notes=tuple(manifest["notes"]),
-        demand=frames["demand"],
-        shape=frames["shape"],
-        forecast=saving.forecast_of(frames, manifest),
-        requirement=frames["requirement"],
-        rates=frames["rates"],
-        plan=saving.plan_of(frames, manifest),
-        plans=saving.read_plans(folder, manifest),
-        runs=runs,
-        scorecard=saving.scorecard_of(frames, manifest),
-    )
 
 
 def listing(*, root: Path = Path("data/studies")) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from workbench import __version__, performance
 from workbench.domain import Fleet, Scenario
 from workbench.results import CapacityPlan, Forecast, SimRun
 from workbench.studies import preparing, saving
+from workbench.studies.drafting import code_digest
 from workbench.traces.store import Reading
 
 # of the findings that are no more than notes, those that say what the numbers were made of
@@ -147,6 +148,7 @@ def manifest_of(
         "plans": {key: saving.plan_facts(one) for key, one in plans.items()},
         "runs": {key: saving.run_facts(run) for key, run in runs.items()},
         "timings_s": {**laps_s, "solver": round(float(plan.hours.get_column("solve_s").sum()), 3)},
+        "code": code_digest(),
         "versions": {"workbench": __version__, "python": platform.python_version()}
         | {name: version(name) for name in PINNED},
     }

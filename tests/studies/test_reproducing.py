@@ -1,0 +1,98 @@
+"""workbench.studies.reproducing and workbench.studies.opening: published figures beside those of our own runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from workbench import catalog, studies
+from workbench.catalog import Claim
+from workbench.results import Study
+from workbench.studies import Asked, opening, reproducing
+
+CLAIM = Claim(
+    key="one", figure="f", claim="c", value=0.3, measure="gpu_hours_saved", scenario="small", strategy="lt_ua",
+    baseline="reactive", differs="because", source="s", date="2025",
+)  # fmt: skip
+SCENARIO = """trace = "small"
+models = ["llama31_8b"]
+strategies = ["reactive", "siloed"]
+[span]
+warmup_hours = 1
+[demand]
+scale = 60
+[forecast]
+method = "last_value"
+"""
+
+
+def ours(claim: Claim, study: Study) -> reproducing.Answer:
+    return reproducing.answer(claim, {Asked(scenario="small"): study})
+
+
+def total(study: Study, strategy: str, name: str) -> float:
+    return float(study.scorecard.totals.filter(pl.col("strategy") == strategy).get_column(name).item())
+
+
+def test_figures_are_those_of_the_scorecard(small_study: Study) -> None:
+    saved = ours(CLAIM, small_study)
+    assert saved.value == pytest.approx(total(small_study, "lt_ua", "gpu_hours_saved_fraction"))
+    assert (saved.low, saved.high, saved.days) == (None, None, 1)  # one day has no other to draw
+    ratio = ours(replace(CLAIM, measure="gpu_hours_ratio"), small_study)
+    assert ratio.value == pytest.approx(1.0 - total(small_study, "lt_ua", "gpu_hours_saved_fraction"))
+    month = ours(replace(CLAIM, measure="usd_per_month"), small_study)
+    assert month.value == pytest.approx(30.0 * total(small_study, "lt_ua", "cost_saved_usd"))  # the study is of a day
+    fast = small_study.scorecard.tiers.filter(pl.col("tier") == "interactive_fast")
+    row = {key: fast.filter(pl.col("strategy") == key).row(0, named=True) for key in ("reactive", "lt_ua")}
+    broken = ours(replace(CLAIM, measure="violations", tier="interactive_fast"), small_study)
+    assert broken.value == pytest.approx(1.0 - row["lt_ua"]["slo_attainment_fraction"])
+    slower = ours(replace(CLAIM, measure="ttft_p90_ratio", tier="interactive_fast"), small_study)
+    assert slower.value == pytest.approx(row["lt_ua"]["ttft_p90_s"] / row["reactive"]["ttft_p90_s"])
+
+
+def test_what_is_not_known_is_null_and_stays_in_the_table(small_study: Study) -> None:
+    unknown = [
+        replace(CLAIM, key="a", strategy="chiron"),
+        replace(CLAIM, key="b", scenario="another"),
+        replace(CLAIM, key="c", measure="e2e_p90_ratio", tier="interactive_fast"),  # the fluid engine has none
+    ]
+    table = studies.beside([*unknown, CLAIM], {Asked(scenario="small"): small_study})
+    assert table.get_column("ours").is_null().to_list() == [True, True, True, False]
+    assert table.get_column("published").to_list() == [0.3] * 4
+    shown = studies.readable_claims(table)
+    assert shown.get_column("interval over days").null_count() == 4
+    assert shown.get_column("why they differ").to_list() == ["because"] * 4
+
+
+def test_every_run_is_asked_for_once() -> None:
+    claims = catalog.load().claims
+    asked = studies.asked_of(claims)
+    assert len(asked) == len(set(asked))
+    assert Asked(scenario="paper_gap_threshold") in asked  # what the thresholds are held against
+    assert Asked(scenario="paper_schedulers", settings=("scheduler=edf",)) in asked
+    assert str(asked[0]) == asked[0].scenario
+
+
+def test_a_run_is_made_once_and_opened_again(small_store: Path, tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SCENARIO, encoding="utf-8")
+    one = Asked(scenario="small", settings=("policy.cooldown_s=60.0",))
+    told: list[tuple[int, int]] = []
+
+    def made(year: int) -> Study:
+        return studies.run_asked(
+            [one], scenarios_dir=tmp_path, store=small_store / "traces.duckdb", data_dir=tmp_path / "data",
+            now=datetime(year, 1, 1), overrides={"seed": 3}, days=0.125, progress=lambda *done: told.append(done),
+        )[one]  # fmt: skip
+
+    first, again = made(2026), made(2027)
+    assert first.hours == 4.0  # three are scored, after one
+    assert first.scenario.seed == 3
+    assert {policy.cooldown_s for policy in first.scenario.strategies} == {60.0}
+    assert again.manifest["created_at"].startswith("2026")
+    assert again.scorecard.totals.equals(first.scorecard.totals)
+    assert opening.open_study("latest", root=tmp_path / "data" / "studies").id == first.id
+    assert told == [(0, 1), (1, 1)] * 2

@@ -1,0 +1,64 @@
+"""What the paper publishes of its results: what our own runs are put beside, each with how ours is measured.
+
+A claim is a fact with a source. Which scenario, strategy and figure of ours answers it stands in the same row, and why
+the two need not agree, so that the comparison is read off the catalog and is the same wherever it is printed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workbench.domain.facts import refuse
+from workbench.errors import CatalogError, nearest
+
+#: What is measured: shares saved against the baseline, ratios to it, shares of promises broken, dollars a month.
+MEASURES = (
+    "gpu_hours_saved",
+    "waste_saved",
+    "gpu_hours_ratio",
+    "ttft_p90_ratio",
+    "e2e_p90_ratio",
+    "violations",
+    "usd_per_month",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A published figure, and what of ours stands beside it.
+
+    ``value`` is a share or a ratio, or dollars. It is measured of ``strategy`` against ``baseline`` in a shipped
+    ``scenario`` under ``settings`` (``KEY=VALUE``); the baseline in the same run, unless ``against`` names other
+    settings. ``tier`` is that of latencies and violations. ``differs`` says why ours may be another.
+    """
+
+    key: str
+    figure: str
+    claim: str
+    value: float
+    measure: str
+    scenario: str
+    strategy: str
+    differs: str
+    source: str
+    date: str
+    baseline: str = ""
+    tier: str = ""
+    settings: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        needs_tier = self.measure in ("ttft_p90_ratio", "e2e_p90_ratio", "violations")
+        refuse(
+            CatalogError,
+            f"claim {self.key}",
+            {
+                f"measure {self.measure} is unknown; {nearest(self.measure, MEASURES)}": self.measure not in MEASURES,
+                f"measure {self.measure} needs a tier": needs_tier and not self.tier,
+                f"measure {self.measure} needs a baseline": self.measure != "violations" and not self.baseline,
+                **{
+                    f"settings are written KEY=VALUE, got {text!r}": "=" not in text
+                    for text in (*self.settings, *self.against)
+                },
+            },
+        )
