@@ -19,6 +19,7 @@ Invariants, each with a test:
 from __future__ import annotations
 
 from workbench.simulation import rules as r
+from workbench.simulation.athome import offer
 from workbench.simulation.compiling import inlined, kernel
 from workbench.simulation.meeting import meet
 from workbench.simulation.recording import close_window
@@ -27,7 +28,7 @@ from workbench.simulation.scaling import become_ready, follow_plan
 from workbench.simulation.service import note_lengths, serve
 from workbench.simulation.settling import record_deadlines, settle
 from workbench.simulation.state import Inputs, Record, State
-from workbench.simulation.traffic import arrive, count_arrivals, join_tiers, tell_apart
+from workbench.simulation.traffic import bring_in, count_arrivals, join_tiers, tell_apart
 
 EVERYBODY = -1
 
@@ -49,7 +50,7 @@ def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, 
     for p in range(s.pools.size):
         note_lengths(s.pools, s.ranks, x.prompt_grid, rules, p)
     is_changing, is_stirred = take_over(s.pools, s.ranks, s.starting, rules), True
-    demand_changes = first_step
+    demand_changes, may_stay = first_step, False
     tick_ends, window_ends = next_after(first_step, x.latency_steps), next_after(first_step, x.window_steps)
     for step in range(first_step, last_step):
         if is_changing and become_ready(s.pools, s.starting, s.ready_at, s.drained_at, step):
@@ -63,14 +64,15 @@ def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, 
             scale(x, s, rec, rules, step)
             is_changing = take_over(s.pools, s.ranks, s.starting, rules)
         if step == demand_changes:
-            join_tiers(x, s, step)
             demand_changes = min(next_after(step, x.demand_steps), next_after(step, x.mean_steps))
-        arrive(x, s, rules, step, age_steps)
+            join_tiers(x, s, step, demand_changes)
+            may_stay = offer(x, s, step, demand_changes, age_steps)
+        bring_in(x, s, rules, step, age_steps, may_stay)
         is_stirred = serve(s.pools, s.ranks, x.prompt_grid, rules, x.step_s)
         after = step + 1
         if after in (tick_ends, last_step):
             count_arrivals(x, s.coming, ticked, after)
-            tell_apart(s)
+            tell_apart(x, s)
             for b in range(s.ranks.size):
                 meet(x, s, rec, step, b, EVERYBODY)
                 settle(x, s, after, b, EVERYBODY)

@@ -75,7 +75,7 @@ def expected_busy(x: Inputs, s: State, p: int) -> float:
 def watch(x: Inputs, s: State, rules: r.Rules, step: int) -> None:
     """Look at every pool and queue of the fluid simulator."""
     pools, arrived, released = s.pools, s.arrived, s.released
-    tell_apart(s)
+    tell_apart(x, s)
     for p in range(pools.size):
         if pools[p].silo == r.DEFERRABLE:
             note_rate(pools, x.prompt_grid, rules, p)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from workbench.simulation import rules as r
 from workbench.simulation import state
 from workbench.simulation.latency import BIN_EDGES_S
 from workbench.simulation.loads import Span
+from workbench.simulation.recording import list_bins
 from workbench.simulation.setup import Pool
 from workbench.tables import E2E_HISTOGRAM, SCALING, SIM_POOLS, SIM_WINDOWS, TTFT_HISTOGRAM
 from workbench.units import SECONDS_PER_HOUR
@@ -29,8 +31,8 @@ def _starts(span: Span, length_s: float, count: int) -> pl.Series:
 def _keys(starts: pl.Series, axes: dict[str, Sequence[str]]) -> pl.DataFrame:
     """Return the cross product of window starts and key columns in the order of the arrays."""
     columns = [starts, *(pl.Series(name, list(values), dtype=pl.String) for name, values in axes.items())]
-    places = np.indices([column.len() for column in columns]).reshape(len(columns), -1)
-    return pl.DataFrame([column.gather(place) for column, place in zip(columns, places, strict=True)])
+    places = np.indices([column.len() for column in columns], dtype=np.uint32).reshape(len(columns), -1)
+    return pl.DataFrame([column.gather(pl.Series(place)) for column, place in zip(columns, places, strict=True)])
 
 
 def _series_axes(fleet: Fleet) -> dict[str, Sequence[str]]:
@@ -57,34 +59,31 @@ def windows_frame(rec: state.Record, fleet: Fleet, span: Span, *, is_measured: b
     judged = np.where(deferrable, deadlines, arrived)
     saturated = flat[:, state.BAD_SHARE] > 0.05 * np.maximum(arrived, 1e-9)
 
-    def ratio(values: Floats, weights: Floats) -> pl.Series:
-        share = np.divide(values, weights, out=np.full_like(values, np.nan), where=weights > 0)
-        return pl.Series(share).fill_nan(None)
+    def ratio(values: Floats, weights: Floats) -> Floats:
+        return np.divide(values, weights, out=np.full_like(values, np.nan), where=weights > 0)
 
-    def level(index: int) -> pl.Series:
-        """Return a percentile, null where there is none to give."""
-        return pl.Series(np.where((saturated & (not is_measured)) | (counted <= 0), np.nan, levels[:, index])).fill_nan(
-            None
-        )
+    is_untold = (saturated & (not is_measured)) | (counted <= 0)
+    percentiles = (np.where(is_untold, np.nan, levels[:, i]) for i in range(levels.shape[1]))
+    columns = {
+        "arrived": arrived,
+        "served": flat[:, state.SERVED],
+        "backlog": flat[:, state.BACKLOG],
+        "shed": flat[:, state.SHED],
+        "missed_deadlines": flat[:, state.MISSED],
+        "oldest_wait_s": flat[:, state.OLDEST],
+        "served_elsewhere": flat[:, state.ELSEWHERE],
+        "ttft_mean_s": ratio(flat[:, state.TTFT_SUM], counted),
+        **dict(zip(("ttft_p50_s", "ttft_p95_s", "ttft_p99_s"), percentiles, strict=True)),
+        "itl_mean_s": ratio(flat[:, state.ITL_SUM], counted),
+        "slo_attainment_fraction": ratio(np.minimum(flat[:, state.KEPT], judged), judged),
+        "is_saturated": saturated & (arrived > 0),
+    }
+    return SIM_WINDOWS.conform(_beside(frame, columns))
 
-    return SIM_WINDOWS.conform(
-        frame.with_columns(
-            arrived=pl.Series(arrived),
-            served=pl.Series(flat[:, state.SERVED]),
-            backlog=pl.Series(flat[:, state.BACKLOG]),
-            shed=pl.Series(flat[:, state.SHED]),
-            missed_deadlines=pl.Series(flat[:, state.MISSED]),
-            oldest_wait_s=pl.Series(flat[:, state.OLDEST]),
-            served_elsewhere=pl.Series(flat[:, state.ELSEWHERE]),
-            ttft_mean_s=ratio(flat[:, state.TTFT_SUM], counted),
-            ttft_p50_s=level(0),
-            ttft_p95_s=level(1),
-            ttft_p99_s=level(2),
-            itl_mean_s=ratio(flat[:, state.ITL_SUM], counted),
-            slo_attainment_fraction=ratio(np.minimum(flat[:, state.KEPT], judged), judged),
-            is_saturated=pl.Series(saturated & (arrived > 0)),
-        )
-    )
+
+def _beside(keys: pl.DataFrame, columns: Mapping[str, NDArray[Any]]) -> pl.DataFrame:
+    """Return the keys with columns beside them; what is not a number there is not known."""
+    return keys.hstack([pl.Series(name, values, nan_to_null=True) for name, values in columns.items()])
 
 
 def pools_frame(rec: state.Record, pools: Sequence[Pool], span: Span) -> pl.DataFrame:
@@ -101,15 +100,14 @@ def pools_frame(rec: state.Record, pools: Sequence[Pool], span: Span) -> pl.Data
         "ready", "starting_reclaim", "starting_swap", "starting_remote", "draining", "lent", "running", "waiting",
         "kv_cache_used_fraction", "batch_slots_used_fraction", "work_fraction",
     )  # fmt: skip
-    return SIM_POOLS.conform(
-        _pool_keys(pools, span).with_columns(
-            *(pl.Series(name, means[:, i]) for i, name in enumerate(names)),
-            pl.Series("gpu_hours", held),
-            pl.Series("waste_gpu_hours", means[:, 1:4].sum(axis=1) * gpus * hours),
-            pl.Series("lent_gpu_hours", means[:, 5] * gpus * hours),
-            pl.Series("cost_usd", held * price),
-        )
-    )
+    columns = {
+        **{name: means[:, i] for i, name in enumerate(names)},
+        "gpu_hours": held,
+        "waste_gpu_hours": means[:, 1:4].sum(axis=1) * gpus * hours,
+        "lent_gpu_hours": means[:, 5] * gpus * hours,
+        "cost_usd": held * price,
+    }
+    return SIM_POOLS.conform(_beside(_pool_keys(pools, span), columns))
 
 
 def so_far(rec: state.Record, pools: Sequence[Pool], fleet: Fleet, span: Span, step: int) -> SoFar:
@@ -142,15 +140,13 @@ def ttft_frame(rec: state.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
     """Return ``TTFT_HISTOGRAM``: interactive arrivals counted by hour, origin, model, tier and latency bin."""
     keys = _keys(_starts(span, SECONDS_PER_HOUR, span.hours), _series_axes(fleet))
     first, last = rec.bins_used if rec.bins_used[0] <= rec.bins_used[1] else (0, rec.hour_bins.shape[1] - 1)
-    used = np.ascontiguousarray(np.moveaxis(rec.hour_bins[:, first : last + 1], 1, -1)).reshape(-1, last + 1 - first)
-    filled = np.flatnonzero(used)
-    cell, place = np.divmod(filled, used.shape[1])
-    edges = BIN_EDGES_S[first:]
+    count = np.count_nonzero(rec.hour_bins[:, first : last + 1])
+    cells, bins, requests = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64), np.empty(count)
+    list_bins(rec.hour_bins, int(first), int(last), cells, bins, requests)
     return TTFT_HISTOGRAM.conform(
-        keys.select(pl.all().gather(cell)).with_columns(
-            ttft_low_s=pl.Series(edges[place]),
-            ttft_high_s=pl.Series(edges[place + 1]),
-            requests=pl.Series(used.reshape(-1)[filled]),
+        _beside(
+            keys[pl.Series(cells)],
+            {"ttft_low_s": BIN_EDGES_S[bins], "ttft_high_s": BIN_EDGES_S[bins + 1], "requests": requests},
         )
     )
 

@@ -65,6 +65,26 @@ def close_pools(ranks: Ranks, kept: Floats, window: int) -> None:
 
 
 @kernel
+def list_bins(hour_bins: Floats, first: int, last: int, cells: Ints, bins: Ints, requests: Floats) -> None:
+    """List the latency bins that hold requests, cell by cell: a cell is an hour, origin, model and tier.
+
+    All lie in the bins ``first`` to ``last``, and the lists are as long as they are many.
+    """
+    hours, _, origins, models, tiers = hour_bins.shape
+    cell = listed = 0
+    for hour in range(hours):
+        for h in range(origins):
+            for m in range(models):
+                for k in range(tiers):
+                    for i in range(first, last + 1):
+                        count = hour_bins[hour, i, h, m, k]
+                        if count != 0.0:
+                            cells[listed], bins[listed], requests[listed] = cell, i, count
+                            listed += 1
+                    cell += 1
+
+
+@kernel
 def oldest_wait_s(arrived: Floats, released: float, step: int, step_s: float, h: int, m: int, d: int) -> float:
     """Return the age of the oldest request that is not released, 0 when none waits."""
     if arrived[step + 1, h, m, d] <= released + 1e-9:

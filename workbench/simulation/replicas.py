@@ -61,7 +61,7 @@ def scale_in(x: Inputs, s: State, rec: Record, step: int, p: int) -> None:
     rank, i = s.ranks[p >> RANK_BITS], p & SEAT
     if rank.routed[i] > 0.0:  # who came before it goes is met by the pool as it was
         meet(x, s, rec, step, b, i)
-    tell_apart(s)
+    tell_apart(x, s)
     settle(x, s, step, b, i)
     running = rank.running[i] / pool.ready
     share = running / rank.inside[i] if rank.inside[i] > 0.0 else 0.0

@@ -153,6 +153,7 @@ def inputs_of(
         network_s=network,
         nearest=nearest_of(preference, pools_in),
         hosts=hosts_of(preference, pools_in),
+        homes=homes_of(nearest_of(preference, pools_in), hosts_of(preference, pools_in), pools_in, fleet, len(pools)),
         silos=pools_in.shape[2] // len(regions),
         pools_in=pools_in,
         siloed=policy.silos == 2,
@@ -224,6 +225,24 @@ def nearest_of(preference: NDArray[np.int64], pools_in: NDArray[np.int64]) -> ND
             if pools is not None and pools[1] < 0:
                 nearest[h, m] = pools[0]
     return nearest
+
+
+def homes_of(
+    nearest: NDArray[np.int64], hosts: NDArray[np.int64], pools_in: NDArray[np.int64], fleet: Fleet, pools: int
+) -> NDArray[np.int64]:
+    """Return for every pool the one origin and model that it is nearest to and whose queue it alone takes from.
+
+    There are no rows where a single pool is not like that, or the fleet has several queues for an origin and model.
+    """
+    queues = sum(tier.deferrable for tier in fleet.tiers)
+    homes = np.full((pools, 2), -1, dtype=np.int64)
+    silos = pools_in.shape[2] // len(nearest)
+    for (h, m), p in np.ndenumerate(nearest):
+        feeds = pools_in[m, 1, hosts[h, m] * silos]
+        if p >= 0 and hosts[h, m] >= 0 and feeds[0] == p and feeds[1] < 0:
+            homes[p] = h, m
+    is_each = nearest.size == pools and (homes >= 0).all() and queues <= 1
+    return homes if is_each else np.empty((0, 2), dtype=np.int64)
 
 
 def refuse_cut_off(

@@ -50,8 +50,11 @@ RANK = np.dtype(
             "noted_prompt", "noted_output", "held", "reserved", "prompt_s", "slope_s", "slots_each",
             "decode_over_work", "per_output", "per_slot", "per_room", "full_work", "route_each", "release_each",
             # what a step brings, and what it does
+            "offer", "offer_prompts", "offer_outputs", "later", "later_prompt", "later_output",
             "arriving", "prompts", "outputs", "running", "above", "iteration_s", "prompt_share", "finished",
             "kv", "slots", "work", "signal", "saturated",
+            # of its origin's queue: what came and what has gone; what came home since the tiers were told apart last
+            "total", "gone", "stayed", "let_go",
             # since the pool was settled last, and since its window began
             "served", "settled_s", "routed", "settles", "unsettled_s", "share", "drained",
             "sum_running", "sum_waiting", "sum_kv", "sum_slots", "sum_work",
@@ -85,6 +88,7 @@ class Inputs(NamedTuple):
     network_s: Floats  # H, R
     nearest: Ints  # H, M: the one pool of the nearest place for interactive requests; -1 where there are several
     hosts: Ints  # H, M: the nearest region that hosts the model for deferrable requests, which queue there
+    homes: Ints  # P, 2: origin and model whose requests a pool alone is nearest to; no rows where one is not like that
     silos: int  # places of a region
     pools_in: Ints  # M, 2 (interactive, deferrable), places, pools, padded with -1
     siloed: bool  # deferrable requests have pools of their own alone, and go there at once
@@ -130,4 +134,6 @@ class Record(NamedTuple):
 
 ARRIVED, SERVED, BACKLOG, MISSED, ELSEWHERE, TTFT_SUM, ITL_SUM, KEPT, BAD_SHARE, OLDEST, SHED = range(11)
 SERIES_COLUMNS, POOL_COLUMNS = 11, 11
+TOGETHER = 0  # what a step brings of the interactive tiers, before that of each deferrable one
+REQUESTS, PROMPT, OUTPUT = range(3)
 PROMPT_GRID = 84  # points of log2(prompt tokens) from 0 to 20.75 in steps of a quarter

@@ -9,13 +9,25 @@ from __future__ import annotations
 import math
 
 from workbench.simulation import rules as r
+from workbench.simulation.athome import hand_back, stay_home, take_up
 from workbench.simulation.compiling import inlined, kernel, vectors
-from workbench.simulation.state import RANK_BITS, SEAT, Floats, Inputs, Ints, Rank, Ranks, State
+from workbench.simulation.state import (
+    OUTPUT,
+    PROMPT,
+    RANK_BITS,
+    REQUESTS,
+    SEAT,
+    TOGETHER,
+    Floats,
+    Inputs,
+    Ints,
+    Rank,
+    Ranks,
+    State,
+)
 
-TOGETHER = 0  # what a step brings of the interactive tiers, before that of each deferrable one
 NOTHING = 1e-30  # requests a second
 NOBODY = -1  # in place of a tier: the interactive ones, each with its share
-REQUESTS, PROMPT, OUTPUT = range(3)
 
 
 @inlined
@@ -143,8 +155,9 @@ def release(
 
 
 @kernel
-def tell_apart(s: State) -> None:
+def tell_apart(x: Inputs, s: State) -> None:
     """Share the interactive requests that were routed together out to their tiers."""
+    hand_back(x, s)
     together, share = s.together, s.share
     for p in range(together.shape[0]):
         m, i = s.pools[p].model, p & SEAT
@@ -157,11 +170,20 @@ def tell_apart(s: State) -> None:
 
 
 @kernel
-def join_tiers(x: Inputs, s: State, step: int) -> None:
-    """Note what a step of this demand window brings: of all interactive tiers together, and of each deferrable one."""
-    tell_apart(s)
+def join_tiers(x: Inputs, s: State, step: int, until: int) -> None:
+    """Note what a step of this demand window brings: of all interactive tiers together, and of each deferrable one.
+
+    What comes of the deferrable ones is noted for every step until the next window.
+    """
+    tell_apart(x, s)
     w, block = step // x.demand_steps, step // x.mean_steps
     note_brought(x.rps[w], x.prompt_mean[block], x.output_mean[block], x.deferrable, s.brought, s.share, x.step_s)
+    arrived, brought = s.arrived, s.brought
+    for after in range(step + 1, min(until + 1, arrived.shape[0])):
+        for h in range(arrived.shape[1]):
+            for m in range(arrived.shape[2]):
+                for d in range(arrived.shape[3]):
+                    arrived[after, h, m, d] = arrived[after - 1, h, m, d] + brought[h, m, d + 1, REQUESTS]
 
 
 @vectors
@@ -190,11 +212,19 @@ def note_brought(
 
 
 @inlined
+def bring_in(x: Inputs, s: State, rules: r.Rules, step: int, age_steps: int, may_stay: bool) -> None:
+    """Bring in one step's arrivals: to all pools at once where all may stay at home, else origin by origin."""
+    if not (may_stay and stay_home(s.ranks, rules)):
+        arrive(x, s, rules, step, age_steps)
+
+
+@inlined
 def arrive(x: Inputs, s: State, rules: r.Rules, step: int, age_steps: int) -> None:
     """Bring in one step's arrivals: interactive ones are routed; deferrable ones queued, and released when it is time.
 
     What has waited in the queue for ``age_steps`` waits for no signal any more, as if it were interactive.
     """
+    hand_back(x, s)
     brought, nearest = s.brought, x.nearest
     for h in range(brought.shape[0]):
         for m in range(brought.shape[1]):
@@ -207,19 +237,19 @@ def arrive(x: Inputs, s: State, rules: r.Rules, step: int, age_steps: int) -> No
                 )
             for d in range(x.deferred.size):
                 take_in_deferrable(x, s, rules, step, step - age_steps, h, m, d)
+    take_up(x, s, step + 1)
 
 
 @inlined
 def take_in_deferrable(x: Inputs, s: State, rules: r.Rules, step: int, old: int, h: int, m: int, d: int) -> None:
-    """Queue a step's arrivals of a deferrable tier, send what has grown old and release what there is room for.
+    """Send what has grown old in the queue of a deferrable tier and release what there is room for.
 
     The queue stands at home, or in the nearest region that hosts the model.
     """
     k, arrived, released, offer = x.deferred[d], s.arrived, s.released, s.brought[h, m, d + 1]
     requests, prompt, output = offer[REQUESTS], offer[PROMPT], offer[OUTPUT]
-    total, gone = arrived[step, h, m, d] + requests, released[h, m, d]
-    arrived[step + 1, h, m, d] = total
-    queued, due = total - gone, requests
+    gone, due = released[h, m, d], requests
+    queued = arrived[step + 1, h, m, d] - gone
     if queued <= 0.0:
         return
     if not x.siloed:
