@@ -14,6 +14,7 @@ import polars as pl
 from workbench.catalog import Catalog, load_beside
 from workbench.results import Study
 from workbench.studies import saving, starting
+from workbench.studies.bounding import Bound, fewest_gpu_hours
 from workbench.studies.controlling import Controlled, World, control, expected_input_tps, last_hour_deferrable
 from workbench.studies.deciding import decision_value
 from workbench.studies.histories import history_of
@@ -32,6 +33,7 @@ from workbench.studies.strategies import Situation, Strategy, strategy_of
 from workbench.studies.weighing import at_equal_service, readable_value
 
 __all__ = [
+    "Bound",
     "Controlled",
     "PlanChoices",
     "Situation",
@@ -44,6 +46,7 @@ __all__ = [
     "control",
     "decision_value",
     "expected_input_tps",
+    "fewest_gpu_hours",
     "history_of",
     "last_hour_deferrable",
     "listing",
