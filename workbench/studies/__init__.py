@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from workbench.studies import saving
+from workbench.studies.bounding import Bound, fewest_gpu_hours
 from workbench.studies.comparing import compare, differences
 from workbench.studies.comparing import readable as readable_comparison
 from workbench.studies.controlling import Controlled, World, control, expected_input_tps, last_hour_deferrable
@@ -36,6 +37,7 @@ from workbench.studies.weighing import at_equal_service, readable_value
 
 __all__ = [
     "Asked",
+    "Bound",
     "Controlled",
     "PlanChoices",
     "Situation",
@@ -52,6 +54,7 @@ __all__ = [
     "decision_value",
     "differences",
     "expected_input_tps",
+    "fewest_gpu_hours",
     "history_of",
     "last_hour_deferrable",
     "listing",
