@@ -69,3 +69,12 @@ def test_hours_are_means_of_what_is_known_and_whole_gaps_are_left_out() -> None:
     assert means.tolist() == [2.0, 5.0]
     end_s = (MONDAY - EPOCH).total_seconds()
     assert (instants_s - end_s).tolist() == [-2.5 * 3600, -1.5 * 3600]
+
+
+def test_a_kind_of_day_is_unseen_until_a_fit_could_read_it() -> None:
+    """Monday to Saturday 18:00, hours: on Saturday evening the fit still knows weekdays alone; by Sunday it has one."""
+    evening = series([1.0] * (5 * 24 + 18), as_of=MONDAY + timedelta(days=5, hours=18))
+    sunday = np.array([6 * 24 + 3])
+    assert calendars.unseen_from(evening, np.array([evening.rates.size]), sunday).all()
+    later = series([1.0] * (6 * 24 + 2), as_of=MONDAY + timedelta(days=6, hours=2))
+    assert not calendars.unseen_from(later, np.array([later.rates.size]), sunday).any()

@@ -16,7 +16,14 @@ HOURS = grid_of(3600.0)
 QUANTILES = (0.05, 0.5, 0.95)
 
 
-def spread(errors: np.ndarray, *, centre: float = 10.0, unseen: float = 0.0, lead: float = 0.5) -> np.ndarray:
+def spread(
+    errors: np.ndarray,
+    *,
+    centre: float = 10.0,
+    unseen: float = 0.0,
+    lead: float = 0.5,
+    moves: tuple[float, float] = (0.0, 0.0),
+) -> np.ndarray:
     return calibration.spread(
         np.array([centre]),
         lead_hours=np.array([lead]),
@@ -25,6 +32,7 @@ def spread(errors: np.ndarray, *, centre: float = 10.0, unseen: float = 0.0, lea
         ages_hours=np.arange(len(errors), 0.0, -1.0),
         grid=HOURS,
         offset=0.1,
+        moves=np.repeat(np.array(moves)[:, None], HOURS.buckets, axis=1),
         unseen=np.array([unseen]),
     )[0]
 
@@ -45,6 +53,20 @@ def test_many_errors_outweigh_it() -> None:
     assert middle == 10.0
     assert high == pytest.approx(20.0, rel=0.1)
     assert low == pytest.approx(5.0, rel=0.1)
+
+
+def test_a_move_stretches_its_own_side() -> None:
+    """Laplace of .12: a logit twice as far reads the level 1 / (1 + 19^2) = .00276 on that side alone."""
+    plain, wide = (spread(np.empty((0, HOURS.leads.size)), moves=(0.0, move)) for move in (0.0, float(np.log(2))))
+    assert wide[:2] == pytest.approx(plain[:2])
+    assert np.log((wide[2] + 0.1) / 10.1) > 1.4 * np.log((plain[2] + 0.1) / 10.1)
+
+
+def test_small_errors_leave_no_wide_prior() -> None:
+    """Errors of 1 % for a week: the 90 % interval lies within 5 % of the forecast, though the prior says 12 %."""
+    errors = np.tile(np.array([[-0.01], [0.01]]), (84, HOURS.leads.size))
+    low, _, high = spread(errors)
+    assert 9.5 < low < high < 10.5
 
 
 def test_a_first_weekend_reaches_down_and_a_first_weekday_up() -> None:

@@ -81,14 +81,17 @@ def calendar_of(series: Series, *, events: Sequence[Event]) -> Calendar:
 
 
 def unseen_from(series: Series, origins: Indices, windows: Indices) -> npt.NDArray[np.bool_]:
-    """Tell which windows fall on a kind of day, weekend or not, of which less than half a day was known at an origin.
+    """Tell which windows fall on a kind of day, weekend or not, that the fit of an origin could not know.
 
-    ``windows`` is origins x windows, or one row for all of them.
+    A fit reads what ended by the midnight before its origin; less than half a day of the kind by then is not known: on
+    the first Saturday afternoon the curve is still that of weekdays. ``windows`` is origins x windows, or one row for
+    all of them.
     """
     known = np.flatnonzero(series.is_known)
     kinds = is_weekend(series.middles_s(known))
     least = series.windows_per_day // 2
-    weekend, working = (np.searchsorted(known[kinds == kind], origins) < least for kind in (True, False))
+    midnights = origins - (origins - series.cut) % series.windows_per_day
+    weekend, working = (np.searchsorted(known[kinds == kind], midnights) < least for kind in (True, False))
     return np.where(is_weekend(series.middles_s(windows)), weekend[:, None], working[:, None]).astype(bool)
 
 

@@ -1,17 +1,16 @@
 """Quantiles from rehearsed errors, for every method alike: conformal in spirit, and wider where little is known.
 
 The same method is asked what it would have forecast at every hour of the last two weeks; the errors, on a log scale so
-that they grow and shrink with the level, are pooled by lead with counts that halve every two days, and their
-quantiles stand around the forecast. Four things make a 90 % interval hold its 90 % on the public traces (plain pooling
-covers 91 % at one hour and 76 % at a day, as a week of history holds few days):
+that they grow and shrink with the level, are pooled by lead with counts that halve every day and a half, and their
+quantiles stand around the forecast. Four things make a 90 % interval hold its 90 % where plain pooling covers too much
+after a bad start and too little at a day (a week of history holds few days):
 
-- a prior of six hours' worth of errors with the spread seen on the traces (Laplace; picked with all of them in view);
-- errors of one day move together, so H hours of rehearsals are H / lead independent ones: quantiles are widened by
-  sqrt(1 + lead / H);
+- a prior of six hours' worth of errors and the widening for few days (:mod:`workbench.forecasting.priors`);
+- levels that move with the misses of the last rehearsals (:mod:`workbench.forecasting.tracking`);
 - the window forgets, so the first bad days after a change of level widen what follows;
-- a weekend that the history has not seen may hold a tenth of the load, a first weekday four times as much: quantiles
-  reach there, the median does not move. In turn, an error made on a kind of day that had not been seen by then says
-  nothing of days whose kind has been, and is left out.
+- a weekend that the fit has not seen may hold a tenth of the load, a first weekday four times as much: quantiles
+  reach there, the median does not move. In turn, an error made on a kind of day that the fit had not seen says nothing
+  of days whose kind it has, and is left out.
 
 The median is the forecast itself. Source of the idea: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random
 World", 2005; methods.md section 1 for residuals by lead.
@@ -25,18 +24,15 @@ import numpy as np
 
 from workbench.forecasting.history import Indices, Values
 from workbench.forecasting.leads import Grid
-from workbench.units import SECONDS_PER_HOUR
+from workbench.forecasting.priors import PRIOR_HOURS, prior_spread, shrunk, widening
+from workbench.forecasting.tracking import HALF_LIFE_HOURS, level_of
 
-HALF_LIFE_HOURS = 48.0
-PRIOR_HOURS = 6.0
-PRIOR_LEADS_HOURS = (0.5, 2.0, 4.5, 9.0, 18.0, 48.0, 120.0)
-PRIOR_SPREADS = (0.12, 0.20, 0.27, 0.32, 0.38, 0.42, 0.45)
 PRIOR_POINTS = 50
-WIDENING = 1.0
 LARGEST_SHIFT = 5.0
 FIRST_WEEKEND = float(np.log(0.1))
 FIRST_WEEKDAY = float(np.log(4.0))
 FIRST_HOURS = 6.0
+NEAR_HOURS = 3.0
 
 
 def spread(
@@ -48,35 +44,43 @@ def spread(
     ages_hours: Values,
     grid: Grid,
     offset: float,
+    moves: Values,
     unseen: Values | None = None,
 ) -> Values:
     """Return windows x quantiles around a forecast ``centre`` by window, never negative, never crossing.
 
     ``errors`` holds origins x rehearsed leads of log (realised + offset) / (forecast + offset), NaN where not known;
-    ``ages_hours`` is how long ago each origin was. Quantiles must be ascending. ``unseen`` is -1 for windows of a first
-    weekend, 1 for those of a first weekday, else 0.
+    ``ages_hours`` is how long ago each origin was; ``moves`` is sides x buckets, how far levels are moved. Quantiles
+    must be ascending. ``unseen`` is -1 for windows of a first weekend, 1 for those of a first weekday, else 0.
     """
-    shifts = np.empty((len(quantiles), grid.buckets))
+    wanted = np.asarray(quantiles)
+    sides = np.sign(wanted - 0.5)[:, None]
+    shifts = np.empty((wanted.size, grid.buckets))
     hours = np.empty(grid.buckets)
     for place in range(grid.buckets):
         found, counts = _pooled(errors[:, grid.bucket == place], ages_hours)
-        per_origin = np.count_nonzero(grid.bucket == place)
-        counts = counts / per_origin * max(1.0, grid.window_s / SECONDS_PER_HOUR)
+        counts = counts * grid.origin_hours / np.count_nonzero(grid.bucket == place)
         hours[place] = counts.sum()
-        prior = _laplace(float(np.interp(grid.middles_hours[place], PRIOR_LEADS_HOURS, PRIOR_SPREADS)))
+        prior = prior_spread(float(grid.middles_hours[place]))
+        scale = shrunk(prior, hours=np.asarray(hours[place]), sizes=np.asarray(np.sum(counts * np.abs(found))))
         weights = np.concatenate([counts, np.full(PRIOR_POINTS, PRIOR_HOURS / PRIOR_POINTS)])
-        shifts[:, place] = _weighted_quantiles(np.concatenate([found, prior]), weights, quantiles)
-    known_hours = np.maximum(grid.between(hours, lead_hours), PRIOR_HOURS)
-    wide = np.sqrt(1.0 + WIDENING * lead_hours / known_hours)
-    moved = np.clip(grid.between(shifts, lead_hours) * wide, -LARGEST_SHIFT, LARGEST_SHIFT)
-    sides = np.sign(np.asarray(quantiles) - 0.5)[:, None]
+        levels = _levels(wanted, moves[:, place])
+        shifts[:, place] = _weighted_quantiles(np.concatenate([found, _laplace(float(scale))]), weights, levels)
+    moved = grid.between(shifts, lead_hours) * widening(lead_hours, grid.between(hours, lead_hours))
+    moved = np.clip(moved, -LARGEST_SHIFT, LARGEST_SHIFT)
     if unseen is not None:
         reach = np.where(unseen < 0, FIRST_WEEKEND, FIRST_WEEKDAY) * -np.expm1(-lead_hours / FIRST_HOURS)
-        reach = reach[None, :] * np.abs(2.0 * np.asarray(quantiles)[:, None] - 1.0)
+        reach = reach[None, :] * np.abs(2.0 * wanted[:, None] - 1.0)
         moved = moved + np.where(unseen * sides > 0, reach, 0.0)
     moved = np.where(sides > 0, np.maximum(moved, 0.0), np.where(sides < 0, np.minimum(moved, 0.0), 0.0))
     made = np.where(moved == 0.0, centre, (centre + offset) * np.exp(moved) - offset)
     return np.asarray(np.maximum.accumulate(np.maximum(0.0, made), axis=0).T)
+
+
+def _levels(quantiles: Values, moves: Values) -> Values:
+    """Return the levels at which errors are read for these quantiles: each moved as its side is."""
+    lower, upper = level_of(np.minimum(quantiles, 0.5), moves[0]), level_of(np.minimum(1.0 - quantiles, 0.5), moves[1])
+    return np.asarray(np.where(quantiles < 0.5, lower, 1.0 - upper))
 
 
 def log_errors(points: Values, realised: Values, *, offset: float) -> Values:
@@ -95,7 +99,7 @@ def _laplace(scale: float) -> Values:
     return np.asarray(-scale * np.sign(places) * np.log(1.0 - 2.0 * np.abs(places)))
 
 
-def _weighted_quantiles(values: Values, weights: Values, quantiles: Sequence[float]) -> Values:
+def _weighted_quantiles(values: Values, weights: Values, quantiles: Values) -> Values:
     order: Indices = np.argsort(values, kind="stable")
     sums = np.cumsum(weights[order])
     return np.interp(quantiles, (sums - 0.5 * weights[order]) / sums[-1], values[order])

@@ -35,6 +35,16 @@ class Grid:
         """How many buckets hold a window."""
         return self.places.size
 
+    @property
+    def windows_per_origin(self) -> int:
+        """Windows from one rehearsed origin to the next: an hour, or one window where it is longer."""
+        return max(1, round(SECONDS_PER_HOUR / self.window_s))
+
+    @property
+    def origin_hours(self) -> float:
+        """Hours from one rehearsed origin to the next."""
+        return self.windows_per_origin * self.window_s / SECONDS_PER_HOUR
+
     def between(self, values: Values, lead_hours: Values) -> Values:
         """Carry values by bucket (last axis) to any leads, straight between the middles, level beyond the ends."""
         flat = values.reshape(-1, self.buckets)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.forecasting import calendars, calibration, ensemble
+from workbench.forecasting import calendars, calibration, ensemble, tracking
 from workbench.forecasting.correction import lead_hours
 from workbench.forecasting.fits import Event, Expert, Fit
 from workbench.forecasting.history import Indices, Series, Values, offset_of
@@ -34,10 +34,11 @@ class Rehearsed:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Day:
-    """What holds for a day: the fits of its midnight and the rehearsals of the days before."""
+    """What holds for a day: the fits of its midnight, the rehearsals of the days before, and the moves of levels."""
 
     fits: tuple[Fit, ...]
     past: Rehearsed
+    moves: Values
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,18 +79,17 @@ def forecast(
     ahead = np.stack([fit.ahead(series.rates, origins=now, leads=leads) for fit in day.fits])
     hours = lead_hours(leads, window_s=series.window_s)
     centre = _combined(series, ahead, now, known, experts, grid, hours)[0]
-    offset = offset_of(series)
-    realised = _realised(series.rates, known.origins, grid)
-    targets = known.origins[:, None] + grid.leads[None, :]
-    realised[calendars.unseen_from(series, known.origins, targets)] = np.nan
+    offset = _offset(series)
+    errors = _errors(series, known, grid)
     return calibration.spread(
         centre,
         lead_hours=hours,
         quantiles=quantiles,
-        errors=calibration.log_errors(known.combined, realised, offset=offset),
+        errors=errors,
         ages_hours=np.asarray((series.rates.size - known.origins) * series.window_s / SECONDS_PER_HOUR),
         grid=grid,
         offset=offset,
+        moves=tracking.moves_of(errors, grid=grid, before=day.moves)[-1],
         unseen=_unseen(series, now[0] + leads),
     )
 
@@ -123,7 +123,7 @@ def day_of(
                 for expert, fit in zip(experts, fits, strict=True)
             ]
             past = _grown(series, past, old, origins, experts, grid)
-    return Day(fits=fits, past=past)
+    return Day(fits=fits, past=past, moves=tracking.moves_of(_errors(series, past, grid), grid=grid))
 
 
 def _hours(series: Series, start: int, end: int) -> Indices:
@@ -170,6 +170,20 @@ def _combined(
         grid=grid,
     )
     return ensemble.weighted_median(points, grid.between(weights, hours))
+
+
+def _errors(series: Series, known: Rehearsed, grid: Grid) -> Values:
+    """Return the log errors of the rehearsals, NaN where not known or hours ahead on a kind of day not seen by then."""
+    realised = _realised(series.rates, known.origins, grid)
+    targets = known.origins[:, None] + grid.leads[None, :]
+    is_far = lead_hours(grid.leads, window_s=grid.window_s) > calibration.NEAR_HOURS
+    realised[calendars.unseen_from(series, known.origins, targets) & is_far] = np.nan
+    return calibration.log_errors(known.combined, realised, offset=_offset(series))
+
+
+def _offset(series: Series) -> float:
+    """Return what is added before a logarithm: that of the last midnight, so that errors of past days stay."""
+    return offset_of(series.until(max(series.cut, min(1, series.rates.size))))
 
 
 def _unseen(series: Series, windows: Indices) -> Values:

@@ -1,0 +1,25 @@
+"""What is believed before errors are known: by hand, and the limits it must keep."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from workbench.forecasting import priors
+
+
+def test_spreads_lie_between_those_of_the_table() -> None:
+    """Half-way between 2 and 4.5 hours, .20 and .27; level beyond the ends."""
+    assert priors.prior_spread(3.25) == pytest.approx(0.235)
+    assert (priors.prior_spread(0.0), priors.prior_spread(999.0)) == (0.12, 0.45)
+
+
+def test_known_errors_shrink_the_spread_and_never_raise_it() -> None:
+    """Eighteen hours of .04 beside six of .12: (.72 + .72) / 24 = .06; of .5: the prior's own."""
+    assert priors.shrunk(0.12, hours=np.array(18.0), sizes=np.array(0.72)) == pytest.approx(0.06)
+    assert priors.shrunk(0.12, hours=np.array(18.0), sizes=np.array(9.0)) == pytest.approx(0.12)
+
+
+def test_few_hours_widen() -> None:
+    """A day ahead from a day of errors: root of two; from none as from six hours, root of five."""
+    assert priors.widening(24.0, np.array([24.0, 0.0])) == pytest.approx(np.sqrt([2.0, 5.0]))
