@@ -11,8 +11,9 @@ import polars as pl
 
 from workbench import tables
 from workbench.domain import Fleet
+from workbench.planning.lookahead.laying_out import outlook
 from workbench.planning.lookahead.options import LookAhead
-from workbench.planning.lookahead.outlook import Numbers, Outlook, outlook
+from workbench.planning.lookahead.outlook import Numbers, Outlook
 from workbench.planning.lookahead.reading import read
 from workbench.planning.lookahead.solving import solve_outlook
 from workbench.results import CapacityPlan

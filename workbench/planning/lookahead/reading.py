@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from workbench import tables
 from workbench.domain import Tier
 from workbench.planning.lookahead.options import START_KINDS
-from workbench.planning.lookahead.outlook import Numbers, Outlook, Places, bound_tiers
+from workbench.planning.lookahead.outlook import Numbers, Outlook, Places
 from workbench.planning.lookahead.solving import Solved
 from workbench.planning.lookahead.unserved import unserved
+from workbench.planning.lookahead.working import bound_tiers
 from workbench.results import CapacityPlan
 
 SMALL = 1e-7
