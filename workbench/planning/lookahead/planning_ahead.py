@@ -123,7 +123,7 @@ def _together(plans: Sequence[CapacityPlan]) -> CapacityPlan:
         pl.concat([plan.hours for plan in plans])
         .group_by("window_start")
         .agg(
-            pl.col("cost_usd", "start_cost_usd", "energy_kwh", "carbon_kg", "objective").sum(),
+            pl.col("cost_usd", "start_cost_usd", "energy_kwh", "carbon_kg", "reserve_gap_input_tps", "objective").sum(),
             pl.col("bound", "gap_fraction").first(),
             pl.col("status").first(),
             pl.col("solve_s").sum(),
