@@ -64,7 +64,7 @@ def _path(
             if room.get(region, 0.0) > least:
                 return [*path, region]
             giving = [origin for (origin, at), amount in placed.items() if at == region and amount > least]
-            paths += [[*path, region, origin] for origin in giving if origin not in path]
+            paths += [[*path, region, origin] for origin in giving if origin not in path[::2]]
     return None
 
 
