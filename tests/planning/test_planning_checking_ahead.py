@@ -167,9 +167,22 @@ def test_an_hourly_plan_is_told_from_a_look_ahead_plan(plan: CapacityPlan) -> No
     lead=st.sampled_from([600.0, 7200.0]),
     spot=st.booleans(),
     rolling=st.booleans(),
+    reserve=st.sampled_from([0.0, 0.7]),
+    at_home=st.booleans(),
+    resident=st.booleans(),
 )
 def test_every_solved_plan_passes(
-    scale: float, batch: float, stock: int, local: float, floor: int, lead: float, spot: bool, rolling: bool
+    scale: float,
+    batch: float,
+    stock: int,
+    local: float,
+    floor: int,
+    lead: float,
+    spot: bool,
+    rolling: bool,
+    reserve: float,
+    at_home: bool,
+    resident: bool,
 ) -> None:
     """Whatever the work, the stock and the rules; scarce stock gives shortfall, not findings."""
     keys = [(region, gpu) for region in REGIONS for gpu in GPUS]
@@ -180,6 +193,9 @@ def test_every_solved_plan_passes(
         spot_gpus=dict.fromkeys(keys, 3) if spot else {},
         spot_usd_per_gpu_hour=dict.fromkeys(keys, 0.3) if spot else {},
         integer_hours=2.0 if rolling else None,
+        lost_region_fraction=reserve,
+        defer_at_home=at_home,
+        residency={"west": frozenset({"west"})} if resident else {},
     )
     needed = work(scale, batch)
     made = plan_ahead(needed, fleet=world(stock), rates=SPEEDS, options=options, gap_fraction=0.02, time_limit_s=3.0)

@@ -14,8 +14,9 @@ from planning_cases import START, fleet, rates, requirement
 
 from workbench.domain import RiskPolicy
 from workbench.errors import PlanError
+from workbench.planning import searching
 from workbench.planning.checking import check
-from workbench.planning.solving import solve
+from workbench.planning.solving import counts_at, solve
 from workbench.results import CapacityPlan
 
 RISK = RiskPolicy()
@@ -133,3 +134,29 @@ def test_every_plan_passes_its_check(tps: list[float], stock: list[int], epsilon
     )
     assert found.is_empty(), found
     assert plan.hours.get_column("window_start").to_list() == [START, START + timedelta(hours=1)]
+
+
+def test_yesterdays_counts_are_kept_where_they_are_within_the_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three replicas serve 250; four, of the day before, are kept where a gap of 40 % is asked for, not of 1 %."""
+    rows = [(24, "east", "m", "fast", 250.0)]
+    yesterday = plan_of([(0, "east", "m", "fast", 390.0)])
+    assert counts_at(yesterday, START + timedelta(days=1)) == {("east", "m", "h100"): 4}
+    assert counts_at(yesterday, START + timedelta(days=2)) is None
+    assert replicas_of(plan_of(rows, yesterday=yesterday)) == [3]
+    monkeypatch.setattr(searching, "LARGE_PLACES", 1)
+    for gap, kept in ((0.01, 3), (0.4, 4)):
+        plan = plan_of(rows, yesterday=yesterday, gap_fraction=gap)
+        assert replicas_of(plan) == [kept]
+        assert plan.status == "optimal"
+        assert plan.bound_usd is not None
+        assert plan.bound_usd <= 3.0 + 1e-9
+
+
+def test_counts_that_no_longer_serve_the_hour_are_no_start() -> None:
+    yesterday = plan_of([(0, "east", "m", "fast", 90.0)])
+    assert replicas_of(plan_of([(24, "east", "m", "fast", 250.0)], yesterday=yesterday)) == [3]
+
+
+def replicas_of(plan: CapacityPlan) -> list[int]:
+    counts: list[int] = plan.allocation.get_column("replicas").to_list()
+    return counts

@@ -4,7 +4,7 @@ As for hourly plans nothing comes from the programme: what replicas can serve is
 starts, work is followed along the flows and through the queue of deferrable work, GPUs and money are summed. What is
 decided in whole replicas is checked against the allocation; beyond that, where the allocation only indicates, the
 frames are checked against each other. A floor and the reserve for a lost region give way for a price where the stock
-binds, so a floor is only missed where a further replica would fit, and the reserve is not checked.
+binds: a floor is only missed where a further replica would fit, and of the reserve no more than the plan owns up to.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import polars as pl
 from workbench import tables
 from workbench.domain import Fleet
 from workbench.errors import PlanError
+from workbench.planning.checking_places import reserve_when_lost, resident_work
 from workbench.planning.findings import findings
 from workbench.planning.lookahead.options import LookAhead
 from workbench.planning.work_ahead import capacity_ahead, deferred_work, flow_work, window_s_of_plan
@@ -38,8 +39,8 @@ def check_ahead(
     """Return what is wrong with a look-ahead plan, one row per finding; no rows when nothing is.
 
     ``check`` is hours, flow_balance, flow_pair, flow_capacity, local_cover, global_cover, deferred, deadline, late,
-    starts, at_hand, change, floor, stock, supply, quota, cost, budget or carbon. Raises PlanError for a plan that lacks
-    the frames of a look-ahead plan.
+    residency, reserve, starts, at_hand, change, floor, stock, supply, quota, cost, budget or carbon. Raises PlanError
+    for a plan that lacks the frames of a look-ahead plan.
     """
     missing = [name for name in ("flows", "deferred", "supply", "starts") if getattr(plan, name) is None]
     if missing:
@@ -52,6 +53,10 @@ def check_ahead(
             _hours(plan, windows),
             *flow_work(plan, requirement=requirement, fleet=fleet, options=options, able=able, whole=whole),
             *deferred_work(plan, requirement=requirement, fleet=fleet, options=options, waiting=waiting),
+            resident_work(
+                plan, requirement=requirement, fleet=fleet, options=options, able=able, whole=whole, waiting=waiting
+            ),
+            reserve_when_lost(plan, requirement=requirement, options=options, able=able, whole=whole),
             _starts(able, whole),
             _at_hand(plan, fleet=fleet, rates=rates, windows=windows),
             *_change(able, options=options, whole=whole),

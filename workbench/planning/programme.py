@@ -68,18 +68,24 @@ class _Answer:
 
 
 def solve_hour(
-    problem: Problem, *, solver: str = "highs", gap_fraction: float = 0.0, time_limit_s: float = 30.0
+    problem: Problem,
+    *,
+    solver: str = "highs",
+    gap_fraction: float = 0.0,
+    time_limit_s: float = 30.0,
+    start: Mapping[Place, int] | None = None,
 ) -> HourPlan:
     """Return the cheapest counts for one hour; always answers.
 
     ``gap_fraction`` is relative to the cost of the replicas held, ``time_limit_s`` is wall time for the hour. Where the
-    stock binds nothing, each model is solved by itself: only the stock couples them. Raises PlanError for an unknown
-    solver or one that is not installed.
+    stock binds nothing, each model is solved by itself: only the stock couples them. ``start`` are counts to begin
+    from, such as yesterday's: HiGHS takes them where they are within the gap and searches from them where they serve
+    everything; CBC does not use them. Raises PlanError for an unknown solver or one that is not installed.
     """
     began = time.perf_counter()
-    answer = _model_by_model(problem, solver, gap_fraction, time_limit_s)
+    answer = _model_by_model(problem, solver, gap_fraction, time_limit_s, start)
     if answer is None:
-        answer = _attempt(problem, solver, gap_fraction, time_limit_s, may_fall_short=False)
+        answer = _attempt(problem, solver, gap_fraction, time_limit_s, may_fall_short=False, start=start)
     if answer.is_impossible:
         left_s = max(0.05, time_limit_s - (time.perf_counter() - began))
         answer = _attempt(problem, solver, gap_fraction, left_s, may_fall_short=True)
@@ -100,7 +106,9 @@ def solve_hour(
     )
 
 
-def _model_by_model(problem: Problem, solver: str, gap_fraction: float, time_limit_s: float) -> _Answer | None:
+def _model_by_model(
+    problem: Problem, solver: str, gap_fraction: float, time_limit_s: float, start: Mapping[Place, int] | None
+) -> _Answer | None:
     """Return the plans of the models solved alone, where they fit the stock together; None where they do not.
 
     Whether that is likely is read off the rounded-up plan for a stock without limit, so that a scarce stock costs no
@@ -114,7 +122,7 @@ def _model_by_model(problem: Problem, solver: str, gap_fraction: float, time_lim
         left_s = ends_at - time.perf_counter()
         if left_s <= 0:
             return _Answer(replicas=None, bound_usd=None, is_proven=False, is_impossible=False)
-        answer = _attempt(problem.of_model(model), solver, gap_fraction, left_s, may_fall_short=False)
+        answer = _attempt(problem.of_model(model), solver, gap_fraction, left_s, may_fall_short=False, start=start)
         if answer.replicas is None:
             return None
         answers.append(answer)
@@ -199,13 +207,24 @@ def _objective(problem: Problem, chosen: Variables) -> Any:
 
 
 def _attempt(
-    problem: Problem, solver: str, gap_fraction: float, time_limit_s: float, *, may_fall_short: bool
+    problem: Problem,
+    solver: str,
+    gap_fraction: float,
+    time_limit_s: float,
+    *,
+    may_fall_short: bool,
+    start: Mapping[Place, int] | None = None,
 ) -> _Answer:
     programme, chosen = build(problem, may_fall_short=may_fall_short)
     # with gaps priced in, a gap relative to the objective would forgive whole replicas
     gap_rel = 0.0 if may_fall_short else gap_fraction
     gap_abs = gap_fraction * _whole_stock_usd(problem) if may_fall_short else 0.0
-    used = solver_named(solver, problem, chosen, gap_rel=gap_rel, gap_abs=gap_abs, time_limit_s=time_limit_s)
+    known = None if start is None else {place: start.get(place, 0) for place in problem.places}
+    if known is not None and not _is_acceptable(problem, known, may_fall_short=False):
+        known = None
+    used = solver_named(
+        solver, problem, chosen, gap_rel=gap_rel, gap_abs=gap_abs, time_limit_s=time_limit_s, start=known
+    )
     status = programme.solve(used)
     found = used.found if isinstance(used, SearchingHiGHS) else read_cbc(programme, status, gap_rel, gap_abs)
     if found.is_impossible:

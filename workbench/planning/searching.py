@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from workbench.errors import PlanError
 from workbench.planning.constraints import Variables
 from workbench.planning.cutting import broken_cuts
 from workbench.planning.handover import BulkHiGHS, cbc, refuse_unknown
-from workbench.planning.problem import Problem
+from workbench.planning.problem import Place, Problem
 
 LARGE_PLACES = 150
 MOST_ROUNDS = 10
@@ -48,13 +49,30 @@ class SearchingHiGHS(BulkHiGHS):
 
     found: Found
 
-    def __init__(self, problem: Problem, chosen: Variables, *, gap_rel: float, gap_abs: float, time_limit_s: float):
+    def __init__(
+        self,
+        problem: Problem,
+        chosen: Variables,
+        *,
+        gap_rel: float,
+        gap_abs: float,
+        time_limit_s: float,
+        start: Mapping[Place, int] | None = None,
+    ):
         super().__init__(msg=False, threads=1, timeLimit=time_limit_s, gapRel=gap_rel, gapAbs=gap_abs)
-        self.problem, self.chosen = problem, chosen
+        self.problem, self.chosen, self.start = problem, chosen, start
 
     def callSolver(self, lp: pulp.LpProblem) -> None:
         """Solve the problem and keep what was found out."""
         if len(self.problem.places) < LARGE_PLACES:
+            if self.start is not None:
+                solution = highspy.HighsSolution()
+                values = np.zeros(lp.solverModel.getNumCol())
+                for place, (started, removed) in moves(self.problem, self.start).items():
+                    values[self.chosen.started[place].index] = started
+                    values[self.chosen.removed[place].index] = removed
+                solution.col_value = values.tolist()
+                lp.solverModel.setSolution(solution)
             lp.solverModel.run()
             self.found = read(lp.solverModel)
         else:
@@ -79,7 +97,8 @@ class _Search:
         if bound is None:
             return Found(bound=None, is_proven=False, is_impossible=True)
         allowed = max(self.solver.gapRel * abs(bound), self.solver.gapAbs)
-        self._search_near(bound, allowed)
+        if not self._starts_within(bound + allowed):
+            self._search_near(bound, allowed)
         if self._is_within(bound + allowed):
             return Found(bound=bound, is_proven=True, is_impossible=False)
         start = self.model.getSolution() if self._has_plan() else None
@@ -104,6 +123,7 @@ class _Search:
             if not self._cut():
                 break
         self.model.setOptionValue("solve_relaxation", False)
+        self.relaxed = np.array(self.model.getSolution().col_value)
         return float(self.model.getObjectiveValue())
 
     def _cut(self) -> int:
@@ -122,10 +142,19 @@ class _Search:
             self.model.addRow(cut.at_least, math.inf, len(columns), columns.astype(np.int32), weights)
         return len(cuts)
 
+    def _starts_within(self, most: float) -> bool:
+        """Whether the plan to begin from costs no more than this; it is then the solution of the model."""
+        if self.solver.start is None:
+            return False
+        values = np.array(list(moves(self.problem, self.solver.start).values()), dtype=np.float64)
+        self._bound(self.started, values[:, 0], values[:, 0])
+        self._bound(self.removed, values[:, 1], values[:, 1])
+        self._run(gap_rel=self.solver.gapRel, target=-math.inf, share=1.0)
+        return self._is_within(most)
+
     def _search_near(self, bound: float, allowed: float) -> None:
         """Look for the best plan among the counts near the relaxed ones, until one is within the gap."""
-        values = np.array(self.model.getSolution().col_value)
-        counts = self.now + values[self.started] - values[self.removed]
+        counts = self.now + self.relaxed[self.started] - self.relaxed[self.removed]
         low = np.maximum(np.floor(counts + TOLERANCE) - NEIGHBOURHOOD_REPLICAS, 0.0)
         high = np.ceil(counts - TOLERANCE) + NEIGHBOURHOOD_REPLICAS
         self._bound(self.started, np.maximum(low - self.now, 0.0), np.maximum(high - self.now, 0.0))
@@ -157,6 +186,12 @@ class _Search:
         self.model.run()
 
 
+def moves(problem: Problem, counts: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
+    """Return what is started and what is removed at each place to come from what stands to counts."""
+    change = {place: counts.get(place, 0) - now for place, now in problem.replicas_now.items()}
+    return {place: (max(0, more), max(0, -more)) for place, more in change.items()}
+
+
 def read(model: Any) -> Found:
     """Return what a run of HiGHS proved, by its own status: at its time limit a plan is not called optimal."""
     status, bound = model.getModelStatus(), float(model.getInfo().mip_dual_bound)
@@ -178,13 +213,23 @@ def read_cbc(programme: pulp.LpProblem, status: int, gap_rel: float, gap_abs: fl
 
 
 def solver_named(
-    name: str, problem: Problem, chosen: Variables, *, gap_rel: float, gap_abs: float, time_limit_s: float
+    name: str,
+    problem: Problem,
+    chosen: Variables,
+    *,
+    gap_rel: float,
+    gap_abs: float,
+    time_limit_s: float,
+    start: Mapping[Place, int] | None = None,
 ) -> Any:
-    """Return the solver of a name for a problem; raises PlanError for one that is unknown or not installed."""
+    """Return the solver of a name for a problem; raises PlanError for one that is unknown or not installed.
+
+    ``start`` are counts to begin from that leave nothing open.
+    """
     refuse_unknown(name)
     if name == "cbc":
         return cbc(time_limit_s=time_limit_s, threads=1, gapRel=gap_rel, gapAbs=gap_abs or None)
-    made = SearchingHiGHS(problem, chosen, gap_rel=gap_rel, gap_abs=gap_abs, time_limit_s=time_limit_s)
+    made = SearchingHiGHS(problem, chosen, gap_rel=gap_rel, gap_abs=gap_abs, time_limit_s=time_limit_s, start=start)
     if not made.available():
         raise PlanError(f"the solver '{name}' is not installed: pip install highspy, or choose {' or '.join(SOLVERS)}.")
     return made

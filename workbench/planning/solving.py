@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -17,7 +17,7 @@ from workbench import tables
 from workbench.domain import Fleet, RiskPolicy
 from workbench.errors import PlanError, nearest, together
 from workbench.planning.lookahead import LookAhead, plan_ahead
-from workbench.planning.problem import Problem, standing_problem
+from workbench.planning.problem import Place, Problem, standing_problem
 from workbench.planning.programme import HourPlan, solve_hour
 from workbench.planning.requirement import peak_demand
 from workbench.planning.shortfall import shortfall_rows
@@ -60,8 +60,8 @@ def solve(
 
     ``model`` lookahead plans all hours together (:func:`workbench.planning.lookahead.plan_ahead`, within 0.5 % and the
     time limit for all of it): ``options`` then say everything that ``epsilon_fraction``, ``floor_replicas``, ``risk``
-    and ``start_s`` say here; without them epsilon and floor are taken from here. ``waiting`` and ``yesterday`` are
-    for it alone.
+    and ``start_s`` say here; without them epsilon and floor are taken from here. ``waiting`` is for it alone.
+    ``yesterday`` is a plan whose counts for the same windows, or the same hours a day earlier, either begins from.
 
     Raises PlanError for contradictory input, an unknown programme or solver, or a solver that is not installed.
     """
@@ -93,7 +93,13 @@ def solve(
     allocation, shortfall, hours = [], [], []
     for start in starts:
         problem = _at(problem, demand.filter(pl.col("window_start") == start))
-        hour = solve_hour(problem, solver=solver, gap_fraction=gap_fraction, time_limit_s=time_limit_s)
+        hour = solve_hour(
+            problem,
+            solver=solver,
+            gap_fraction=gap_fraction,
+            time_limit_s=time_limit_s,
+            start=None if yesterday is None else counts_at(yesterday, start),
+        )
         required = needed.filter(pl.col("window_start") == start).to_dicts()
         allocation += [(start, *place, "on_demand", count) for place, count in hour.replicas.items()]
         shortfall.append(shortfall_rows(problem, hour, window_start=start, required=required, tiers=fleet.tiers))
@@ -102,6 +108,16 @@ def solve(
         if progress is not None:
             progress(len(hours), len(starts))
     return _plan(allocation, shortfall, pl.DataFrame(hours), solver=solver, programme=model)
+
+
+def counts_at(plan: CapacityPlan, window_start: datetime) -> dict[Place, int] | None:
+    """Return a plan's counts for a window, or for the same hour a day before; None where it knows neither."""
+    for start in (window_start, window_start - timedelta(days=1)):
+        held = plan.allocation.filter(pl.col("window_start") == start)
+        if held.height:
+            counts = held.group_by("region", "model", "gpu").agg(pl.col("replicas").sum())
+            return {(region, model, gpu): count for region, model, gpu, count in counts.iter_rows()}
+    return None
 
 
 def problem_at(

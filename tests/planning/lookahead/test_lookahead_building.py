@@ -1,4 +1,4 @@
-"""workbench.planning.lookahead.building, .rows, .columns and .constraints: LP text per constraint, rows of arrays."""
+"""workbench.planning.lookahead.building, .rows, .columns and .serving: LP text per constraint, rows of arrays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from tests.planning.lookahead.golden_ahead import GOLDEN, case, texts
 from workbench.planning.lookahead.building import build
 from workbench.planning.lookahead.columns import BOUND_RATIO, LATE_RATIO, POOLED_RATIO, RESERVE_RATIO, columns
 from workbench.planning.lookahead.constraints import CONSTRAINTS
-from workbench.planning.lookahead.rows import numbered, rows
+from workbench.planning.lookahead.rows import axes_of, numbered, only_first, rows
+from workbench.planning.lookahead.serving import unions
 
 TEXTS = texts()
 
@@ -47,3 +48,21 @@ def test_rows_are_found_by_the_name_of_their_constraint() -> None:
 
 def test_what_goes_wrong_is_dearer_the_more_it_matters() -> None:
     assert BOUND_RATIO > POOLED_RATIO > LATE_RATIO > RESERVE_RATIO
+
+
+def test_sets_of_regions_are_united_where_they_hang_together() -> None:
+    first, second, bridge = frozenset({0, 1}), frozenset({2, 3}), frozenset({1, 2})
+    assert unions((first, second)) == [first, second]
+    assert set(unions((first, second, bridge))) == {
+        first,
+        second,
+        bridge,
+        first | bridge,
+        second | bridge,
+        first | second,
+    }
+
+
+def test_rows_are_named_along_axes_and_start_from_what_stands() -> None:
+    assert axes_of(case(), "m", "r", "t") == (("m",), ("east", "west"), ("0", "1"))
+    assert only_first(np.array([5.0, 6.0]), (2, 3)).tolist() == [[5.0, 0.0, 0.0], [6.0, 0.0, 0.0]]

@@ -1,6 +1,8 @@
 """workbench.planning.lookahead.constraints and .planning_ahead: cases solved by hand, one or two for each constraint.
 
-A replica serves 100 input tokens a second and costs 1 USD an hour; starts take no time unless a case is about them.
+The constraints lie in workbench.planning.lookahead.serving, workbench.planning.lookahead.standing and
+workbench.planning.lookahead.supplying. A replica serves 100 input tokens a second and costs 1 USD an hour; starts take
+no time unless a case is about them.
 """
 
 from __future__ import annotations
@@ -8,9 +10,10 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from tests.planning.lookahead.lookahead_cases import USUAL, hourly, plan, replicas
-from workbench.planning.lookahead import Energy
-from workbench.planning.lookahead.outlook import WAITING
+from tests.planning.lookahead.lookahead_cases import USUAL, hourly, options, plan, replicas
+from tests.planning.planning_cases import fleet, rates, requirement
+from workbench.planning.lookahead import Energy, plan_ahead
+from workbench.planning.lookahead.working import WAITING
 
 TWO = {("east", "a100"): 10, ("west", "a100"): 10}
 
@@ -105,6 +108,29 @@ def test_work_stays_where_it_must(tier: str) -> None:
     bound = plan(rows, stock=TWO, usd=usd, leftover_cost_ratio=10.0, residency={"west": frozenset({"west"})})
     assert bound.cost_usd == pytest.approx(3.0)
     assert replicas(bound, region="west") == [1]
+
+
+def test_deferrable_work_stays_at_home_where_it_must() -> None:
+    """The west has half a replica to spare: it serves what waits in the east, unless work is deferred at home."""
+    rows = hourly([50.0, 50.0], region="west") + hourly([50.0, 0.0], tier="batch")
+    abroad = plan(rows, stock=TWO, leftover_cost_ratio=10.0)
+    assert (replicas(abroad, region="east"), replicas(abroad, region="west")) == ([0, 0], [1, 1])
+    at_home = plan(rows, stock=TWO, leftover_cost_ratio=10.0, local_fraction=1.0, defer_at_home=True)
+    assert (sum(replicas(at_home, region="east")), replicas(at_home, region="west")) == (1, [1, 1])
+    assert abroad.shortfall.is_empty()
+    assert at_home.shortfall.is_empty()
+
+
+def test_deferrable_work_at_home_goes_short_there() -> None:
+    """The east holds one replica; of 300 that wait there 200 are late, and told in the east, whatever the west has."""
+    rows = hourly([300.0], tier="batch") + hourly([10.0], region="west")
+    waiting = requirement(rows).with_columns(serve_by_s=pl.when("is_deferrable").then(3600.0))
+    stock = {("east", "a100"): 1, ("west", "a100"): 9}
+    made = plan_ahead(
+        waiting, fleet=fleet(stock=stock), rates=rates({("m", "a100"): 100.0}), options=options(defer_at_home=True)
+    )
+    lost = made.shortfall.select("region", "tier", "input_tps").rows()
+    assert lost == [("east", "batch", pytest.approx(200.0))]
 
 
 def test_flows_keep_the_local_share_and_the_allowed_pairs() -> None:

@@ -1,4 +1,8 @@
-"""workbench.planning.lookahead.options and .outlook: what contradicts itself or the fleet is refused, all at once."""
+"""workbench.planning.lookahead.options and .outlook: what contradicts itself or the fleet is refused, all at once.
+
+Also workbench.planning.lookahead.laying_out, workbench.planning.lookahead.working and
+workbench.planning.lookahead.refusing.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from tests.planning.planning_cases import TIERS, fleet, rates, requirement
 from workbench import planning
 from workbench.errors import PlanError
 from workbench.planning.lookahead import Energy, LookAhead, Outlook, outlook
-from workbench.planning.lookahead.outlook import WAITING, bound_tiers
+from workbench.planning.lookahead.working import WAITING, bound_tiers, classes_of
 
 EAST, WEST = ("east", "a100"), ("west", "a100")
 
@@ -101,3 +105,12 @@ def test_tiers_whose_first_token_cannot_wait_are_bound_to_regions() -> None:
 def test_the_package_offers_the_choices() -> None:
     assert planning.LookAhead is LookAhead
     assert planning.Energy is Energy
+
+
+def test_regions_that_work_may_go_to_make_classes() -> None:
+    everywhere = frozenset({0, 1})
+    classes, interactive_of, deferrable_of = classes_of(("east", "west"), {})
+    assert (classes, interactive_of.tolist(), deferrable_of.tolist()) == ((everywhere,), [0, 0], [0, 0])
+    classes, interactive_of, deferrable_of = classes_of(("east", "west"), {}, defer_at_home=True)
+    assert classes == (everywhere, frozenset({0}), frozenset({1}))
+    assert (interactive_of.tolist(), deferrable_of.tolist()) == ([0, 0], [1, 2])

@@ -7,8 +7,9 @@ plan. :func:`plan_ahead` does all of it; ``planning.solve(..., model="lookahead"
 
 from __future__ import annotations
 
+from workbench.planning.lookahead.laying_out import outlook
 from workbench.planning.lookahead.options import START_KINDS, Energy, LookAhead
-from workbench.planning.lookahead.outlook import Outlook, outlook
+from workbench.planning.lookahead.outlook import Outlook
 from workbench.planning.lookahead.planning_ahead import plan_ahead
 from workbench.planning.lookahead.pricing import PRICES, in_words, prices
 from workbench.planning.lookahead.reading import read

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from workbench.planning.handover import Matrix
 from workbench.planning.lookahead.columns import Block, Columns, columns
-from workbench.planning.lookahead.constraints import CONSTRAINTS, reserved_usd
+from workbench.planning.lookahead.constraints import CONSTRAINTS
 from workbench.planning.lookahead.outlook import Outlook
 from workbench.planning.lookahead.rows import Rows
+from workbench.planning.lookahead.supplying import reserved_usd
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -65,7 +65,8 @@ class LookAhead:
     Work. Tiers with a ``ttft_slo_s`` below ``bound_below_ttft_s`` are served where a flow sends them:
     ``local_fraction`` (epsilon) of it at home, the rest along ``pairs`` (origin, region), each token at
     ``latency_usd_per_mtoken_s`` per second of network latency; None allows every pair. The other tiers are pooled over
-    all regions that ``residency`` lets an origin's work go to. ``lost_region_fraction`` of interactive work stays
+    all regions that ``residency`` lets an origin's work go to; ``defer_at_home`` keeps deferrable work in the region
+    where it queues, as the simulator's rules release it. ``lost_region_fraction`` of interactive work stays
     servable when any one region is lost. What waits at the end of the plan costs ``leftover_cost_ratio`` times the
     cheapest way of serving it.
 
@@ -92,6 +93,7 @@ class LookAhead:
     local_fraction: float = 0.5
     pairs: frozenset[Key] | None = None
     residency: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    defer_at_home: bool = False
     latency_usd_per_mtoken_s: float = 0.1
     lost_region_fraction: float = 0.0
     leftover_cost_ratio: float = 1.5

@@ -11,8 +11,9 @@ import polars as pl
 
 from workbench import tables
 from workbench.domain import Fleet
+from workbench.planning.lookahead.laying_out import outlook
 from workbench.planning.lookahead.options import LookAhead
-from workbench.planning.lookahead.outlook import Numbers, Outlook, outlook
+from workbench.planning.lookahead.outlook import Numbers, Outlook
 from workbench.planning.lookahead.reading import read
 from workbench.planning.lookahead.solving import solve_outlook
 from workbench.results import CapacityPlan
@@ -122,7 +123,7 @@ def _together(plans: Sequence[CapacityPlan]) -> CapacityPlan:
         pl.concat([plan.hours for plan in plans])
         .group_by("window_start")
         .agg(
-            pl.col("cost_usd", "start_cost_usd", "energy_kwh", "carbon_kg", "objective").sum(),
+            pl.col("cost_usd", "start_cost_usd", "energy_kwh", "carbon_kg", "reserve_gap_input_tps", "objective").sum(),
             pl.col("bound", "gap_fraction").first(),
             pl.col("status").first(),
             pl.col("solve_s").sum(),

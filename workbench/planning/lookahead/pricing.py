@@ -20,8 +20,9 @@ from workbench.domain import Fleet
 from workbench.errors import PlanError
 from workbench.planning.handover import to_pulp
 from workbench.planning.lookahead.building import Programme, build
+from workbench.planning.lookahead.laying_out import outlook
 from workbench.planning.lookahead.options import LookAhead
-from workbench.planning.lookahead.outlook import Numbers, Outlook, outlook
+from workbench.planning.lookahead.outlook import Numbers, Outlook
 from workbench.planning.lookahead.planning_ahead import counts_of
 from workbench.planning.lookahead.rows import Rows
 from workbench.planning.lookahead.sessions import Session

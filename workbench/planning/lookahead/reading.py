@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from workbench import tables
 from workbench.domain import Tier
 from workbench.planning.lookahead.options import START_KINDS
-from workbench.planning.lookahead.outlook import Numbers, Outlook, Places, bound_tiers
+from workbench.planning.lookahead.outlook import Numbers, Outlook, Places
 from workbench.planning.lookahead.solving import Solved
 from workbench.planning.lookahead.unserved import unserved
+from workbench.planning.lookahead.working import bound_tiers
 from workbench.results import CapacityPlan
 
 SMALL = 1e-7
@@ -212,7 +213,7 @@ def _supply(solved: Solved) -> pl.DataFrame:
 
 
 def _hours(solved: Solved) -> pl.DataFrame:
-    """Return the plan window by window: money, starts, energy, and the objective's share of each."""
+    """Return the plan window by window: money, starts, energy, what lacks of the reserve, the objective's share."""
     outlook, programme = solved.programme.outlook, solved.programme
     used = _used(solved)
     money = (
@@ -228,6 +229,8 @@ def _hours(solved: Solved) -> pl.DataFrame:
             spent = block.cost * solved.values[block.index]
             objective += spent.reshape(-1, outlook.windows).sum(axis=0)
     begun = (outlook.start_usd[:, :, None] * solved.values[programme.columns.begun]).sum(axis=(0, 1))
+    gap = programme.columns.reserve_gap
+    reserve = np.maximum(solved.values[gap], 0.0) * outlook.unit_input_tps[:, None] if gap.size else np.zeros((1, 1))
     kw = np.array([outlook.options.kw_per_gpu.get(gpu, 0.0) for _, gpu in outlook.keys])
     columns = {
         "window_start": list(outlook.starts),
@@ -235,6 +238,7 @@ def _hours(solved: Solved) -> pl.DataFrame:
         "start_cost_usd": begun,
         "energy_kwh": (gpus * kw[:, None]).sum(axis=0) * outlook.hours,
         "carbon_kg": (gpus * outlook.carbon_kg).sum(axis=0),
+        "reserve_gap_input_tps": np.broadcast_to(reserve.sum(axis=0), outlook.windows),
         "objective": objective,
         "bound": [None] * outlook.windows,
         "gap_fraction": [None] * outlook.windows,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.planning.lookahead.outlook import Numbers, Places
+from workbench.planning.lookahead.outlook import Numbers, Outlook, Places
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,3 +57,16 @@ def rows(name: str, axes: tuple[tuple[str, ...], ...], sense: str, right: ArrayL
 def numbered(*lengths: int) -> Places:
     """Return the numbers of rows that are laid out along axes of these lengths."""
     return np.arange(int(np.prod(lengths)), dtype=np.int64).reshape(lengths)
+
+
+def axes_of(outlook: Outlook, *names: str) -> tuple[tuple[str, ...], ...]:
+    """Return the names along axes of the outlook."""
+    made = outlook.axes
+    return tuple(made[name] for name in names)
+
+
+def only_first(values: ArrayLike, shape: tuple[int, ...]) -> Numbers:
+    """Return zeros of a shape whose first window holds the values."""
+    first = np.zeros(shape)
+    first[..., 0] = values
+    return first

@@ -9,8 +9,9 @@ import polars as pl
 
 from workbench import tables
 from workbench.domain import Tier
-from workbench.planning.lookahead.outlook import Numbers, Outlook, bound_tiers
+from workbench.planning.lookahead.outlook import Numbers, Outlook
 from workbench.planning.lookahead.solving import Solved
+from workbench.planning.lookahead.working import bound_tiers
 
 NEGLIGIBLE = 1e-6
 
@@ -34,6 +35,7 @@ def unserved(solved: Solved, *, requirement: pl.DataFrame, tiers: tuple[Tier, ..
     for c in range(len(outlook.classes)):
         inside = np.flatnonzero(outlook.class_of == c)
         pooled[:, inside] = lost_pooled[:, c, None] * _shares(outlook.pooled[:, inside])
+        inside = np.flatnonzero(outlook.deferred_class_of == c)
         late[np.ix_(outlook.deferring, inside)] = lost_late[:, c, None] * _shares(
             came[np.ix_(outlook.deferring, inside)].sum(axis=2, keepdims=True)
         )
@@ -85,4 +87,4 @@ def _clean(values: Numbers, unit: Numbers) -> Numbers:
 def _shares(parts: Numbers) -> Numbers:
     """Return what share of the sum over regions (axis 1) each part is; equal shares of nothing."""
     total = parts.sum(axis=1, keepdims=True)
-    return np.where(total > 0, parts / np.where(total > 0, total, 1.0), 1.0 / parts.shape[1])
+    return np.where(total > 0, parts / np.where(total > 0, total, 1.0), 1.0 / max(1, parts.shape[1]))
