@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,12 @@ from numba import config
 from numba.core.errors import NumbaError
 
 from workbench.simulation import compiling
+
+KEPT_CODE = """
+import sys
+from workbench.simulation.latency import normal_cdf
+print(normal_cdf(0.0), "numba.np.linalg" in sys.modules)
+"""
 
 
 def write(folder: Path, **texts: str) -> None:
@@ -81,3 +90,51 @@ def test_whole_numbers_of_every_width_are_handed_on_in_one() -> None:
         return compiling.whole(number)
 
     assert [passed(np.int16(-7)), passed(np.int32(-7)), passed(-7)] == [-7, -7, -7]
+
+
+def test_compiling_is_announced_once_and_not_where_the_code_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiling, "_folder", lambda file: str(tmp_path))
+    told: list[float] = []
+
+    def doubled() -> Callable[[float], float]:
+        @compiling.kernel
+        def double(x: float) -> float:
+            return 2.0 * x
+
+        return double
+
+    with compiling.announced(lambda: told.append(1.0)):
+        assert doubled()(2.0) == 4.0
+        assert doubled()(np.float32(2.0)) == 4.0
+    assert told == [1.0]
+    with compiling.announced(lambda: told.append(2.0)):
+        assert doubled()(3.0) == 6.0
+    assert told == [1.0]
+
+
+def test_a_kernel_is_called_by_python_and_by_kernels() -> None:
+    @compiling.kernel
+    def signed(x: float, is_less: bool) -> float:
+        return -x if is_less else x
+
+    @compiling.inlined
+    def twice(x: float) -> float:
+        return 2.0 * x
+
+    @compiling.kernel
+    def both(x: float) -> float:
+        return signed(twice(x), True) + 10.0 * signed(x, False)
+
+    assert (both(3.0), signed(3.0, True), twice(3.0)) == (24.0, -3.0, 6.0)
+    assert len(signed.signatures) == 1  # type: ignore[attr-defined]
+
+
+def test_kept_code_runs_without_what_compiling_needs() -> None:
+    """Numba's linear algebra imports that of SciPy, which no kernel needs."""
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", KEPT_CODE]
+    subprocess.run(command, cwd=root, check=True)
+    found = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    assert found.stdout.split() == ["0.5", "False"]

@@ -8,6 +8,14 @@ and nothing else.
 Kernels allocate nothing and own nothing: their arrays belong to the caller for as long as the call runs. So numba's
 counting of references is switched off, an atomic count per array and call, which took more than half of the replay's
 time. A kernel that makes an array does not compile.
+
+An engine is one kernel made of a hundred. Compiled each as if Python called it, they took twice as long as the whole
+has to: every one got a wrapper that takes its arguments out of Python objects, and was optimised to the last before it
+was optimised again inside those that call it. So a kernel that is called by another one is compiled as a part: without
+wrapper, lightly optimised, once for numbers of a type and not again for each constant. The same kernel called by Python
+is compiled in full.
+
+Kept code is loaded without what numba needs to compile, which took longer to import than the code takes to load.
 """
 
 from __future__ import annotations
@@ -18,12 +26,13 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
-from numba import config, njit
+from numba import config, njit, types
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -50,7 +59,7 @@ def _imported(text: bytes, package: Path, name: str) -> tuple[Path, ...]:
     Many modules need the same ones, and to parse each anew took longer than to load the compiled code.
     """
     files: list[Path] = []
-    for node in ast.walk(ast.parse(text)):
+    for node in _statements(ast.parse(text).body):
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
@@ -62,6 +71,14 @@ def _imported(text: bytes, package: Path, name: str) -> tuple[Path, ...]:
                 file = package.joinpath(*full.removeprefix(f"{name}.").split("."))
                 files += (path for path in (file.with_suffix(".py"), file / "__init__.py") if path.is_file())
     return tuple(files)
+
+
+def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Yield what a module does when it is imported: compiled code knows nothing that a function imports for itself."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            yield from _statements(ast.iter_child_nodes(node))
 
 
 def folder_of(module: Path, package: Path, name: str) -> Path:
@@ -92,8 +109,23 @@ def _folder(file: str) -> str:
     return str(folder_of(module if module.is_relative_to(PACKAGE) else PACKAGE / "__init__.py", PACKAGE, NAME))
 
 
-SETTING = "CACHE_DIR"
 BORROWED: dict[str, Any] = {"_nrt": False}
+PART: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+LIGHTLY = 1  # LLVM's level for parts: what calls them is optimised with them in it, at the full level
+_compile: Any = njit  # whose types know neither all of its terms nor its settings
+_settings: Any = config
+_listeners: list[Callable[[], None]] = []
+
+
+@contextmanager
+def announced(tell: Callable[[], None]) -> Iterator[None]:
+    """Call ``tell`` once if inside something is to be compiled, before it is."""
+    _listeners.append(tell)
+    try:
+        yield
+    finally:
+        if tell in _listeners:
+            _listeners.remove(tell)
 
 
 def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -103,19 +135,67 @@ def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
 
 def kept(function: Callable[Parameters, Result], terms: dict[str, Any]) -> Callable[Parameters, Result]:
     """Compile a function as :func:`kernel` does, on other terms."""
-    before = getattr(config, SETTING)
-    setattr(config, SETTING, _folder(function.__code__.co_filename))
+    if _settings.DISABLE_JIT:
+        return function
+    folder = _folder(function.__code__.co_filename)
+    with _setting("CACHE_DIR", folder):
+        in_full = _compile(cache=True, no_cfunc_wrapper=True, **terms)(function)
+    with _setting("CACHE_DIR", f"{folder}/parts"):
+        part = _compile(cache=True, **PART, **terms)(function)
+    in_full._cache.load_overload = functools.partial(_load, in_full._cache)
+    return _either(in_full, part)
+
+
+def merged(function: Callable[Parameters, Result], terms: dict[str, Any]) -> Callable[Parameters, Result]:
+    """Make a function part of what calls it as :func:`inlined` does, on other terms."""
+    if _settings.DISABLE_JIT:
+        return function
+    return _either(_compile(forceinline=True, **terms)(function), _compile(forceinline=True, **PART, **terms)(function))
+
+
+def _either(in_full: Any, part: Any) -> Callable[..., Any]:
+    """Return a function that is compiled in full when Python calls it, and as a part when a kernel does."""
+    in_full.get_call_template, in_full.get_overload = _lightly(part), part.get_overload
+    called: Callable[..., Any] = in_full
+    return called
+
+
+@contextmanager
+def _setting(name: str, value: object) -> Iterator[None]:
+    """Set one of numba's settings for as long as it is needed: they belong to other code too."""
+    before = getattr(_settings, name)
+    setattr(_settings, name, value)
     try:
-        compiled: Callable[Parameters, Result] = njit(cache=True, **terms)(function)
+        yield
     finally:
-        setattr(config, SETTING, before)
-    return compiled
+        setattr(_settings, name, before)
+
+
+def _load(cache: Any, signature: object, target: object) -> object:
+    """Return the kept code for a signature, None where there is none: what the target lacks, compiling brings in."""
+    with cache._guard_against_spurious_io_errors():
+        found = cache._load_overload(signature, target)
+        if found is not None:
+            return found
+    while _listeners:
+        _listeners.pop()()
+    return None
+
+
+def _lightly(part: Any) -> Callable[..., object]:
+    """Return what numba asks of a part for the types of its arguments; constants are numbers of their type."""
+    compiled_for = part.get_call_template
+
+    def template(arguments: Sequence[Any], named: dict[str, Any]) -> object:
+        with _setting("OPT", LIGHTLY):
+            return compiled_for(tuple(map(types.unliteral, arguments)), named)
+
+    return template
 
 
 def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Make a function part of every kernel that calls it: for inner loops, where a call costs more than its work."""
-    merged: Callable[Parameters, Result] = njit(forceinline=True, **BORROWED)(function)
-    return merged
+    return merged(function, BORROWED)
 
 
 #: For loops over numbers side by side. A division by nought gives infinity, because a test of the divisor would end the
@@ -133,8 +213,7 @@ def vectors(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
 
 def within(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Make a function part of every such loop that calls it."""
-    merged: Callable[Parameters, Result] = njit(forceinline=True, **SIDE_BY_SIDE)(function)
-    return merged
+    return merged(function, SIDE_BY_SIDE)
 
 
 @inlined
