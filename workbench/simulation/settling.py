@@ -13,6 +13,7 @@ from workbench.simulation.state import (
     RANK_BITS,
     SEAT,
     SERVED,
+    Floats,
     Inputs,
     Rank,
     Ranks,
@@ -93,6 +94,16 @@ def hand_over(s: State, rec: Record, window: int, k: int) -> None:
 
 
 @kernel
+def is_behind(arrived: Floats, completed: Floats, step: int, k: int, d: int) -> bool:
+    """Return whether fewer of a deferrable tier are known to be completed than had arrived before a step."""
+    for h in range(arrived.shape[1]):
+        for m in range(arrived.shape[2]):
+            if completed[h, m, k] < arrived[step, h, m, d]:
+                return True
+    return False
+
+
+@kernel
 def record_deadlines(x: Inputs, s: State, rec: Record, first: int, last: int) -> None:
     """Count the deferrable requests whose deadline passed in the steps [first, last) without completion."""
     arrived, series, window = s.arrived, rec.series, (last - 1) // x.window_steps
@@ -101,7 +112,8 @@ def record_deadlines(x: Inputs, s: State, rec: Record, first: int, last: int) ->
         ago = int(min(x.promise_s[k] / x.step_s, 1e15))
         if last <= ago:
             continue
-        hand_over(s, rec, window, k)
+        if is_behind(arrived, s.completed, last - ago, k, d):
+            hand_over(s, rec, window, k)
         for h in range(arrived.shape[1]):
             for m in range(arrived.shape[2]):
                 fell, until = arrived[max(first - ago, 0), h, m, d], arrived[last - ago, h, m, d]

@@ -164,9 +164,12 @@ def tell_apart(x: Inputs, s: State) -> None:
         for h in range(together.shape[1]):
             requests = together[p, h]
             if requests > 0.0:
-                together[p, h] = 0.0
+                together[p, h], told = 0.0, 0.0
                 for k in range(share.shape[2]):
                     s.crews[p >> RANK_BITS, h, k].inflow[i] += requests * share[h, m, k]
+                    told += share[h, m, k]
+                    if told >= 1.0:  # nothing is left, and a loop that may end anywhere is not made one of scatters
+                        break
 
 
 @kernel
@@ -178,12 +181,19 @@ def join_tiers(x: Inputs, s: State, step: int, until: int) -> None:
     tell_apart(x, s)
     w, block = step // x.demand_steps, step // x.mean_steps
     note_brought(x.rps[w], x.prompt_mean[block], x.output_mean[block], x.deferrable, s.brought, s.share, x.step_s)
-    arrived, brought = s.arrived, s.brought
-    for after in range(step + 1, min(until + 1, arrived.shape[0])):
-        for h in range(arrived.shape[1]):
-            for m in range(arrived.shape[2]):
-                for d in range(arrived.shape[3]):
-                    arrived[after, h, m, d] = arrived[after - 1, h, m, d] + brought[h, m, d + 1, REQUESTS]
+    queue_up(s.arrived, s.brought, step, min(until, s.arrived.shape[0] - 1))
+
+
+@vectors
+def queue_up(arrived: Floats, brought: Floats, first: int, last: int) -> None:
+    """Note in whole what will have come of every deferrable tier after each of the steps [first, last)."""
+    for h in range(arrived.shape[1]):
+        for m in range(arrived.shape[2]):
+            for d in range(arrived.shape[3]):
+                total, each = arrived[first, h, m, d], brought[h, m, d + 1, REQUESTS]
+                for after in range(first + 1, last + 1):
+                    total += each
+                    arrived[after, h, m, d] = total
 
 
 @vectors
