@@ -22,7 +22,7 @@ from workbench.simulation.intake import Load
 from workbench.simulation.loads import Span
 from workbench.simulation.scheduling import Scheduling
 from workbench.simulation.setup import Pool
-from workbench.simulation.state import Inputs, Record, State
+from workbench.simulation.state import SHED, Inputs, Record, State
 from workbench.simulation.steering import Steer
 from workbench.tables import DEMAND
 from workbench.units import SECONDS_PER_HOUR
@@ -81,8 +81,19 @@ class Run:
             window_s=self.span.window_s,
             step_s=self.span.step_s,
             requests=None if self.replay is None else self.replay.requests(),
-            notes=calibrating.notes_for(self.corrections, self.fleet),
+            notes=(*calibrating.notes_for(self.corrections, self.fleet), *_notes_of_shed(self.record)),
         )
+
+
+def _notes_of_shed(record: Record) -> tuple[str, ...]:
+    """Say why requests were shed, where any were: the one reason there is."""
+    shed = record.series[..., SHED].sum()
+    if shed <= 0:
+        return ()
+    return (
+        f"{shed:,.0f} requests were shed: prompt and output together are more KV tokens than a replica of any pool "
+        "that may serve them has room for.",
+    )
 
 
 def begin(
