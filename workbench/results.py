@@ -116,11 +116,13 @@ class SoFar:
     """A run while it goes on: the share that is done, GPU-hours held, and the share of promises kept by tier.
 
     The replay counts promises at the end, so it has none while it runs; a tier without arrivals has none either.
+    ``note`` says what else takes time, as it begins: the compiling of an engine that runs here for the first time.
     """
 
     done_fraction: float
     gpu_hours: float
     kept_fraction: Mapping[str, float]
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -23,7 +23,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.timing import Figure, Spread, measure, side_by_side
+from tests.benchmarks.timing import Figure, Spread, cold_start, measure, side_by_side
 from tests.simulation.replay.reference import Reference
 from tests.simulation.replay.reference_machine import Asked
 from tests.simulation.replay.replay_cases import STILL, TIERS, prepared
@@ -41,6 +41,8 @@ WEEK_HOURS, WEEK_REQUESTS = 168.0, 10_000_000
 PER_BLOCK = 100_000
 POOLS = ((3, 4), (6, 8), (12, 16), (20, 20))  # regions and models
 ROOT = Path(__file__).resolve().parents[2]
+
+COLD = "from tests.benchmarks import replay; replay.few()"
 
 STREAM = """
 import json, resource, sys, time
@@ -189,7 +191,16 @@ def run() -> list[Figure]:
         Figure(metric="reference_1000_s", unit="s", spread=seconds, ratio=ratio),
         Figure(metric="bytes_per_request", unit="B", spread=Spread(median=held, low=held, high=held)),
         *week(),
+        Figure(metric="cached_start_s", unit="s", spread=cold_start(COLD)),
     ]
+
+
+def few() -> object:
+    """Replay a thousand requests of a week on twelve pools once, as a process does that was started for it."""
+    world = fleet(regions=REGIONS, models=MODELS, ready=4, lent=4, free_gpus=320)
+    return simulation.run(
+        requests(1000, WEEK_HOURS), fleet=world, policy=REACTIVE, start=START, hours=WEEK_HOURS, engine="replay"
+    )
 
 
 def streamed(millions: int) -> dict[str, float]:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tests.benchmarks import NAMES
 from tests.benchmarks.__main__ import NOT_YET, as_json, as_table, describe, main, room, row_of, why_not
-from tests.benchmarks.timing import Figure, Spread, measure, side_by_side
+from tests.benchmarks.timing import Figure, Spread, cold_start, measure, side_by_side
 
 FRAME = {"__init__", "__main__", "timing"}
 
@@ -55,6 +55,11 @@ def test_side_by_side_takes_turns_and_compares_turn_by_turn() -> None:
     assert first == Spread(median=8.0, low=2.0, high=40.0)
     assert second == Spread(median=2.0, low=1.0, high=20.0)
     assert ratio == 2.0
+
+
+def test_a_cold_start_is_all_that_a_fresh_interpreter_takes() -> None:
+    spread = cold_start("import json; print('what else it prints')", runs=2)
+    assert 0.0 < spread.low <= spread.median <= spread.high
 
 
 def test_the_real_clock_only_goes_forward() -> None:

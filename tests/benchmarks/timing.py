@@ -7,10 +7,18 @@ falls on both, and the ratio means something where the seconds do not.
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+
+ROOT = Path(__file__).resolve().parents[2]
+SPENT = "\nimport time; print(time.process_time())"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +75,24 @@ def side_by_side(
         _spread([seconds_b for _, seconds_b in turns]),
         median(seconds_a / seconds_b for seconds_a, seconds_b in turns),
     )
+
+
+def cold_start(program: str, *, runs: int = 5) -> Spread:
+    """Return the CPU seconds of a fresh interpreter that runs a program, from its start to the program's end.
+
+    The first run does not count: it compiles what is to be compiled and writes the bytecode of every module it imports,
+    as an installation does; both are read by the others, the bytecode from a folder of its own.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        setting = {"PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
+        taken = [
+            subprocess.run(
+                [sys.executable, "-c", program + SPENT], cwd=ROOT, env=os.environ | setting, check=True,
+                capture_output=True, text=True,
+            ).stdout.split()[-1]
+            for _ in range(runs + 1)
+        ]  # fmt: skip
+    return _spread([float(seconds) for seconds in taken[1:]])
 
 
 def _seconds(function: Callable[[], object], clock: Callable[[], float]) -> float:

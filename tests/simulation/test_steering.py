@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -14,7 +15,7 @@ from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import SimulationError
 from workbench.results import Orders, SimRun, SoFar, Standing
-from workbench.simulation import running
+from workbench.simulation import compiling, running
 
 AT_ONCE = Policy(key="lt_i", label="LT-I", follow_plan="at_once", floor_replicas=1)
 OVERRIDE = Policy(key="lt_ua", label="LT-UA", follow_plan="paced_with_override")
@@ -128,9 +129,27 @@ def test_progress_is_told_once_a_block() -> None:
         constant(1.0, 3.0), fleet=fleet(), policy=AT_ONCE, start=START, hours=3.0,
         steer=lambda standing: Orders(replicas={POOL: 2}), progress=told.append,
     )  # fmt: skip
+    told = [had for had in told if not had.note]  # compiling is told too, where the code is not kept yet
     assert [had.done_fraction for had in told] == pytest.approx([1 / 3, 2 / 3, 1.0])
     assert told[-1].gpu_hours == pytest.approx(run.pools.get_column("gpu_hours").sum())
     kept = run.windows.filter(pl.col("tier") == FAST)
     attained = (kept["slo_attainment_fraction"] * kept["arrived"]).sum() / kept["arrived"].sum()
     assert told[-1].kept_fraction == pytest.approx({FAST: attained})
     assert running.BLOCK_HOURS == 24
+
+
+def test_compiling_is_told_once_as_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The controller's own kernel was never compiled, so that this holds where those of the engine are kept."""
+    monkeypatch.setattr(compiling, "_folder", lambda file: str(tmp_path))
+    told: list[SoFar] = []
+
+    @compiling.kernel
+    def double(replicas: int) -> int:
+        return 2 * replicas
+
+    simulation.run(
+        constant(1.0, 2.0), fleet=fleet(), policy=AT_ONCE, start=START, hours=2.0,
+        steer=lambda standing: Orders(replicas={POOL: double(1)}), progress=told.append,
+    )  # fmt: skip
+    assert [had.note for had in told] == [running.COMPILING, "", ""]
+    assert (told[0].done_fraction, told[0].gpu_hours) == (0.0, 0.0)

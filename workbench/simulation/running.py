@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,12 +16,13 @@ from workbench.results import CapacityPlan, SimRun, SoFar
 from workbench.simulation import calibration as calibrating
 from workbench.simulation import fluid, intake, outset, readout, rules, setup, steering
 from workbench.simulation.calibration import Calibration
+from workbench.simulation.compiling import announced
 from workbench.simulation.expectations import Surprise
 from workbench.simulation.intake import Load
 from workbench.simulation.loads import Span
 from workbench.simulation.scheduling import Scheduling
 from workbench.simulation.setup import Pool
-from workbench.simulation.state import Inputs, Record, State
+from workbench.simulation.state import SHED, Inputs, Record, State
 from workbench.simulation.steering import Steer
 from workbench.tables import DEMAND
 from workbench.units import SECONDS_PER_HOUR
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from workbench.simulation.replay import Replay
 
 BLOCK_HOURS = 24  # between two reports of progress
+COMPILING = "compiling the simulator (once; later runs start at once)"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,8 +82,19 @@ class Run:
             step_s=self.span.step_s,
             requests=None if self.replay is None else self.replay.requests(),
             e2e=None if self.replay is None else readout.e2e_frame(self.replay.whole_bins, self.fleet, self.span),
-            notes=calibrating.notes_for(self.corrections, self.fleet),
+            notes=(*calibrating.notes_for(self.corrections, self.fleet), *_notes_of_shed(self.record)),
         )
+
+
+def _notes_of_shed(record: Record) -> tuple[str, ...]:
+    """Say why requests were shed, where any were: the one reason there is."""
+    shed = record.series[..., SHED].sum()
+    if shed <= 0:
+        return ()
+    return (
+        f"{shed:,.0f} requests were shed: prompt and output together are more KV tokens than a replica of any pool "
+        "that may serve them has room for.",
+    )
 
 
 def begin(
@@ -154,11 +169,17 @@ def finish(run: Run, *, steer: Steer | None, progress: Callable[[SoFar], None] |
     """Run to the end of the span, an hour at a time where somebody steers, and return what was recorded."""
     hour, steps = int(SECONDS_PER_HOUR / run.span.step_s), run.span.steps
     block = hour if steer is not None else BLOCK_HOURS * hour
-    for first in range(0, steps, block):
-        last = min(first + block, steps)
-        if steer is not None:
-            run.steered(steer, first, last)
-        run.advance(first, last)
-        if progress is not None:
-            progress(readout.so_far(run.record, run.pools, run.fleet, run.span, last))
-    return run.result()
+    with nullcontext() if progress is None else announced(lambda: progress(_had(run, 0, note=COMPILING))):
+        for first in range(0, steps, block):
+            last = min(first + block, steps)
+            if steer is not None:
+                run.steered(steer, first, last)
+            run.advance(first, last)
+            if progress is not None:
+                progress(_had(run, last))
+        return run.result()
+
+
+def _had(run: Run, step: int, *, note: str = "") -> SoFar:
+    """Return what a run that has come to a step had so far."""
+    return dataclasses.replace(readout.so_far(run.record, run.pools, run.fleet, run.span, step), note=note)

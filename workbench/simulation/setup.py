@@ -129,8 +129,13 @@ def inputs_of(
     regions = [region.key for region in fleet.regions]
     models = [model.key for model in fleet.models]
     network = np.array([[fleet.network_latency_s.get((h, to), NO_ROUTE_S) for to in regions] for h in regions])
-    if not (network >= 0).all():
-        raise SimulationError("network latencies must be numbers from nought up; one between two regions is not.")
+    wrong = np.argwhere(~(network >= 0))
+    if wrong.size:
+        h, to = wrong[0]
+        raise SimulationError(
+            f"the network latency from {regions[h]} to {regions[to]} is {network[h, to]} s; give seconds from nought "
+            "up, or none where there is no route."
+        )
     replicas = [fleet.replica(pool.model, pool.gpu) for pool in pools]
     pools_in = _pools_in(pools, regions, models)
     preference = _preference(network, silos=pools_in.shape[2] // len(regions))

@@ -96,6 +96,9 @@ def compete(entry: Entry, progress: Callable[[SoFar], None] | None = None) -> No
 
 def _tell(progress: Tell, stage: str, fleet: Fleet, had: SoFar) -> None:
     """Say how far a simulation is, what it has taken and how the strictest tier fares."""
+    if had.note:
+        progress(stage, had.done_fraction, had.note)
+        return
     strictest = next((tier.key for tier in fleet.tiers if tier.key in had.kept_fraction), None)
     kept = f", {had.kept_fraction[strictest]:.1%} in time" if strictest else ""
     progress(stage, had.done_fraction, f"{had.gpu_hours:,.0f} GPU h{kept}")
