@@ -14,10 +14,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tests.simulation.simulation_cases import BATCH, FAST, MIX, NORMAL, START, fleet, replica
-from workbench import catalog, performance
+from workbench import catalog, performance, simulation
 from workbench.catalog import Catalog
 from workbench.domain import Fleet, Policy, TokenMix
-from workbench.simulation import agreement, drawing
+from workbench.simulation import agreement, drawing, trust
 from workbench.simulation.scheduling import Scheduling
 from workbench.simulation.trials import STILL
 
@@ -82,6 +82,19 @@ class Case:
             scheduling=self.scheduling,
             calibration=calibration,  # type: ignore[arg-type]
         )
+
+    @property
+    def trusted_fraction(self) -> float:
+        """The share of the work that lies where the promise holds: a pool that scales is small at night."""
+        run = simulation.run(
+            self.requests,
+            fleet=self.fleet,
+            policy=self.policy,
+            start=START,
+            hours=self.hours,
+            scheduling=self.scheduling,
+        )
+        return trust.trusted_fraction(run, self.fleet)
 
     def compared(self, calibration: object = None) -> dict[str, dict[str, Any]]:
         """The rows of the comparison by measure."""

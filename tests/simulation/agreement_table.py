@@ -22,6 +22,7 @@ import polars as pl
 from tests.simulation import agreement_cases as cases
 from tests.simulation.simulation_cases import MIX, fleet
 from workbench.simulation import agreement, calibration
+from workbench.simulation.trials import STILL
 
 COLUMNS = {
     "kv_cache_used_fraction": "KV",
@@ -35,6 +36,7 @@ COLUMNS = {
 }
 SHIFTS = ((1.0, 1.0), (0.73, 1.0), (1.33, 1.0), (1.0, 0.8), (1.0, 2.0), (0.73, 2.0), (1.33, 0.8))
 DRAWS = 3
+TRUSTED_FRACTION = 0.9  # of a pool's work, from which on a day with scaling is counted
 CV_SQUARES, SIZES, LOADS = (1.0, 4.0, 16.0), (1, 4, 8, 16, 40), (0.3, 0.6, 0.8, 0.9)
 
 
@@ -103,8 +105,12 @@ def say(text: str) -> None:
 def cell_of(
     group: str, draws: Sequence[cases.Case], *, given: calibration.Calibration | None = None, is_part: bool = False
 ) -> Cell:
-    """The comparison of one case, in the mean of its draws, as a cell; clumped arrivals are told, not promised."""
+    """The comparison of one case, in the mean of its draws, as a cell.
+
+    Clumped arrivals are told, not promised, and so is a pool that scales and has fewer than four replicas for long.
+    """
     case = draws[0]
+    is_large = case.policy is STILL or np.mean([one.trusted_fraction for one in draws]) >= TRUSTED_FRACTION
     rows = agreement.mean_over([one.frame(given) for one in draws])
     return Cell(
         group=group,
@@ -116,7 +122,7 @@ def cell_of(
         attainment=rows["slo_attainment_fraction"]["difference"],
         p95_s=rows["ttft_p95_s"]["replay"],
         is_saturated=rows["ttft_p95_s"]["is_saturated"],
-        is_promised=case.cv_square <= 1.0 and not case.name.endswith("code"),
+        is_promised=case.cv_square <= 1.0 and bool(is_large) and not case.name.endswith("code"),
         draws=len(draws),
         spreads=(rows["kv_cache_used_fraction"]["spread"], rows["ttft_p95_s"]["spread"]),
         is_part=is_part,
@@ -177,7 +183,7 @@ def day(*, is_quick: bool) -> Iterator[Cell]:
 
 def reactive(*, is_quick: bool) -> Iterator[Cell]:
     """Pools that scale, over a day: decisions near a threshold make single runs differ, so the mean is judged."""
-    for size, seeds in ((30, 2),) if is_quick else ((4, 8), (8, 8), (12, 8), (30, 4)):
+    for size, seeds in ((30, 2),) if is_quick else ((4, 4), (8, 4), (12, 6), (30, 3)):
         days = [cases.scaling_day(size, seed=seed) for seed in range(1, seeds + 1)]
         for one in days:
             yield cell_of("reactive", [one], is_part=True)

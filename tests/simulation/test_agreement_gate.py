@@ -36,8 +36,10 @@ def test_over_a_day(replicas: int, kind: str) -> None:
 
 
 def test_over_a_day_with_scaling() -> None:
-    """In the mean: a replica more or less at one threshold is 7 % of the GPU-hours of a day with four."""
-    assert_holds(cell_of("reactive", [cases.scaling_day(6, seed=seed) for seed in range(1, 9)]))
+    """In the mean: a replica more or less at one threshold is several percent of a small pool's GPU-hours."""
+    cell = cell_of("reactive", [cases.scaling_day(30, seed=seed) for seed in (1, 2)])
+    assert cell.is_promised, "nine tenths of the work is done by four replicas or more"
+    assert_holds(cell)
 
 
 @pytest.mark.parametrize("order", ["fcfs", "pf"])
