@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from tests.simulation.simulation_cases import BATCH, FAST, MIX, NORMAL, START, fleet, replica
-from workbench import performance
+from workbench import catalog, performance, simulation
+from workbench.catalog import Catalog
 from workbench.domain import Fleet, Policy, TokenMix
-from workbench.simulation import agreement, drawing
+from workbench.simulation import agreement, drawing, trust
 from workbench.simulation.scheduling import Scheduling
 from workbench.simulation.trials import STILL
 
@@ -69,18 +71,34 @@ class Case:
     scheduling: Scheduling | None = None
     cv_square: float = 1.0
 
-    def compared(self, calibration: object = None) -> dict[str, dict[str, float]]:
-        """The rows of the comparison by measure."""
-        frame = agreement.compare(
+    def frame(self, calibration: object = None) -> pl.DataFrame:
+        """The comparison of both engines."""
+        return agreement.compare(
             self.requests,
             fleet=self.fleet,
             policy=self.policy,
             start=START,
             hours=self.hours,
             scheduling=self.scheduling,
-            calibration=calibration,
+            calibration=calibration,  # type: ignore[arg-type]
         )
-        return {row["measure"]: row for row in frame.iter_rows(named=True)}
+
+    @property
+    def trusted_fraction(self) -> float:
+        """The share of the work that lies where the promise holds: a pool that scales is small at night."""
+        run = simulation.run(
+            self.requests,
+            fleet=self.fleet,
+            policy=self.policy,
+            start=START,
+            hours=self.hours,
+            scheduling=self.scheduling,
+        )
+        return trust.trusted_fraction(run, self.fleet)
+
+    def compared(self, calibration: object = None) -> dict[str, dict[str, Any]]:
+        """The rows of the comparison by measure."""
+        return agreement.mean_over([self.frame(calibration)])
 
 
 def drawn(loads: dict[str, NDArray[np.float64]], replicas: int, kind: str, cv_square: float, seed: int) -> pl.DataFrame:
@@ -165,6 +183,62 @@ def azure_rows(name: str) -> pl.DataFrame:
     )
 
 
+def copies_of(name: str, replicas: int, load: float) -> int:
+    """How often the public hour is laid over itself for a mean load of a pool, once at least."""
+    rows = azure_rows(name)
+    at_s, prompts, outputs = (rows.get_column(column).to_numpy() for column in rows.columns)
+    lengths = drawing.Lengths(input_tokens=prompts, output_tokens=outputs)
+    most = replicas * performance.max_rps(replica(), drawing.moments_of(lengths, dispersion=1.0))
+    return max(1, round(load * most * (float(at_s[-1]) + 1e-3) / at_s.size))
+
+
+def azure_loads(name: str, replicas: int, loads: Sequence[float]) -> list[float]:
+    """Those of the loads that come to different numbers of copies: a small pool has room for few."""
+    by_copies = {copies_of(name, replicas, load): load for load in reversed(loads)}
+    return sorted(by_copies.values())
+
+
+def elsewhere() -> Iterator[tuple[str, Fleet, pl.DataFrame | None]]:
+    """Pools of other models and GPU kinds, with lengths of the mixes and of public requests."""
+    known = catalog.load()
+    places = [
+        ("llama31_8b", "l40s_48gb", "chat"),
+        ("llama31_8b", "b200_180gb", "prefill-heavy"),
+        ("llama31_70b", "h200_141gb", "decode-heavy"),
+        ("bloom_176b", "a100_80gb", "chat"),
+    ]
+    for model, gpu, kind in places:
+        yield f"{model} {gpu[:4]} {kind}", _catalog_fleet(known, model, gpu, MIXES[kind]), None
+    if AZURE.is_dir():
+        for model, gpu, name in (("llama31_70b", "h100_80gb", "conv"), ("llama31_8b", "h100_80gb", "code")):
+            yield f"{model} {gpu[:4]} {name}", _catalog_fleet(known, model, gpu, MIX), singles(azure_rows(name))
+
+
+def _catalog_fleet(known: Catalog, model: str, gpu: str, mix: TokenMix) -> Fleet:
+    """A fleet of one replica from the catalog, under the names of the test fleets."""
+    kind = performance.replica(known.model(model), known.gpu(gpu), known.profile(model, gpu))
+    return dataclasses.replace(
+        fleet(mix=mix), replicas=(dataclasses.replace(kind, model="m", gpu="h100", gpus=8, chunk_tokens=0),)
+    )
+
+
+def singles(rows: pl.DataFrame) -> pl.DataFrame:
+    """``REQUESTS`` of one place from seconds and lengths."""
+    empty = {name: pl.lit(None) for name in ("app", "tenant", "cached_tokens")}
+    return drawing.REQUESTS.conform(
+        rows.select(
+            "input_tokens",
+            "output_tokens",
+            arrived_at=pl.lit(START).cast(pl.Datetime("us"))
+            + pl.duration(microseconds=(pl.col("at_s") * 1e6).cast(int)),
+            region=pl.lit("east"),
+            model=pl.lit("m"),
+            tier=pl.lit(FAST),
+            **empty,
+        )
+    )
+
+
 def azure(name: str, replicas: int, load: float, *, seed: int = 11) -> Case:
     """The public hour laid over itself, shifted round at random, as often as the mean load needs."""
     rows = azure_rows(name)
@@ -172,21 +246,18 @@ def azure(name: str, replicas: int, load: float, *, seed: int = 11) -> Case:
     lengths = drawing.Lengths(input_tokens=prompts, output_tokens=outputs)
     span_s = float(at_s[-1]) + 1e-3
     one = at_s.size / span_s / (replicas * performance.max_rps(replica(), drawing.moments_of(lengths, dispersion=1.0)))
-    copies = max(1, round(load / one))
+    copies = copies_of(name, replicas, load)
     shifts = np.random.default_rng(seed).uniform(0.0, span_s, copies)
     shifted = (at_s + shifts[:, None]).ravel() % span_s
     order = np.argsort(shifted, kind="stable")
     whole = pl.DataFrame(
         {
-            "us": (shifted[order] * 1e6).astype(np.int64),
+            "at_s": shifted[order],
             "input_tokens": np.tile(prompts, copies)[order],
             "output_tokens": np.tile(outputs, copies)[order],
         }
-    ).with_columns(arrived_at=pl.lit(START).cast(pl.Datetime("us")) + pl.duration(microseconds="us"))
-    empty = {name: pl.lit(None) for name in ("app", "tenant", "cached_tokens")}
-    requests = drawing.REQUESTS.conform(
-        whole.with_columns(region=pl.lit("east"), model=pl.lit("m"), tier=pl.lit(FAST), **empty)
     )
+    requests = singles(whole)
     return Case(
         name=f"Azure 2023 {name}",
         requests=requests,
@@ -210,10 +281,3 @@ def _with_step_dispersion(requests: pl.DataFrame) -> TokenMix:
     counts = counts[: len(counts) // 10 * 10].reshape(-1, 10)
     dispersion = float(counts.var(axis=1, ddof=1).mean() / counts.mean())
     return dataclasses.replace(drawing.mix_of(requests), dispersion=dispersion)
-
-
-def off(
-    rows: dict[str, dict[str, float]], names: Sequence[str] = ("kv_cache_used_fraction", "ttft_p95_s")
-) -> list[float]:
-    """The relative errors of some measures, in percent."""
-    return [round(100.0 * rows[name]["relative_error"], 1) for name in names]

@@ -59,8 +59,8 @@ def test_an_idle_replica_answers_after_its_own_prompt() -> None:
 
 
 def test_company_of_a_pool_by_hand() -> None:
-    # 4 replicas with half a prompt pending each: 2 in all, spread 11 x 2; (2 - 3 + sqrt(1 + 22)) / (2 + sqrt(4 + 22))
-    assert la.company_left(4.0, 0.5, 1.0) == pytest.approx((-1.0 + math.sqrt(23.0)) / (2.0 + math.sqrt(26.0)))
+    # 4 replicas with half a prompt pending each: 2 in all, spread 7.2: (2 - 3 + sqrt(1 + 7.2)) / (2 + sqrt(4 + 7.2))
+    assert la.company_left(4.0, 0.5, 1.0) == pytest.approx((-1.0 + math.sqrt(8.2)) / (2.0 + math.sqrt(11.2)))
     assert la.company_left(1.0, 0.5, 1.0) == 1.0
     assert la.company_left(7.0, 0.0, 1.0) == pytest.approx(0.0, abs=1e-9)
 
@@ -75,6 +75,15 @@ def test_more_replicas_leave_less_company_and_more_pending_prompts_more(
     assert la.company_left(float(replicas), pending * 1.5, dispersion) >= left - 1e-12
     if pending <= 1.0:
         assert la.company_left(float(replicas + more), pending, dispersion) <= left + 1e-12
+
+
+def test_an_arrival_waits_for_half_an_iteration_and_for_more_of_it_where_places_open_often() -> None:
+    assert la.until_next(1.0, 5.0) == 0.5
+    assert la.until_next(40.0, 1e-9) == pytest.approx(0.5)
+    assert la.until_next(1e9, 1.0) == pytest.approx(1.0)
+    for x in (0.5, 2.0, 4.0, 20.0):  # x places open in an iteration: 1 - 1/x + 1/(e^x - 1) of it is left
+        left = 1.0 - 1.0 / x + 1.0 / math.expm1(x)
+        assert la.until_next(2.0, x / la.EARLY) == pytest.approx(left, rel=0.02), x
 
 
 @settings(deadline=None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from workbench.domain.facts import Region, ServedModel, Tier, Validity, refuse
@@ -40,7 +42,8 @@ class TokenMix:
     ``input_tokens`` = E[P], ``output_tokens`` = E[O]; the others are second and third moments divided by the means:
     ``input_square_ratio`` = E[P^2]/E[P]^2, ``input_cube_ratio`` = E[P^3]/E[P]^3, ``output_square_ratio`` =
     E[O^2]/E[O]^2, ``cross_ratio`` = E[P O]/(E[P] E[O]). ``dispersion`` is the index of dispersion of arrivals at the
-    scale of an iteration.
+    scale of an iteration. ``input_quantile_ratios``, where they are known, are the quantiles of P over E[P] at the
+    shares (i + 0.5) / k: lengths that come in two sizes are told by no moments.
     """
 
     input_tokens: float
@@ -50,6 +53,7 @@ class TokenMix:
     output_square_ratio: float = 1.0
     cross_ratio: float = 1.0
     dispersion: float = 1.0
+    input_quantile_ratios: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         refuse(
@@ -61,6 +65,9 @@ class TokenMix:
                 "moment ratios of a square cannot be below 1": min(self.input_square_ratio, self.output_square_ratio)
                 < 1 - 1e-9,
                 "dispersion must not be negative": self.dispersion < 0,
+                "input_quantile_ratios must be positive and rise": any(
+                    not 0.0 < low <= high for low, high in pairwise((*self.input_quantile_ratios, math.inf))
+                ),
             },
         )
 

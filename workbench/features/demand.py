@@ -7,6 +7,7 @@ requests were recorded one by one and the trace has no gap there, and that a spa
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -102,7 +103,7 @@ def token_mixes(
     """
     known = demand.drop_nulls(MEASURES).group_by("model", maintain_order=True).agg(pl.col(MEASURES).sum())
     measured = _moments(SHAPE.empty() if shape is None else shape)
-    assumed = {
+    assumed: dict[str, Any] = {
         "input_square_ratio": input_square_ratio,
         "input_cube_ratio": input_cube_ratio,
         "output_square_ratio": output_square_ratio,
@@ -120,7 +121,7 @@ def token_mixes(
     }
 
 
-def _moments(shape: pl.DataFrame) -> dict[str, dict[str, float]]:
+def _moments(shape: pl.DataFrame) -> dict[str, dict[str, Any]]:
     weight = pl.col("requests")
     names = [name for name in SHAPE.columns if name.endswith("_mean")] + ["dispersion_1s"]
     mean = shape.group_by("model").agg((pl.col(name) * weight).sum() / weight.sum() for name in names)

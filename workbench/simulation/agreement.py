@@ -164,6 +164,7 @@ def error_map(
     loads: Sequence[float] = LOADS,
     replicas: Sequence[int] = SIZES,
     cv_squares: Sequence[float] = (1.0,),
+    draws: int = 1,
     least_requests: int = 40_000,
     seed: int = 7,
     scheduling: Scheduling | None = None,
@@ -174,19 +175,26 @@ def error_map(
 
     ``loads`` are shares of what the pool can do at most; ``cv_squares`` those of the gaps between arrivals. Lengths are
     those of ``requests`` (of the model), else lognormal with the moments of the fleet's mix. The pool is the fleet's
-    first of the model and GPU kind. Columns: model, gpu, load_fraction, replicas, cv_square, dispersion (of the drawn
-    arrivals at 1 s), requests, then of every measure NAME its relative error ``NAME_error`` (in points for the
-    attainment), the replay's ``ttft_p95_s`` and is_saturated. Deterministic for a seed. Raises SimulationError for a
-    model that the fleet lacks or a load that is none.
+    first of the model and GPU kind. With several ``draws`` each cell is simulated so often on requests drawn anew, and
+    what it says is of the means over them: the replay of one draw is a sample too. Columns: model, gpu, load_fraction,
+    replicas, cv_square, dispersion (of the drawn arrivals at 1 s), requests of all draws, then of every measure NAME
+    its relative error ``NAME_error`` (in points for the attainment), the replay's ``ttft_p95_s``, by how much that and
+    the KV cache of the replay differ from draw to draw (``ttft_p95_s_spread``, ``kv_cache_used_fraction_spread``:
+    standard deviation over mean, null for one draw) and is_saturated (in half of the draws or more). Deterministic for
+    a seed. Raises SimulationError for a model that the fleet lacks or a load that is none.
     """
     replica = chosen(fleet, model, gpu)
-    if not (loads and replicas and cv_squares):
-        raise SimulationError("an error map needs a load, a size and a CV^2 or more each; one of the lists is empty.")
+    if not (loads and replicas and cv_squares and draws >= 1):
+        raise SimulationError(
+            "an error map needs a load, a size, a CV^2 and a draw or more each; one of the lists is empty, or there is "
+            f"no draw (draws is {draws})."
+        )
     lengths = lengths_for(fleet.mixes[replica.model], requests, model=replica.model, seed=seed)
     cells = list(itertools.product(cv_squares, replicas, loads))
     rows = []
     for place, (cv_square, count, load) in enumerate(cells):
-        drawn = steady(
+        one = functools.partial(
+            steady,
             fleet,
             replica,
             lengths,
@@ -194,42 +202,70 @@ def error_map(
             load_fraction=load,
             cv_square=cv_square,
             least_requests=least_requests,
-            seed=(seed, place),
         )
-        rows.append(_row(drawn, scheduling, calibration))
+        seeds = [(seed, place, draw) if draw else (seed, place) for draw in range(draws)]
+        rows.append(_row([one(seed=drawn) for drawn in seeds], scheduling, calibration))
         if progress is not None:
             progress((place + 1) / len(cells))
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def _row(drawn: Trial, scheduling: Scheduling | None, calibration: Corrections) -> dict[str, Any]:
-    """Return one row of the error map."""
-    fleet, replica = drawn.fleet, drawn.fleet.replicas[0]
-    compared = compare(
-        drawn.requests,
-        fleet=fleet,
-        policy=STILL,
-        start=START,
-        hours=drawn.hours,
-        scheduling=scheduling,
-        calibration=calibration,
-        since=START + timedelta(hours=drawn.hours * FILLING_SHARE),
-    )
-    by_measure = {row["measure"]: row for row in compared.iter_rows(named=True)}
-    errors = {
-        f"{name}_error": row["difference"] if name == "slo_attainment_fraction" else row["relative_error"]
-        for name, row in by_measure.items()
-        if name not in ("deferrable_served", "shed")
-    }
+def _row(drawn: Sequence[Trial], scheduling: Scheduling | None, calibration: Corrections) -> dict[str, Any]:
+    """Return one row of the error map, from one trial or several alike."""
+    first, replica = drawn[0], drawn[0].fleet.replicas[0]
+    compared = [
+        compare(
+            one.requests,
+            fleet=one.fleet,
+            policy=STILL,
+            start=START,
+            hours=one.hours,
+            scheduling=scheduling,
+            calibration=calibration,
+            since=START + timedelta(hours=one.hours * FILLING_SHARE),
+        )
+        for one in drawn
+    ]
+    means = mean_over(compared)
     return {
         "model": replica.model,
         "gpu": replica.gpu,
-        "load_fraction": drawn.load_fraction,
-        "replicas": drawn.replicas,
-        "cv_square": drawn.cv_square,
-        "dispersion": fleet.mixes[replica.model].dispersion,
-        "requests": drawn.requests.height,
-        **errors,
-        "ttft_p95_s": by_measure["ttft_p95_s"]["replay"],
-        "is_saturated": bool(compared.get_column("is_saturated").any()),
+        "load_fraction": first.load_fraction,
+        "replicas": first.replicas,
+        "cv_square": first.cv_square,
+        "dispersion": float(np.mean([one.fleet.mixes[replica.model].dispersion for one in drawn])),
+        "requests": sum(one.requests.height for one in drawn),
+        **{
+            f"{name}_error": row["difference"] if name == "slo_attainment_fraction" else row["relative_error"]
+            for name, row in means.items()
+            if name not in ("deferrable_served", "shed")
+        },
+        "ttft_p95_s": means["ttft_p95_s"]["replay"],
+        "ttft_p95_s_spread": means["ttft_p95_s"]["spread"],
+        "kv_cache_used_fraction_spread": means["kv_cache_used_fraction"]["spread"],
+        "is_saturated": means["ttft_p95_s"]["is_saturated"],
     }
+
+
+def mean_over(compared: Sequence[pl.DataFrame]) -> dict[str, dict[str, Any]]:
+    """Return by measure what comparisons of draws alike say in the mean: fluid, replay, difference, relative_error.
+
+    ``spread`` is the standard deviation of the replay's over its mean, None for a single draw: what one draw of the
+    truth cannot tell apart. is_saturated where half of the draws or more are. What a draw lacks is left out.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for measure in MEASURES:
+        rows = [frame.row(by_predicate=pl.col("measure") == measure, named=True) for frame in compared]
+        pairs = np.array([(row["fluid"], row["replay"]) for row in rows if None not in (row["fluid"], row["replay"])])
+        is_saturated = 2 * sum(row["is_saturated"] for row in rows) >= len(rows)
+        found[measure] = dict.fromkeys(("fluid", "replay", "difference", "relative_error", "spread"))
+        found[measure]["is_saturated"] = is_saturated
+        if not pairs.size:
+            continue
+        fluid, replay = (float(mean) for mean in pairs.mean(axis=0))
+        found[measure] |= {"fluid": fluid, "replay": replay, "difference": fluid - replay}
+        if replay != 0.0 and measure != "slo_attainment_fraction":
+            found[measure]["relative_error"] = fluid / replay - 1.0
+            if len(pairs) > 1:
+                found[measure]["spread"] = float(pairs[:, 1].std(ddof=1)) / replay
+    return found

@@ -22,6 +22,7 @@ from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+QUANTILES: Floats = (np.arange(24) + 0.5) / 24  # shares of the prompts at which a mix tells their lengths
 LEAST_CV_SQUARE = 0.01  # gaps as good as equal: a gamma distribution has no less than some spread
 
 
@@ -75,7 +76,7 @@ def mix_of(requests: pl.DataFrame) -> TokenMix:
 
 
 def moments_of(lengths: Lengths, *, dispersion: float) -> TokenMix:
-    """Return the token mix of lengths that come with a dispersion."""
+    """Return the token mix of lengths that come with a dispersion, the quantiles of the prompts included."""
     prompts, outputs = lengths.input_tokens.astype(float), lengths.output_tokens.astype(float)
     prompt, output = float(prompts.mean()), float(outputs.mean())
     return TokenMix(
@@ -86,6 +87,7 @@ def moments_of(lengths: Lengths, *, dispersion: float) -> TokenMix:
         output_square_ratio=float((outputs**2).mean()) / output**2,
         cross_ratio=float((prompts * outputs).mean()) / (prompt * output),
         dispersion=dispersion,
+        input_quantile_ratios=tuple((np.quantile(prompts, QUANTILES) / prompt).tolist()),
     )
 
 

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from workbench.simulation.compiling import inlined, kernel, within
 
-#: Fitted to the replay over 300 pools of 2-40 replicas, five mixes of lengths, two GPUs and arrivals of CV^2 1 and 4:
-#: how widely the number of pending prompts spreads, and by how much those that share an iteration are the short ones.
-#: ``python -m tests.simulation.agreement_table`` prints how well they do.
-PENDING_SPREAD = 11.0
-SHORT_COMPANY = 0.73
+#: Fitted to the replay over 192 pools of 2-40 replicas, six mixes of lengths, two kinds of replica and arrivals of CV^2
+#: 1 and 4: how widely the number of pending prompts spreads, by how much those that share an iteration are the short
+#: ones, and how many of the other replicas' requests end for an arrival to find their place. None of those pools is
+#: among the ones that ``python -m tests.simulation.agreement_table`` prints.
+PENDING_SPREAD = 3.6
+SHORT_COMPANY = 0.9
+EARLY = 0.15
 LEVELS: NDArray[np.float64] = np.array([0.50, 0.95, 0.99])
 BIN_LOW_S = 1e-3
 BIN_HIGH_S = 1e6
@@ -36,7 +38,7 @@ _LOG_LOW, _LOG_RATIO = math.log(BIN_LOW_S), math.log(BIN_RATIO)
 _LATER_BINS: NDArray[np.float64] = np.log1p(np.exp(-0.25 * _LOG_RATIO * np.arange(1024))) / _LOG_RATIO
 
 # points of the standard normal that carry a latency distribution into the bins: dense in the upper tail
-_LEVEL_EDGES: NDArray[np.float64] = np.concatenate(
+LEVEL_EDGES: NDArray[np.float64] = np.concatenate(
     [
         np.linspace(0.0, 0.9, 16),
         np.linspace(0.9, 0.98, 11)[1:],
@@ -44,7 +46,7 @@ _LEVEL_EDGES: NDArray[np.float64] = np.concatenate(
         np.array([0.998, 0.999, 0.9995, 1.0]),
     ]
 )
-POINT_WEIGHTS: NDArray[np.float64] = np.diff(_LEVEL_EDGES)
+POINT_WEIGHTS: NDArray[np.float64] = np.diff(LEVEL_EDGES)
 
 
 def _normal_quantile(level: float) -> float:
@@ -56,7 +58,7 @@ def _normal_quantile(level: float) -> float:
 
 
 POINTS: NDArray[np.float64] = np.array(
-    [_normal_quantile(0.5 * (low + high)) for low, high in pairwise(_LEVEL_EDGES.tolist())]
+    [_normal_quantile(0.5 * (low + high)) for low, high in pairwise(LEVEL_EDGES.tolist())]
 )
 
 
@@ -105,10 +107,23 @@ def company_left(replicas: float, pending: float, dispersion: float) -> float:
     arrivals.
     """
     mean = replicas * pending
-    spread = PENDING_SPREAD * np.sqrt(max(dispersion, 0.0)) * mean
+    spread = PENDING_SPREAD * max(dispersion, 0.0) * mean
     above = mean - (replicas - 1.0)
     left = (above + np.sqrt(above * above + spread)) / (mean + np.sqrt(mean * mean + spread) + 1e-12)
     return left if replicas > 1.0 else 1.0
+
+
+@within
+def until_next(replicas: float, per_iteration: float) -> float:
+    """Return the share of the running iteration that an arrival waits for: a half, and more in a large pool.
+
+    ``per_iteration`` is how many requests a replica gets in one. Among replicas without a prompt pending an arrival
+    takes the one that runs the fewest requests, which is the one where a request has just ended: at the beginning of an
+    iteration. With x places of that kind opening in an iteration the nearest one is s / x old, in the mean, and what is
+    left of it is 1 - 1/x + 1/(e^x - 1) of s; an algebraic form within 2 % of that stands for it.
+    """
+    x = 0.5 * EARLY * (replicas - 1.0) * per_iteration
+    return float(0.5 + 0.5 * x / (1.0 + np.sqrt(4.0 + x * x)))
 
 
 @within
@@ -130,7 +145,8 @@ def ttft_moments(
     ``iteration_s`` the iteration without prompts, ``decode_slope_s`` its growth per running request and replica,
     ``variance`` that of the requests in the pool. With an empty replica nothing has to end first, so the residual cycle
     counts only when something runs. How much company is left depends on how many prompts are pending, and that on the
-    time sought: two rounds settle it.
+    time sought: two rounds settle it. The choice among n replicas also evens out how long their cycles are: what is
+    left of a cycle's variance falls with the root of n.
     """
     rate = admitted_rps / replicas
     share = min(rate * prompt_s, 0.98)
@@ -139,25 +155,27 @@ def ttft_moments(
     cycle = iteration_s / (1.0 - share)
     alone = prompt_s * prompt_s * rate * cycle * lumps / (1.0 - share * share)
     busy = 1.0 - decay(min(running / replicas, 30.0))
-    mean = (0.5 * busy + 1.0) * iteration_s + prompt_s
+    waits = until_next(replicas, rate * iteration_s) * busy
+    evened = 1.0 / np.sqrt(replicas)
+    mean = (waits + 1.0) * iteration_s + prompt_s
     left = varied = cycle_variance = seen = others = riding = 0.0
     for _ in range(2):
         left = company_left(replicas, rate * mean, dispersion)
-        varied = left * left * left * left
+        varied = left * evened
         cycle_variance = varied * alone
         seen = cycle + cycle_variance / cycle
         others = left * max(rate * seen + clumping - 1.0, 0.0)
         riding = iteration_s + prompt_s + others * prompt_s
-        mean = 0.5 * busy * (iteration_s + left * (seen - iteration_s)) + riding
+        mean = waits * (iteration_s + left * (seen - iteration_s)) + riding
     cubes = prompt_s**3 * rate * cube_ratio * cycle
     third = varied * (cubes + 3.0 * share * prompt_s * prompt_s * rate * square_ratio * cycle_variance)
     seen_square = third / (1.0 - share**3) / cycle + 3.0 * cycle_variance + cycle * cycle
     ended_square = iteration_s * iteration_s + left * (seen_square - iteration_s * iteration_s)
     spread = varied * (0.5 + share) ** 2 * max(seen_square - seen * seen, 0.0) + busy * ended_square / 12.0
-    spread += others * prompt_s * prompt_s * lumps * (1.0 - SHORT_COMPANY * (1.0 - 1.0 / replicas))
-    spread += prompt_s * prompt_s * (square_ratio - 1.0)
+    alike = others * (1.0 - SHORT_COMPANY * (1.0 - 1.0 / replicas))
+    spread += prompt_s * prompt_s * (alike * lumps + square_ratio - 1.0)
     slow = (mean - prompt_s) / iteration_s * decode_slope_s / replicas
-    lean = prompt_s**3 * (cube_ratio - 3.0 * square_ratio + 2.0 + (1.0 - SHORT_COMPANY) * others * cube_ratio)
+    lean = prompt_s**3 * (cube_ratio - 3.0 * square_ratio + 2.0 + alike * cube_ratio)
     return mean, spread + slow * slow * variance, lean, riding
 
 

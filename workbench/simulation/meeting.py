@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from workbench.simulation.compiling import inlined, kernel, vectors, within
 from workbench.simulation.correcting import factors_at
 from workbench.simulation.latency import (
@@ -10,6 +12,8 @@ from workbench.simulation.latency import (
     share_within,
     ttft_moments,
 )
+from workbench.simulation.service import NOTHING
+from workbench.simulation.shapes import add_shaped, limit_seen
 from workbench.simulation.state import (
     ABREAST,
     BAD_SHARE,
@@ -168,7 +172,10 @@ def lay_out(x: Inputs, s: State, rec: Record, step: int, p: int) -> None:
     mean, square, gap_s = rank.met_mean_s[i] * each, rank.met_square_s[i] * each, rank.met_gap_s[i] * each
     third = rank.met_cube_s[i] * each - mean * (3.0 * square - 2.0 * mean * mean)
     saturated, served = rank.met_saturated[i] * each, 1.0 - rank.met_lost[i] * each
-    shift, location, scale = lognormal_of(mean, max(square - mean * mean, 0.0), third)
+    variance = max(square - mean * mean, 0.0)
+    shift, location, scale = lognormal_of(mean, variance, third)
+    deviation, is_shaped = math.sqrt(variance), x.shapes.shape[1] > 0
+    prompts = rank.prompt_s[i] * rank.prompt_s[i] * (rank.square[i] - 1.0) / max(variance, NOTHING)
     for h in range(crews.shape[1]):
         delay, interactive = x.network_s[h, pool.region], 0.0
         for k in range(crews.shape[2]):
@@ -181,12 +188,20 @@ def lay_out(x: Inputs, s: State, rec: Record, step: int, p: int) -> None:
             if pool.region != h:
                 series[window, h, pool.model, k, ELSEWHERE] += count
             if not x.deferrable[k]:
-                kept = served * share_within(x.promise_s[k] - delay, shift, location, scale)
+                limit_s = x.promise_s[k] - delay
+                if is_shaped:
+                    limit_s = limit_seen(x.shapes, pool.model, prompts, deviation, limit_s, shift, location, scale)
+                kept = served * share_within(limit_s, shift, location, scale)
                 series[window, h, pool.model, k, TTFT_SUM] += count * (mean + delay)
                 series[window, h, pool.model, k, KEPT] += count * kept
                 counted[k] = count
                 interactive += count
-        if interactive > 0.0:
+        if interactive > 0.0 and is_shaped:
+            add_shaped(
+                rec.window_bins, s.touched, h, pool.model, counted, shift + delay, location, scale, x.shapes, prompts,
+                deviation,
+            )  # fmt: skip
+        elif interactive > 0.0:
             add_latencies(rec.window_bins, s.touched, h, pool.model, counted, shift + delay, location, scale)
     rank.met[i] = rank.met_mean_s[i] = rank.met_square_s[i] = rank.met_cube_s[i] = 0.0
     rank.met_gap_s[i] = rank.met_saturated[i] = rank.met_lost[i] = 0.0

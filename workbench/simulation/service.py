@@ -176,8 +176,10 @@ def note_signal(rank: Rank, kv_cache_only: bool) -> int:
     for i in range(ABREAST):
         serves, each_one = rank.ready[i] > 0.0, rank.each_one[i]
         each, reading = rank.running[i] * each_one, rank.reading[i] * each_one
-        kv = min(each * rank.held[i] * rank.per_room[i], 1.0)
-        asked = min(kv + reading * rank.prompt[i] * rank.per_room[i], 1.0)  # prompts being read are not held yet
+        # prompts being read are asked for, not held yet: also in the one iteration that is part of what runs
+        asked = min((each * rank.held[i] + reading * rank.prompt[i]) * rank.per_room[i], 1.0)
+        own = (rank.prompt[i] + 0.5 * rank.output[i]) * rank.per_output[i]
+        kv = min(each * max(rank.held[i] - own, 0.0) * rank.per_room[i], 1.0)
         slots = min((each + reading) * rank.per_slot[i], 1.0)
         work = each / (each + rank.decode_over_work[i])
         full = max(1.0 if work > rank.full_work[i] else 0.0, 1.0 if rank.above[i] > 0.05 else 0.0)

@@ -19,6 +19,7 @@ from workbench.simulation import state
 from workbench.simulation.correcting import no_correction
 from workbench.simulation.expectations import surprise_of
 from workbench.simulation.loads import Laid, Span, windows_per_hour
+from workbench.simulation.shapes import shapes_of
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]
@@ -166,6 +167,7 @@ def inputs_of(
         target=_targets(plan if policy.needs_plan else None, pools, span),
         observed_over_forecast=surprise_of(laid, expected, fleet, span),
         correction=no_correction(len(pools)) if correction is None else correction,
+        shapes=shapes_of([fleet.mixes[key] for key in models]),
     )
 
 

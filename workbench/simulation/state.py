@@ -96,6 +96,7 @@ class Inputs(NamedTuple):
     target: Ints  # hours, P; -1 where there is no plan
     observed_over_forecast: Floats  # steps, or 1 where nothing is expected; R, M
     correction: Floats  # P, loads, sizes, 2: measured logarithms of factors on mean and spread; no loads: none
+    shapes: Floats  # M, shares, points: deviations that a lognormal of the first token's time lacks; no shares: none
 
 
 class State(NamedTuple):

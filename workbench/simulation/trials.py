@@ -19,6 +19,7 @@ from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 START = datetime(2026, 1, 5)
 SHORTEST_S, LIVES = 900.0, 18.0  # a trial lasts at least so long, and so many times as long as a request
+RELAXATIONS = 12.0  # and so many times as long as a pool takes to forget that it was empty
 #: A pool that stays as it is: no signal is ever above 1 or below 0.
 STILL = Policy(
     key="still",
@@ -94,14 +95,19 @@ def steady(
     least_requests: int = 40_000,
     seed: Sequence[int] = (7,),
 ) -> Trial:
-    """Draw a constant load for as long as it takes to bring so many requests, and at least a quarter of an hour."""
+    """Draw a constant load for as long as it takes to bring so many requests, and at least a quarter of an hour.
+
+    A pool near its limit takes longer to fill than a request takes: a change dies out with the life of a request times
+    the iteration over that of an empty batch (mu' of simulation.md section 3), four times as slowly at nine tenths.
+    """
     mix = moments_of(lengths, dispersion=cv_square)
     most = performance.max_rps(replica, mix)
     if not (replicas >= 1 and load_fraction > 0.0):
         raise SimulationError(f"a trial needs a replica and some load; got {replicas} and {load_fraction}.")
     rps = load_fraction * replicas * most
     itl_s = performance.steady_state(replica, mix, min(load_fraction, 1.0) * most).itl_s
-    seconds = max(SHORTEST_S, least_requests / rps, LIVES * itl_s * mix.output_tokens)
+    lives = max(LIVES, RELAXATIONS * itl_s / replica.decode_base_s)
+    seconds = max(SHORTEST_S, least_requests / rps, lives * itl_s * mix.output_tokens)
     minutes = math.ceil(seconds / SECONDS_PER_MINUTE)
     drawn = following(
         fleet,

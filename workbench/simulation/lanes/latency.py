@@ -14,7 +14,7 @@ import workbench.simulation.lanes.layout as row
 from workbench.simulation.compiling import vectors
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
 from workbench.simulation.lanes.vectorising import decay
-from workbench.simulation.latency import PENDING_SPREAD, SHORT_COMPANY, UNSERVED_S
+from workbench.simulation.latency import EARLY, PENDING_SPREAD, SHORT_COMPANY, UNSERVED_S
 from workbench.simulation.meeting import ALIKE
 from workbench.simulation.state import Floats, Ints
 
@@ -50,14 +50,17 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         w[row.PER_THIRD + i] = split * second * iteration * prompt_s
         busy = one - decay(min(a[at + row.RUNNING + i] * per_replica, real(18.0)))
         w[row.BUSY + i] = busy
-        w[row.TTFT_MEAN + i] = (real(0.5) * busy + one) * iteration + prompt_s
+        early = real(0.5 * EARLY) * (max(a[at + row.READY + i], one) - one) * w[row.RATE + i] * iteration
+        waits = (real(0.5) + real(0.5) * early / (one + np.sqrt(real(4.0) + early * early))) * busy
+        w[row.WAITS + i] = waits
+        w[row.TTFT_MEAN + i] = (waits + one) * iteration + prompt_s
 
 
 @vectors
 def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     """Note the part of an arrival's company that the choice of a replica leaves, and the mean with it: one round."""
     one, nought, more = real(1.0), real(0.0), facts[row.DISPERSION] - real(1.0)
-    widely = real(PENDING_SPREAD) * np.sqrt(max(facts[row.DISPERSION], nought))
+    widely = real(PENDING_SPREAD) * max(facts[row.DISPERSION], nought)
     for i in range(LANES):
         n, rate, mean = max(a[at + row.READY + i], one), w[row.RATE + i], w[row.TTFT_MEAN + i]
         iteration, prompt_s, cycle = a[at + row.ITERATION + i], a[at + row.PROMPT_S + i], w[row.CYCLE + i]
@@ -66,14 +69,15 @@ def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         least = pending + np.sqrt(pending * pending + spread) + real(1e-12)
         left = (above + np.sqrt(above * above + spread)) / least
         left = left if n > one else one
-        squared = left * left
-        seen = cycle + squared * squared * w[row.ALONE + i] * w[row.PER_CYCLE + i]
+        varied = left * np.sqrt(w[row.PER_REPLICA + i])
+        seen = cycle + varied * w[row.ALONE + i] * w[row.PER_CYCLE + i]
         others = left * max(rate * seen + more * w[row.PER_REPLICA + i], nought)
         ended = iteration + left * (seen - iteration)
         w[row.COMPANY + i] = left
+        w[row.VARIED + i] = varied
         w[row.SEEN + i] = seen
         w[row.OTHERS + i] = others
-        w[row.TTFT_MEAN + i] = real(0.5) * w[row.BUSY + i] * ended + iteration + (one + others) * prompt_s
+        w[row.TTFT_MEAN + i] = w[row.WAITS + i] * ended + iteration + (one + others) * prompt_s
 
 
 @vectors
@@ -85,24 +89,24 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     square, cube, dispersion, one, nought = (
         facts[row.SQUARE], facts[row.CUBE], facts[row.DISPERSION], real(1.0), real(0.0),
     )  # fmt: skip
-    clumps, lonely = max(dispersion, one), one - SHORT
+    clumps = max(dispersion, one)
     for i in range(LANES):
         serves = a[at + row.READY + i] > nought
         per_replica, rate, came = w[row.PER_REPLICA + i], w[row.RATE + i], a[at + row.RECENT + i]
         prompt_s, iteration, running = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i], a[at + row.RUNNING + i]
         left, seen, others, mean = w[row.COMPANY + i], w[row.SEEN + i], w[row.OTHERS + i], w[row.TTFT_MEAN + i]
         cycle, busy, share = w[row.CYCLE + i], w[row.BUSY + i], min(w[row.PROMPT_SHARE + i], real(0.98))
-        varied = left * left * left * left
+        varied, alike = w[row.VARIED + i], others * (one - SHORT * (one - per_replica))
         cycle_variance, prompt_square = varied * w[row.ALONE + i], prompt_s * prompt_s
         third = varied * prompt_square * rate * (prompt_s * cube * cycle + real(3.0) * share * square * cycle_variance)
         seen_square = third * w[row.PER_THIRD + i] * w[row.PER_CYCLE + i] + real(3.0) * cycle_variance + cycle * cycle
         ended_square = iteration * iteration + left * (seen_square - iteration * iteration)
         half, lumps = real(0.5) + share, max(square + (dispersion - one) * per_replica, nought)
         spread = varied * half * half * max(seen_square - seen * seen, nought) + busy * ended_square * real(1 / 12)
-        spread += prompt_square * (others * lumps * (one - SHORT * (one - per_replica)) + square - one)
+        spread += prompt_square * (alike * lumps + square - one)
         slow = (mean - prompt_s) * w[row.PER_ITERATION + i] * a[at + row.SLOPE + i] * per_replica
         spread += slow * slow * a[at + row.VARIANCE + i]
-        lean = prompt_square * prompt_s * (cube - real(3.0) * square + real(2.0) + lonely * others * cube)
+        lean = prompt_square * prompt_s * (cube - real(3.0) * square + real(2.0) + alike * cube)
         turn, some = a[at + row.OUTPUT + i] * iteration + running * prompt_s * per_replica, max(running, real(1e-9))
         reads = one - min(w[row.PROMPT_SHARE + i], MOST_READ)
         split = one / (some * max(came, real(1e-9)) * reads)

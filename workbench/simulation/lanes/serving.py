@@ -199,10 +199,12 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
         each, reading = running * per_replica, a[at + row.READING + i] * per_replica
         alone, work = output * base, a[at + row.PROMPT_S + i] + output * slope
         busy_work, full_work = each * work + alone, work + alone * per_slot
-        split = one / (busy_work * full_work)
-        busy, greatest = each * work * split * full_work, work * split * busy_work
-        kv = min(each * a[at + row.HELD_SHARE + i], one)
-        asked = min(kv + reading * a[at + row.PROMPT + i] * per_room, one)
+        split = one / (busy_work * full_work * output)
+        busy, greatest = each * work * split * full_work * output, work * split * busy_work * output
+        prompt, held = a[at + row.PROMPT + i] * per_room, a[at + row.HELD_SHARE + i]
+        own = prompt * split * busy_work * full_work + real(0.5) * per_room
+        kv = min(each * max(held - own, nought), one)
+        asked = min(each * held + reading * prompt, one)
         signal = asked if h[row.KV_ONLY + i] > nought else max(asked, max(min((each + reading) * per_slot, one), busy))
         over = one if busy > real(0.95) * greatest else nought
         over = max(over, w[row.CROWDED + i])

@@ -1,0 +1,73 @@
+"""Where the fluid engine's figures can be trusted: which windows of which pools lie where it is held to the replay.
+
+What is promised (KV cache 5 %, GPU-hours 3 %, P95 of the first token 10 %, over a day or at a constant load) holds for
+pools of four replicas or more at nine tenths of what they can take or less, whose requests do not come in clumps. A
+few requests more or less are much for a small pool; near the limit the wait is what is left of two large numbers; and
+a burst shorter than a step is no load that the engine sees (simulation.md section 4, "Where it fails").
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from workbench import performance
+from workbench.domain import Fleet
+from workbench.results import SimRun
+
+LEAST_REPLICAS = 4.0
+GREATEST_LOAD = 0.9
+GREATEST_DISPERSION = 2.0
+FEW, FULL, CLUMPED = "fewer than four replicas", "above nine tenths of what it can take", "requests come in clumps"
+
+
+def trusted(run: SimRun, fleet: Fleet) -> pl.DataFrame:
+    """Return for every window of every pool of a run whether what is promised of the fluid engine covers it.
+
+    Columns: window_start, region, model, gpu, silo, running (mean requests, to weigh by), ``load_fraction`` (of the
+    most that the replicas which are ready can take, at the lengths of the fleet's mix), ``is_trusted`` and ``why``: the
+    first reason why not, empty where it is. A pool in which nothing runs is not judged: both engines have nothing to
+    say about it.
+    """
+    pools = run.pools.join(_limits(fleet), on=["model", "gpu"], how="left", maintain_order="left")
+    return pools.select(
+        "window_start",
+        "region",
+        "model",
+        "gpu",
+        "silo",
+        "running",
+        load_fraction=pl.col("work_fraction") / pl.col("greatest"),
+        why=pl.when(pl.col("running") + pl.col("waiting") <= 0.0)
+        .then(pl.lit(""))
+        .when(pl.col("ready") < LEAST_REPLICAS)
+        .then(pl.lit(FEW))
+        .when(pl.col("work_fraction") > GREATEST_LOAD * pl.col("greatest"))
+        .then(pl.lit(FULL))
+        .when(pl.col("dispersion") > GREATEST_DISPERSION)
+        .then(pl.lit(CLUMPED))
+        .otherwise(pl.lit("")),
+    ).with_columns(is_trusted=pl.col("why") == "")
+
+
+def trusted_fraction(run: SimRun, fleet: Fleet) -> float:
+    """Return the share of a run's work that is done where the fluid engine can be trusted, by running requests.
+
+    1 where nothing ran.
+    """
+    seen = trusted(run, fleet)
+    whole = float(seen.get_column("running").sum())
+    return float(seen.filter("is_trusted").get_column("running").sum()) / whole if whole > 0.0 else 1.0
+
+
+def _limits(fleet: Fleet) -> pl.DataFrame:
+    """Return by model and GPU kind the work at which every slot is taken, and how clumped the arrivals are."""
+    rows = []
+    for replica in fleet.replicas:
+        mix = fleet.mixes[replica.model]
+        greatest = performance.max_rps(replica, mix) * performance.work_s(replica, mix)
+        rows.append((replica.model, replica.gpu, greatest, mix.dispersion))
+    return pl.DataFrame(
+        rows,
+        schema={"model": pl.String, "gpu": pl.String, "greatest": pl.Float64, "dispersion": pl.Float64},
+        orient="row",
+    )
