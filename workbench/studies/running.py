@@ -29,7 +29,7 @@ from workbench.studies.controlling import (
     origins_of,
 )
 from workbench.studies.drafting import Drafts
-from workbench.studies.foreseeing import History
+from workbench.studies.foreseeing import MEASURES, History
 from workbench.studies.strategies import Strategy, strategy_of, whole_hours
 from workbench.traces.store import Reading
 from workbench.units import SECONDS_PER_HOUR
@@ -144,6 +144,7 @@ def _forecast(scenario: Scenario, demand: pl.DataFrame, span: preparing.Span, te
         quantiles=scenario.quantiles,
         method=scenario.forecast_method,
         seed=scenario.seed,
+        measures=MEASURES,
         progress=lambda done, total: tell("Forecasting", done / total),
     )
 
