@@ -128,6 +128,20 @@ def test_mistakes_are_told_in_one_message() -> None:
         predict(demand(daily(2)), as_of=NOON, horizon_s=1.0, quantiles=(1.0,))
 
 
+@pytest.mark.parametrize("wrong", [{"horizon_s": float("inf")}, {"window_s": 0.0}, {"window_s": float("nan")}])
+def test_endless_horizons_and_no_windows_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ForecastError, match="must be positive and finite"):
+        predict(demand(daily(2)), as_of=NOON, quantiles=(0.5,), **({"horizon_s": 3600.0} | wrong))
+
+
+def test_irregular_windows_are_refused() -> None:
+    """Every fifth window begins 17 minutes late: no grid holds them."""
+    late = pl.when(pl.int_range(pl.len()) % 5 == 3).then(timedelta(minutes=17)).otherwise(timedelta(0))
+    irregular = demand(daily(3)).with_columns(pl.col("window_start") + late)
+    with pytest.raises(ForecastError, match=r"irregular windows: .* 2024-11-04 \d\d:"):
+        predict(irregular, as_of=MONDAY + timedelta(days=3), horizon_s=3600.0, quantiles=(0.5,))
+
+
 def test_a_history_that_cannot_be_used_is_refused() -> None:
     ask = {"horizon_s": 3600.0, "quantiles": (0.5,)}
     with pytest.raises(ForecastError, match="no demand before"):

@@ -122,6 +122,7 @@ def past(demand: pl.DataFrame, *, as_of: datetime) -> pl.DataFrame:
         window_s = tables.window_s_of(history)
     except TableError as error:
         raise ForecastError(f"the demand before {as_of} is a single window; a forecast needs two or more.") from error
+    _refuse_irregular(history, window_s=window_s)
     off_s = seconds_between(history.get_column("window_start").min(), as_of) % window_s  # type: ignore[arg-type]
     if min(off_s, window_s - off_s) > 1e-6:
         raise ForecastError(
@@ -129,6 +130,19 @@ def past(demand: pl.DataFrame, *, as_of: datetime) -> pl.DataFrame:
             f"{after(as_of, -off_s)} and {after(as_of, window_s - off_s)}."
         )
     return history
+
+
+def _refuse_irregular(history: pl.DataFrame, *, window_s: float) -> None:
+    """Raise ForecastError where windows begin off the grid that their shortest distance spans."""
+    starts = history.get_column("window_start")
+    off_us = (starts - starts.min()).dt.total_microseconds() % round(window_s * 1e6)
+    off = starts.filter(off_us != 0)
+    if off.len():
+        raise ForecastError(
+            f"the demand has irregular windows: they lie {window_s:g} s apart somewhere, yet {off.len():,} of "
+            f"{starts.len():,} begin off that grid, first {cast(datetime, off.min())}; "
+            "bin the load evenly (features.demand), gaps as nulls or absent rows."
+        )
 
 
 def series_of(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from workbench import compute, forecasting, simulation
+from workbench import compute, simulation
 from workbench.domain import Fleet, Policy, Scenario
 from workbench.results import CapacityPlan, Forecast, SoFar, Tell
 from workbench.simulation.intake import Load
@@ -119,7 +119,7 @@ def whole_span(scenario: Scenario, demand: pl.DataFrame, span: Span, folder: Pat
         quantiles=scenario.quantiles,
         method=scenario.forecast_method,
         seed=scenario.seed,
-        measures=forecasting.MEASURES,
+        measures=foreseeing.MEASURES,
         folder=folder,
     )
 
