@@ -25,7 +25,14 @@ THETA = rates({("m", "h100"): 100.0})
 
 
 def plan_of(rows: list[tuple[int, str, str, str, float]], **choices: object) -> CapacityPlan:
-    given_choices = {"fleet": ONE, "rates": THETA, "risk": RISK, "epsilon_fraction": 1.0, "floor_replicas": 0}
+    given_choices = {
+        "fleet": ONE,
+        "rates": THETA,
+        "risk": RISK,
+        "epsilon_fraction": 1.0,
+        "floor_replicas": 0,
+        "model": "sageserve",
+    }
     return solve(requirement(rows), **(given_choices | choices))
 
 
@@ -45,7 +52,7 @@ def test_every_hour_starts_from_the_one_before() -> None:
 def test_half_hour_windows_cost_half() -> None:
     rows = requirement([(0, "east", "m", "fast", 250.0), (1, "east", "m", "fast", 250.0)])
     half = rows.with_columns(window_start=START + (pl.col("window_start") - START) / 2)
-    plan = solve(half, fleet=ONE, rates=THETA, risk=RISK, epsilon_fraction=1.0, floor_replicas=0)
+    plan = solve(half, fleet=ONE, rates=THETA, risk=RISK, epsilon_fraction=1.0, floor_replicas=0, model="sageserve")
     assert plan.cost_usd == 3.0
 
 
@@ -121,7 +128,14 @@ def test_every_plan_passes_its_check(tps: list[float], stock: list[int], epsilon
     needed = requirement([(*cell, value) for cell, value in zip(CELLS, tps, strict=True)])
     speeds = rates(SPEEDS, gpus=PER_REPLICA)
     plan = solve(
-        needed, fleet=system, rates=speeds, risk=RISK, epsilon_fraction=epsilon, floor_replicas=floor, gap_fraction=0.0
+        needed,
+        fleet=system,
+        rates=speeds,
+        risk=RISK,
+        epsilon_fraction=epsilon,
+        floor_replicas=floor,
+        gap_fraction=0.0,
+        model="sageserve",
     )
     found = check(
         plan,
