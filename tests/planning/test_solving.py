@@ -174,3 +174,10 @@ def test_counts_that_no_longer_serve_the_hour_are_no_start() -> None:
 def replicas_of(plan: CapacityPlan) -> list[int]:
     counts: list[int] = plan.allocation.get_column("replicas").to_list()
     return counts
+
+
+def test_a_negative_price_and_a_model_that_fits_no_gpu_are_one_error() -> None:
+    world = fleet(stock={("east", "h100"): 10}, models=("m", "n"), usd={("east", "h100"): -1.0})
+    for programme in ("sageserve", "lookahead"):
+        with pytest.raises(PlanError, match=r"(?s)model n has no replica rate.*negative"):
+            plan_of([(0, "east", "m", "fast", 9.0)], fleet=world, model=programme)
