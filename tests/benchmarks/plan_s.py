@@ -88,4 +88,4 @@ def _small_hour() -> None:
     ]
     requirement = REQUIREMENT.conform(pl.DataFrame(needed, schema=REQUIREMENT.schema, orient="row"))
     rates = performance.rates(world.replicas, dict.fromkeys(models, MIX), signal_fraction=0.6, signal="largest")
-    planning.solve(requirement, fleet=world, rates=rates, risk=RiskPolicy(), epsilon_fraction=0.5)
+    planning.solve(requirement, fleet=world, rates=rates, risk=RiskPolicy(), epsilon_fraction=0.5, model="sageserve")

@@ -27,7 +27,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 def test_a_plan_is_solved_again_kept_checked_and_compared(
     where: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("plan", "solve", "latest", "--quantile", "0.95", "--label", "safer")
+    words = ("plan", "solve", "latest", "--model", "sageserve", "--quantile", "0.95", "--label", "safer")
     assert call(*words, *where, monkeypatch=monkeypatch) == 0
     out = said(capsys)
     assert "Plan by sageserve" in out
@@ -43,7 +43,8 @@ def test_a_plan_is_solved_again_kept_checked_and_compared(
 def test_a_spoilt_plan_is_told_and_ends_with_one(
     where: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call("plan", "solve", "latest", "--label", "kept", *where, monkeypatch=monkeypatch) == 0
+    hourly = ("--model", "sageserve", "--label", "kept")
+    assert call("plan", "solve", "latest", *hourly, *where, monkeypatch=monkeypatch) == 0
     (folder,) = where[1].glob("studies/*/plans/kept")
     content = json.loads((folder / "plan.json").read_text())
     content["plan"]["cost_usd"] += 1e4
@@ -68,7 +69,7 @@ def test_a_plan_is_explained(
 def test_a_look_ahead_plan_is_explained_with_what_its_limits_are_worth(
     where: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ahead = ("--model", "lookahead", "--integer-hours", "1", "--lost-region", "0.2")
+    ahead = ("--integer-hours", "1", "--lost-region", "0.2")
     assert call("plan", "solve", "latest", *ahead, *where, monkeypatch=monkeypatch) == 0
     assert "Plan by lookahead" in said(capsys)
     assert call("plan", "explain", "latest", "--plan", "lookahead", "--no-wishes", *where, monkeypatch=monkeypatch) == 0

@@ -32,7 +32,7 @@ CHOICES: dict[str, Any] = {
 def plan() -> CapacityPlan:
     """Five replicas in all, two or more in east, one or more in west."""
     choices = {name: value for name, value in CHOICES.items() if name != "requirement"}
-    return solve(NEEDED, **choices)
+    return solve(NEEDED, model="sageserve", **choices)
 
 
 def with_counts(plan: CapacityPlan, east: float, west: float, *, usd: float | None = None) -> CapacityPlan:

@@ -25,7 +25,14 @@ THETA = rates({("m", "h100"): 100.0})
 
 
 def plan_of(rows: list[tuple[int, str, str, str, float]], **choices: object) -> CapacityPlan:
-    given_choices = {"fleet": ONE, "rates": THETA, "risk": RISK, "epsilon_fraction": 1.0, "floor_replicas": 0}
+    given_choices = {
+        "fleet": ONE,
+        "rates": THETA,
+        "risk": RISK,
+        "epsilon_fraction": 1.0,
+        "floor_replicas": 0,
+        "model": "sageserve",
+    }
     return solve(requirement(rows), **(given_choices | choices))
 
 
@@ -45,7 +52,7 @@ def test_every_hour_starts_from_the_one_before() -> None:
 def test_half_hour_windows_cost_half() -> None:
     rows = requirement([(0, "east", "m", "fast", 250.0), (1, "east", "m", "fast", 250.0)])
     half = rows.with_columns(window_start=START + (pl.col("window_start") - START) / 2)
-    plan = solve(half, fleet=ONE, rates=THETA, risk=RISK, epsilon_fraction=1.0, floor_replicas=0)
+    plan = solve(half, fleet=ONE, rates=THETA, risk=RISK, epsilon_fraction=1.0, floor_replicas=0, model="sageserve")
     assert plan.cost_usd == 3.0
 
 
@@ -121,7 +128,14 @@ def test_every_plan_passes_its_check(tps: list[float], stock: list[int], epsilon
     needed = requirement([(*cell, value) for cell, value in zip(CELLS, tps, strict=True)])
     speeds = rates(SPEEDS, gpus=PER_REPLICA)
     plan = solve(
-        needed, fleet=system, rates=speeds, risk=RISK, epsilon_fraction=epsilon, floor_replicas=floor, gap_fraction=0.0
+        needed,
+        fleet=system,
+        rates=speeds,
+        risk=RISK,
+        epsilon_fraction=epsilon,
+        floor_replicas=floor,
+        gap_fraction=0.0,
+        model="sageserve",
     )
     found = check(
         plan,
@@ -160,3 +174,10 @@ def test_counts_that_no_longer_serve_the_hour_are_no_start() -> None:
 def replicas_of(plan: CapacityPlan) -> list[int]:
     counts: list[int] = plan.allocation.get_column("replicas").to_list()
     return counts
+
+
+def test_a_negative_price_and_a_model_that_fits_no_gpu_are_one_error() -> None:
+    world = fleet(stock={("east", "h100"): 10}, models=("m", "n"), usd={("east", "h100"): -1.0})
+    for programme in ("sageserve", "lookahead"):
+        with pytest.raises(PlanError, match=r"(?s)model n has no replica rate.*negative"):
+            plan_of([(0, "east", "m", "fast", 9.0)], fleet=world, model=programme)

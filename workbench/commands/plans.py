@@ -22,12 +22,12 @@ Label = Annotated[str, typer.Option("--plan", help="Which plan of the study: its
 LONGEST = 12
 
 
-@plan_app.command("solve", epilog="Example: workbench plan solve latest --model lookahead --label ahead")
+@plan_app.command("solve", epilog="Example: workbench plan solve latest --lost-region 0.8 --label safe")
 def plan_solve(
     study: StudyName = "latest",
     model: Annotated[
-        str, typer.Option(help="sageserve (hour by hour) or lookahead (all hours together).")
-    ] = "sageserve",
+        str, typer.Option(help="lookahead (all hours together) or sageserve (hour by hour).")
+    ] = "lookahead",
     label: Annotated[str | None, typer.Option(help="Name to keep the plan under; else the programme's.")] = None,
     quantile: Annotated[float | None, typer.Option(help="Quantile of the forecast to plan for.")] = None,
     headroom: Annotated[float | None, typer.Option(help="Share to add to it, such as 0.1.")] = None,

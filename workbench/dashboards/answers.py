@@ -82,6 +82,7 @@ def _plan(study: Study, demand_factor: float, quantile: float, signal_fraction: 
         rates=performance.rates(fleet.replicas, fleet.mixes, signal_fraction=signal_fraction, signal="largest"),
         risk=risk,
         epsilon_fraction=scenario.epsilon_fraction,
+        model="sageserve",
         solver=scenario.solver,
         gap_fraction=scenario.solver_gap_fraction,
         time_limit_s=scenario.solver_time_limit_s,

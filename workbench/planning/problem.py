@@ -173,7 +173,8 @@ def standing_problem(
 ) -> Problem:
     """Return the programme of a fleet before the first hour: initial counts, prices and stock, no demand yet.
 
-    Raises PlanError listing every model without a rate, every standing replica without one and every missing price.
+    Raises PlanError listing every model without a rate, every standing replica without one and every price that
+    is missing or negative.
     """
     known = {(row["model"], row["gpu"]): row for row in rates.iter_rows(named=True)}
     places = [
@@ -214,6 +215,11 @@ def _refuse(fleet: Fleet, *, known: set[tuple[str, str]], places: list[Place]) -
     ]
     unpriced = sorted({(region, gpu) for region, _, gpu in places} - set(fleet.usd_per_gpu_hour))
     wrong += [f"{gpu} in {region} has stock but no price; set usd_per_gpu_hour" for region, gpu in unpriced]
+    wrong += [
+        f"the price of {gpu} in {region} is negative"
+        for (region, gpu), usd in fleet.usd_per_gpu_hour.items()
+        if usd < 0
+    ]
     if not places and not wrong:
         wrong.append("no region has stock of a GPU kind that a model runs on; raise stock_gpus")
     if wrong:

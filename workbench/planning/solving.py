@@ -1,6 +1,7 @@
-"""The capacity plan: Programme S solved for each hour in turn, every hour starting from the plan of the one before.
+"""The capacity plan, by either programme: all hours together, or Programme S for each hour in turn.
 
-SageServe plans one hour at a time (sageserve.md section 6.1). The planner always answers: what the stock cannot serve
+The look-ahead is the default. SageServe plans one hour at a time (sageserve.md section 6.1), every hour starting from
+the plan of the one before. The planner always answers: what the stock cannot serve
 comes back as shortfall rows, and how well each hour is solved as its status, bound and gap. Contradictory input is
 refused before anything is solved.
 """
@@ -27,6 +28,7 @@ from workbench.units import SECONDS_PER_HOUR
 PROGRAMMES = ("sageserve", "lookahead")
 STATUSES = ("optimal", "feasible", "heuristic")
 SWAP_S = 600.0
+WHOLE_GAP, ROLLING_GAP = 0.02, 0.005
 
 
 def solve(
@@ -40,7 +42,7 @@ def solve(
     gap_fraction: float | None = None,
     time_limit_s: float = 30.0,
     floor_replicas: int = 2,
-    model: str = "sageserve",
+    model: str = "lookahead",
     last_hour_deferrable: pl.DataFrame | None = None,
     start_s: float = SWAP_S,
     progress: Callable[[int, int], None] | None = None,
@@ -48,8 +50,17 @@ def solve(
     waiting: pl.DataFrame | None = None,
     yesterday: CapacityPlan | None = None,
 ) -> CapacityPlan:
-    """Decide how many replicas of each model to hold on each GPU kind in each region, hour by hour.
+    """Decide how many replicas of each model to hold on each GPU kind in each region, window by window.
 
+    ``model`` lookahead plans all windows together (:func:`workbench.planning.lookahead.plan_ahead`, the time limit for
+    all of it; ``gap_fraction`` None is 2 % for a plan that is whole throughout, 0.5 % for one whose first hours are):
+    ``options`` say everything that ``epsilon_fraction``, ``floor_replicas``, ``risk`` and ``start_s`` say here; without
+    them epsilon and floor are taken from here. ``waiting`` is for it alone.
+
+    Either programme begins from ``yesterday``, a plan whose counts for the same windows, or the same hours a day
+    earlier, are tried first.
+
+    ``model`` sageserve is Programme S, hour by hour, every hour from the plan of the one before.
     ``requirement`` as REQUIREMENT, ``rates`` as REPLICA_RATES; prices are held for the window, and a start costs the
     price of the replica for ``start_s`` seconds (default: a redeployment, 10 minutes). Every replica counts as on
     demand. ``time_limit_s`` holds for each hour. ``hours`` has, beside the columns that CapacityPlan names,
@@ -57,11 +68,6 @@ def solve(
     money for replicas held, start-up time included, while objective and bound also hold start costs and the price of
     shortfall. The bound is that of each hour by itself, not of all hours planned together. ``gap_fraction`` None is
     0.1 % for this programme.
-
-    ``model`` lookahead plans all hours together (:func:`workbench.planning.lookahead.plan_ahead`, within 0.5 % and the
-    time limit for all of it): ``options`` then say everything that ``epsilon_fraction``, ``floor_replicas``, ``risk``
-    and ``start_s`` say here; without them epsilon and floor are taken from here. ``waiting`` is for it alone.
-    ``yesterday`` is a plan whose counts for the same windows, or the same hours a day earlier, either begins from.
 
     Raises PlanError for contradictory input, an unknown programme or solver, or a solver that is not installed.
     """
@@ -74,7 +80,7 @@ def solve(
             rates=rates,
             options=options or LookAhead(local_fraction=epsilon_fraction, floor_replicas=floor_replicas),
             solver=solver,
-            gap_fraction=0.005 if gap_fraction is None else gap_fraction,
+            gap_fraction=_gap_ahead(options) if gap_fraction is None else gap_fraction,
             time_limit_s=time_limit_s,
             waiting=waiting,
             yesterday=yesterday,
@@ -164,6 +170,11 @@ def plan_window_s_of(requirement: pl.DataFrame) -> float:
     if requirement.get_column("window_start").n_unique() < 2:
         return SECONDS_PER_HOUR
     return tables.window_s_of(requirement)
+
+
+def _gap_ahead(options: LookAhead | None) -> float:
+    """Return how far from its bound a look-ahead plan may be that nobody asked more of."""
+    return WHOLE_GAP if options is None or options.integer_hours is None else ROLLING_GAP
 
 
 def _at(problem: Problem, demand: pl.DataFrame) -> Problem:

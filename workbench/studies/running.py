@@ -159,6 +159,7 @@ def plan_for(
         rates=rates,
         risk=scenario.risk,
         epsilon_fraction=scenario.epsilon_fraction,
+        model="sageserve",
         solver=scenario.solver,
         gap_fraction=scenario.solver_gap_fraction,
         time_limit_s=scenario.solver_time_limit_s,

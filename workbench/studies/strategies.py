@@ -79,6 +79,7 @@ def hourly(now: Situation) -> CapacityPlan:
         time_limit_s=scenario.solver_time_limit_s,
         floor_replicas=now.policy.floor_replicas,
         last_hour_deferrable=now.last_hour_deferrable,
+        model="sageserve",
     )
 
 

@@ -27,7 +27,7 @@ from workbench.results import CapacityPlan, Forecast
 
 REGIONS = ("east", "west")
 SPEEDS = rates({("m", "a100"): 40.0, ("m", "h100"): 100.0})
-HOW: dict[str, Any] = {"epsilon_fraction": 0.5, "floor_replicas": 0, "gap_fraction": 0.0}
+HOW: dict[str, Any] = {"epsilon_fraction": 0.5, "floor_replicas": 0, "gap_fraction": 0.0, "model": "sageserve"}
 RISK = RiskPolicy(quantile=0.5)
 
 

@@ -140,10 +140,10 @@ def test_one_hour_with_the_extras_off_is_sageserves_programme() -> None:
         "floor_replicas": 1,
         "gap_fraction": 0.0,
     }
-    hourly_plan = planning.solve(requirement(rows), **common)  # type: ignore[arg-type]
+    hourly_plan = planning.solve(requirement(rows), model="sageserve", **common)  # type: ignore[arg-type]
     same = LookAhead(lead_s={"reclaim": 600.0, "swap": 600.0, "remote": 600.0}, local_fraction=0.6, floor_replicas=1)
     no_loss = dataclasses.replace(same, lead_s=dict.fromkeys(same.lead_s, 1e-6), start_cost_ratio=600.0 / 1e-6)
-    ahead = planning.solve(requirement(rows), model="lookahead", options=no_loss, **common)  # type: ignore[arg-type]
+    ahead = planning.solve(requirement(rows), options=no_loss, **common)  # type: ignore[arg-type]
     assert ahead.hours.get_column("objective").sum() == pytest.approx(
         hourly_plan.hours.get_column("objective").sum(), rel=1e-4
     )

@@ -7,6 +7,7 @@ plan. :func:`plan_ahead` does all of it; ``planning.solve(..., model="lookahead"
 
 from __future__ import annotations
 
+from workbench.planning.lookahead.catalog_prices import with_catalog_prices
 from workbench.planning.lookahead.laying_out import outlook
 from workbench.planning.lookahead.options import START_KINDS, Energy, LookAhead
 from workbench.planning.lookahead.outlook import Outlook
@@ -28,4 +29,5 @@ __all__ = [
     "prices",
     "read",
     "solve_outlook",
+    "with_catalog_prices",
 ]
