@@ -29,6 +29,7 @@ from workbench.studies.replanning import (
 )
 from workbench.studies.reproducing import Asked, asked_of, beside, run_asked
 from workbench.studies.reproducing import readable as readable_claims
+from workbench.studies.retelling import caveats, claims_of, in_words, overrides_of, totals_of
 from workbench.studies.running import run
 from workbench.studies.strategies import Situation, Strategy, strategy_of
 from workbench.studies.sweeps import Sweep, service_points, sweep
@@ -48,7 +49,9 @@ __all__ = [
     "asked_of",
     "at_equal_service",
     "beside",
+    "caveats",
     "check_again",
+    "claims_of",
     "compare",
     "control",
     "decision_value",
@@ -56,10 +59,12 @@ __all__ = [
     "expected_input_tps",
     "fewest_gpu_hours",
     "history_of",
+    "in_words",
     "last_hour_deferrable",
     "listing",
     "open_plan",
     "open_study",
+    "overrides_of",
     "plan_again",
     "plan_labels",
     "readable_claims",
@@ -73,6 +78,7 @@ __all__ = [
     "service_points",
     "strategy_of",
     "sweep",
+    "totals_of",
 ]
 
 

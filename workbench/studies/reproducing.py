@@ -84,7 +84,7 @@ def run_asked(
         if progress is not None:
             progress(len(found), len(asked))
         content = scenarios.read(scenarios_dir / f"{one.scenario}.toml")
-        given = dict(overrides or {}) | dict(_setting(text) for text in one.settings)
+        given = dict(overrides or {}) | dict(setting_of(text) for text in one.settings)
         if days is not None:
             warmup = scenarios.parse(content, overrides=given, source=str(one)).warmup_hours
             given["span.simulate_hours"] = days * 24 + warmup
@@ -114,7 +114,8 @@ def _opened_or_run(
         return run(scenario, opened, catalog=known, root=root, now=now, workers=workers)
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def setting_of(text: str) -> tuple[str, Any]:
+    """Return the key and the value of a setting written ``KEY=VALUE``; the value as in TOML, or as text."""
     key, _, value = text.partition("=")
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
