@@ -43,6 +43,7 @@ def refused(value: Any, finding: str, **changes: Any) -> None:
         "pressure_out_above_fraction",
         "pressure_in_below_fraction",
         "batch_fill_fraction",
+        "planning_signal_fraction",
         "deferrable_share",
         "mixed_share",
     ],

@@ -75,6 +75,13 @@ def test_deferrable_work_waits_for_room() -> None:
     assert none == pytest.approx(48.0, rel=1e-3)
 
 
+def test_work_that_may_not_fill_a_pool_takes_more() -> None:
+    """Up to a signal of 0.3 pools stay emptier, so that replicas are held for deferrable work that would find room."""
+    load = hourly([3.5, 1.9], batch=[1.0, 0.0])
+    free, tight = (bound(load, hours=2.0, kept_fraction=1.0, fill_signal_fraction=level) for level in (1.0, 0.3))
+    assert tight.gpu_hours > free.gpu_hours + 8.0
+
+
 def test_no_strategy_that_was_run_lies_below_it() -> None:
     rates = [6.0 + 5.0 * np.sin(hour / 4.0) for hour in range(12) for _ in range(6)]
     load = demand({("east", "m", FAST): rates, ("east", "m", BATCH): [1.0] * 72}, window_s=600.0)

@@ -130,6 +130,21 @@ def perfect(place: World) -> Iterator[Forecast]:
         yield made
 
 
+@pytest.mark.parametrize("programme", ["sageserve", "lookahead"])
+def test_a_strategy_may_plan_its_replicas_fuller_than_the_risk_says(programme: str) -> None:
+    """Planned at 0.6 of its load a replica counts for less than at 0.9, so the same work takes fewer of them."""
+    place, plans = world(), []
+    for level in (None, 0.6, 0.9):
+        policy = dataclasses.replace(AT_ONCE, programme=programme, planning_signal_fraction=level)
+        own = strategies.strategy_of(policy)
+        plan = studies.control(own, place, last_values(place), load=place.demand).plan
+        assert plan is not None
+        plans.append(replicas(plan))
+    assert plans[0] == plans[1]
+    assert sum(plans[2]) < sum(plans[1])
+    assert all(full <= usual for full, usual in zip(plans[2], plans[1], strict=True))
+
+
 def test_a_fleet_for_the_peak_never_scales() -> None:
     place = world()
     fixed = strategies.strategy_of(dataclasses.replace(AT_ONCE, programme="peak"))

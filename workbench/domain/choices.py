@@ -34,7 +34,8 @@ class Policy:
     work. ``deferrable_ages_after_s`` is how long deferrable work waits in its queue before it goes at once.
 
     Where a plan is followed, ``programme`` makes it: SageServe's hourly one, the look-ahead, or the history's peak held
-    for good; from a forecast, or with perfect ``foresight`` as a bound that nobody reaches.
+    for good; from a forecast, or with perfect ``foresight`` as a bound that nobody reaches. A replica counts in it with
+    the rate at which its signal reaches ``planning_signal_fraction``; null is that of the risk.
 
     ``scale_by`` back-pressure is Chiron's way (sageserve.md section 7.3): pools of interactive work grow over
     ``pressure_out_above_fraction`` and shrink under ``pressure_in_below_fraction`` of their replicas with an
@@ -51,6 +52,7 @@ class Policy:
     follow_plan: str = "no"
     programme: str = "sageserve"
     foresight: str = "forecast"
+    planning_signal_fraction: float | None = None
     scale_by: str = "load"
     signal: str = "largest"
     route_below_fraction: float = 0.70
@@ -91,7 +93,7 @@ class Policy:
             f"{name} must {what}, got {value!r}": True
             for endings, (highest, what) in ranges.items()
             for name, value in values.items()
-            if name.endswith(endings) and not 0 <= value <= highest
+            if name.endswith(endings) and value is not None and not 0 <= value <= highest
         }
         floor = self.floor_replicas
         if not (0 <= floor < math.inf and floor == int(floor)):
@@ -123,6 +125,7 @@ class Policy:
             f"signal must be one of {', '.join(SIGNALS)}, got {self.signal}": self.signal not in SIGNALS,
             f"scale_by must be one of {', '.join(SCALE_BY)}, got {self.scale_by}": self.scale_by not in SCALE_BY,
             f"siloed must be true or false, got {self.siloed!r}": not isinstance(self.siloed, bool),
+            "planning_signal_fraction must be above 0": self.planning_signal_fraction == 0,
             "a siloed fleet follows no plan: the plan knows one pool per model and region": self.siloed is True
             and self.follow_plan != "no",
             "deferrable_share and mixed_share must leave a part for interactive work": self.siloed is True

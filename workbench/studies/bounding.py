@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from workbench import performance
 from workbench.domain import Fleet
 from workbench.errors import StudyError
 from workbench.simulation.promises import Promises
@@ -91,15 +92,16 @@ def fewest_gpu_hours(
     hold_s: float = SECONDS_PER_HOUR,
     window_s: float = 600.0,
     served_fraction: float = 1.0,
-    fill_fraction: float = 1.0,
+    fill_signal_fraction: float = 1.0,
 ) -> Bound:
     """Return the fewest GPU-hours at which a tier keeps ``kept_fraction`` of its promises over the span.
 
     ``demand`` as DEMAND; its windows are joined to ``window_s``, by which a replica count is judged, and each count is
     held for ``hold_s``. ``known`` holds :func:`workbench.simulation.promises.promises` by model. ``served_fraction`` is
     how much of the deferrable work that comes in the span must be served in it, at any time after the start;
-    ``fill_fraction`` the load, as a share of the most, up to which pools may be filled with it. Load is input tokens.
-    Other tiers' promises are not asked for, which can only lower the bound.
+    ``fill_signal_fraction`` the load signal up to which pools may be filled with it: 0.60 where it is released by the
+    rule of sageserve.md section 4.3, 1 where nothing limits it. Load is input tokens. Other tiers' promises are not
+    asked for, which can only lower the bound.
 
     Raises StudyError where no number of replicas serves so well, or the spans do not divide each other.
     """
@@ -115,7 +117,7 @@ def fewest_gpu_hours(
             shape=(round(hours * 3600.0 / hold_s), round(hold_s / window_s)),
             window_s=window_s,
             served_fraction=served_fraction,
-            fill_fraction=fill_fraction,
+            fill_fraction=_share_at(fill_signal_fraction, fleet, known[str(model)]),
         )
         for (model,), rows in sorted(span.partition_by("model", as_dict=True).items())
     }
@@ -127,6 +129,15 @@ def fewest_gpu_hours(
             f"{most / max(promised, 1e-9):.2%}; ask for less."
         )
     return _best(models, promised=promised, kept_fraction=kept_fraction, hold_s=hold_s)
+
+
+def _share_at(signal_fraction: float, fleet: Fleet, promise: Promises) -> float:
+    """Return the share of the most that a replica takes at a signal."""
+    if signal_fraction == 1.0:
+        return 1.0
+    kind, mix = fleet.replica(promise.model, promise.gpu), fleet.mixes[promise.model]
+    rps = performance.sustained(kind, mix, signal_fraction=signal_fraction).rps
+    return rps / performance.max_rps(kind, mix)
 
 
 def _best(models: Mapping[str, Choices], *, promised: float, kept_fraction: float, hold_s: float) -> Bound:

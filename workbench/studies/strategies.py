@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from workbench import planning, tables
+from workbench import performance, planning, tables
 from workbench.domain import Fleet, Policy, Scenario
 from workbench.results import CapacityPlan, Forecast
 from workbench.studies import foreseeing
@@ -71,7 +71,7 @@ def hourly(now: Situation) -> CapacityPlan:
     return planning.solve(
         planning.require(hour, risk=scenario.risk, tiers=now.fleet.tiers),
         fleet=now.fleet,
-        rates=now.rates,
+        rates=rates_of(now),
         risk=scenario.risk,
         epsilon_fraction=scenario.epsilon_fraction,
         solver=scenario.solver,
@@ -101,7 +101,7 @@ def look_ahead(now: Situation) -> CapacityPlan:
     return planning.solve(
         planning.require(now.forecast, risk=scenario.risk, tiers=now.fleet.tiers),
         fleet=now.fleet,
-        rates=now.rates,
+        rates=rates_of(now),
         risk=scenario.risk,
         epsilon_fraction=scenario.epsilon_fraction,
         solver=scenario.solver,
@@ -110,6 +110,14 @@ def look_ahead(now: Situation) -> CapacityPlan:
         options=options,
         waiting=left_to_serve(now),
     )
+
+
+def rates_of(now: Situation) -> pl.DataFrame:
+    """Return what each replica counts for in a plan, as REPLICA_RATES: at the policy's own load where it has one."""
+    level = now.policy.planning_signal_fraction
+    if level is None:
+        return now.rates
+    return performance.rates(now.fleet.replicas, now.fleet.mixes, signal_fraction=level, signal="largest")
 
 
 def left_to_serve(now: Situation) -> pl.DataFrame:
