@@ -88,4 +88,5 @@ def study_compare(
     differing = studies.differences(names, root=root)
     if differing.height:
         console.print_frame(differing, "In what they differ")
-    console.print_frame(studies.readable_comparison(studies.compare(names, root=root)), "Studies compared")
+    for title, frame in studies.readable_comparison(studies.compare(names, root=root)).items():
+        console.print_frame(frame, title)

@@ -94,19 +94,24 @@ def _told(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def readable(compared: pl.DataFrame) -> pl.DataFrame:
-    """Return what :func:`compare` gives as a table for people: shares in percent, names short; no number anew."""
+def readable(compared: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return what :func:`compare` gives as two tables for people, by title: shares in percent, no number anew."""
     tiers = [name.removesuffix("_kept_fraction") for name in compared.columns if name.endswith("_kept_fraction")]
     timed = [tier for tier in tiers if compared.get_column(f"{tier}_ttft_p95_s").null_count() < compared.height]
-    return compared.select(
-        "study",
-        pl.col("label").alias("strategy"),
+    who = (pl.col("study"), pl.col("label").alias("strategy"))
+    effort = compared.select(
+        *who,
         pl.col("gpu_hours").round(0).alias("GPU-hours"),
         pl.col("cost_usd").round(0).alias("cost, USD"),
         (pl.col("gpu_hours_saved_fraction") * PERCENT).round(1).alias("saved, %"),
         pl.col("keeps_service").alias("serves as well"),
         pl.col("waste_gpu_hours").round(1).alias("waste, GPU h"),
+        pl.col("lent_gpu_hours").round(0).alias("lent, GPU h"),
+    )
+    service = compared.select(
+        *who,
         *((pl.col(f"{tier}_kept_fraction") * PERCENT).round(2).alias(f"{tier} kept, %") for tier in tiers),
         *(pl.col(f"{tier}_ttft_p95_s").round(2).alias(f"{tier} TTFT P95, s") for tier in timed),
         pl.col("missed_deadlines").round(0).alias("missed deadlines"),
     )
+    return {"Studies compared: effort and money": effort, "Studies compared: what every tier got": service}
