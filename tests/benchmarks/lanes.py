@@ -20,7 +20,7 @@ from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, demand
 from workbench import simulation
 from workbench.domain import Fleet, Policy
 from workbench.simulation.loads import Laid
-from workbench.simulation.variations import Variation
+from workbench.simulation.sweeps.variations import Variation
 
 REACTIVE = Policy(key="reactive", label="Reactive")
 SHARES = {FAST: 10.0, NORMAL: 6.0, BATCH: 5.0}

@@ -17,9 +17,10 @@ from tests.simulation.simulation_cases import BATCH, FAST, MIX, NORMAL, START, f
 from workbench import catalog, performance, simulation
 from workbench.catalog import Catalog
 from workbench.domain import Fleet, Policy, TokenMix
-from workbench.simulation import agreement, drawing, trust
+from workbench.simulation import agreement
+from workbench.simulation.agreement import drawing, trust
+from workbench.simulation.agreement.trials import STILL
 from workbench.simulation.scheduling import Scheduling
-from workbench.simulation.trials import STILL
 
 AZURE = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "azure-llm-2023"
 REACTIVE = Policy(key="reactive", label="Reactive")

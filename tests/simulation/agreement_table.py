@@ -22,7 +22,7 @@ import polars as pl
 from tests.simulation import agreement_cases as cases
 from tests.simulation.simulation_cases import MIX, fleet
 from workbench.simulation import agreement, calibration
-from workbench.simulation.trials import STILL
+from workbench.simulation.agreement.trials import STILL
 
 COLUMNS = {
     "kv_cache_used_fraction": "KV",

@@ -10,7 +10,8 @@ import numpy as np
 from tests.simulation.replay.replay_cases import prepared, requests
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan
-from workbench.simulation import replay, replicas, rules, scaling, state
+from workbench.simulation import replay, rules, scaling, state
+from workbench.simulation.fluid import replicas
 from workbench.simulation.replay import dispatch, fleet, setup
 from workbench.simulation.replay.engine import note_lengths
 from workbench.simulation.replay.state import Order, Ways

@@ -13,9 +13,10 @@ from tests.simulation.agreement_table import SHIFTS
 from tests.simulation.simulation_cases import FAST, MIX, START, fleet
 from workbench import simulation
 from workbench.errors import SimulationError
-from workbench.simulation import agreement, calibration, correcting
+from workbench.simulation import agreement, calibration
+from workbench.simulation.agreement.trials import STILL
 from workbench.simulation.calibration import Calibration, calibrate
-from workbench.simulation.trials import STILL
+from workbench.simulation.fluid import correcting
 
 WORLD = fleet()
 EVEN = tuple((1.0,) * correcting.SIZES.size for _ in correcting.LOADS)

@@ -13,13 +13,14 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.simulation.test_fluid import plan_of
 
 from tests.simulation.decision_cases import ENGINES, STEP_S, Side, both, walk
 from tests.simulation.simulation_cases import BATCH, allocation, fleet
-from tests.simulation.test_fluid import plan_of
 from workbench.domain import Fleet, Policy
 from workbench.simulation import rules as r
-from workbench.simulation import scaling, state, traffic
+from workbench.simulation import scaling, state
+from workbench.simulation.fluid import traffic
 from workbench.simulation.replay import dispatch
 
 SOON = {"reclaim_s": 20.0, "swap_s": 40.0, "remote_s": 70.0}

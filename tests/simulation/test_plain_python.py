@@ -15,11 +15,11 @@ import numba
 import numpy as np
 import polars as pl
 import pytest
+from tests.simulation.test_fluid import plan_of
 
 from tests.simulation.lanes.lane_cases import HOURS, case_of
 from tests.simulation.replay.replay_cases import TIERS, requests, uneven
 from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, allocation, demand, fleet
-from tests.simulation.test_fluid import plan_of
 from workbench import simulation
 from workbench.domain import Policy
 from workbench.simulation.scheduling import Scheduling
@@ -53,11 +53,11 @@ def plain_python() -> Iterator[ModuleType]:
 
 
 def test_plain_python_is_plain() -> None:
-    fluid = importlib.import_module("workbench.simulation.fluid")
+    fluid = importlib.import_module("workbench.simulation.fluid.engine")
     assert hasattr(fluid.simulate, "signatures")
     with plain_python():
-        assert not hasattr(importlib.import_module("workbench.simulation.fluid").simulate, "signatures")
-    assert sys.modules["workbench.simulation.fluid"] is fluid
+        assert not hasattr(importlib.import_module("workbench.simulation.fluid.engine").simulate, "signatures")
+    assert sys.modules["workbench.simulation.fluid.engine"] is fluid
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.key)
@@ -137,7 +137,7 @@ def test_compiled_and_plain_lanes_agree(follow_plan: str) -> None:
     arguments |= {"plan": case.plan, "engine": "lanes"}
     compiled = simulation.run_many(case.load, variations=case.variations, **arguments)
     with plain_python() as plainly:
-        variation = importlib.import_module("workbench.simulation.variations").Variation
+        variation = importlib.import_module("workbench.simulation.sweeps.variations").Variation
         drawn = [variation(**vars(one)) for one in case.variations]
         plain = plainly.run_many(case.load, variations=drawn, **arguments)
     for column in ("gpu_hours", "kv_cache_used_fraction", "work_fraction"):

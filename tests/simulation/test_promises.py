@@ -9,8 +9,8 @@ from tests.simulation.simulation_cases import FAST, NORMAL, START, constant, fle
 from workbench import performance, simulation
 from workbench.errors import SimulationError
 from workbench.simulation import promises
+from workbench.simulation.agreement.trials import STILL
 from workbench.simulation.promises import Promises
-from workbench.simulation.trials import STILL
 
 WORLD = fleet(regions=("east", "west"), models=("m", "other"), ready=3)
 SIZES, LOADS = (2, 8, 32), (0.3, 0.6, 0.9)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from workbench.simulation.loads import Laid
     from workbench.simulation.steering import Steer
     from workbench.simulation.sweeps import Sweep
-    from workbench.simulation.variations import Variation
+    from workbench.simulation.sweeps.variations import Variation
 
 
 def run(
@@ -113,7 +113,8 @@ def run_many(
     jumps within minutes, take ten seconds (simulation.md section 3, "dt"). ``by_pool`` adds a row per pool.
     ``progress`` is called with the share done. Raises SimulationError on a sweep of nothing and as :func:`run` does.
     """
-    from workbench.simulation import intake, lanes, sweeping
+    from workbench.simulation import intake, lanes
+    from workbench.simulation.sweeps import sweeping
 
     engines = {"fluid": sweeping.run_many, "lanes": lanes.run_many}
     if engine not in engines:

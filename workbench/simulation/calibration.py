@@ -21,10 +21,10 @@ from workbench.domain import Fleet, Replica, TokenMix
 from workbench.errors import SimulationError, together
 from workbench.simulation import run
 from workbench.simulation.agreement import measures
-from workbench.simulation.correcting import LOADS, SIZES, no_correction
-from workbench.simulation.drawing import lengths_for, moments_of
+from workbench.simulation.agreement.drawing import lengths_for, moments_of
+from workbench.simulation.agreement.trials import START, STILL, Trial, chosen, steady
+from workbench.simulation.fluid.correcting import LOADS, SIZES, no_correction
 from workbench.simulation.setup import Pool
-from workbench.simulation.trials import START, STILL, Trial, chosen, steady
 
 Factors = tuple[tuple[float, ...], ...]
 LEAST, MOST = 0.2, 5.0  # a factor beyond these is a trial that went wrong, not a correction
@@ -36,8 +36,9 @@ SAME_MIX = 0.1  # relative difference of mean lengths and of the dispersion up t
 class Calibration:
     """What was measured for one replica, and with what.
 
-    ``mean_factor`` and ``spread_factor`` hold a row per load of :data:`~workbench.simulation.correcting.LOADS` and a
-    column per size of ``SIZES``. ``requests`` were replayed in all, drawn with ``seed`` from ``lengths_from``.
+    ``mean_factor`` and ``spread_factor`` hold a row per load of
+    :data:`~workbench.simulation.fluid.correcting.LOADS` and a column per size of ``SIZES``. ``requests`` were replayed
+    in all, drawn with ``seed`` from ``lengths_from``.
     """
 
     replica: Replica

@@ -13,6 +13,7 @@ from workbench.simulation import rules as r
 from workbench.simulation import state
 from workbench.simulation.latency import BINS
 from workbench.simulation.loads import Span
+from workbench.simulation.paces import pace_of
 from workbench.simulation.setup import Pool
 
 CACHE_LINE = 64
@@ -73,6 +74,7 @@ def _pool_records(
     records = np.zeros(len(pools), dtype=state.POOL).view(np.recarray)
     for record, pool, kin in zip(records, pools, _kin(pools), strict=True):
         replica, mix = fleet.replica(pool.model, pool.gpu), fleet.mixes[pool.model]
+        pace = pace_of(replica, mix)
         values = {
             "region": regions.index(pool.region),
             "model": models.index(pool.model),
@@ -85,8 +87,8 @@ def _pool_records(
             "per_token_s": replica.decode_per_token_s,
             "kv_room": replica.kv_cache_tokens,
             "batch_cap": replica.batch_cap,
-            "square": mix.input_square_ratio,
-            "cube": mix.input_cube_ratio,
+            "square": mix.input_square_ratio * pace.square,
+            "cube": mix.input_cube_ratio * pace.cube,
             "output_square": mix.output_square_ratio,
             "cross": mix.cross_ratio,
             "dispersion": mix.dispersion,

@@ -19,7 +19,7 @@ from workbench import performance
 from workbench.domain import Fleet, Replica
 from workbench.errors import SimulationError
 from workbench.simulation import run
-from workbench.simulation.trials import START, STILL, chosen
+from workbench.simulation.agreement.trials import START, STILL, chosen
 from workbench.tables import DEMAND
 from workbench.units import SECONDS_PER_HOUR
 

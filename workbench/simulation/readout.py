@@ -13,9 +13,9 @@ from workbench.domain import Fleet
 from workbench.results import SoFar
 from workbench.simulation import rules as r
 from workbench.simulation import state
+from workbench.simulation.fluid.recording import list_bins
 from workbench.simulation.latency import BIN_EDGES_S
 from workbench.simulation.loads import Span
-from workbench.simulation.recording import list_bins
 from workbench.simulation.setup import Pool
 from workbench.tables import E2E_HISTOGRAM, SCALING, SIM_POOLS, SIM_WINDOWS, TTFT_HISTOGRAM
 from workbench.units import SECONDS_PER_HOUR

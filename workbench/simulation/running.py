@@ -14,10 +14,11 @@ import polars as pl
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan, SimRun, SoFar
 from workbench.simulation import calibration as calibrating
-from workbench.simulation import fluid, intake, outset, readout, rules, setup, steering
+from workbench.simulation import intake, outset, readout, rules, setup, steering
 from workbench.simulation.calibration import Calibration
 from workbench.simulation.compiling import announced
 from workbench.simulation.expectations import Surprise
+from workbench.simulation.fluid import engine as fluid
 from workbench.simulation.intake import Load
 from workbench.simulation.loads import Span
 from workbench.simulation.scheduling import Scheduling

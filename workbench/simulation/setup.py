@@ -16,10 +16,11 @@ from workbench.errors import SimulationError
 from workbench.results import CapacityPlan
 from workbench.simulation import rules as r
 from workbench.simulation import state
-from workbench.simulation.correcting import no_correction
 from workbench.simulation.expectations import surprise_of
+from workbench.simulation.fluid.correcting import no_correction
+from workbench.simulation.fluid.shapes import shapes_of
 from workbench.simulation.loads import Laid, Span, windows_per_hour
-from workbench.simulation.shapes import shapes_of
+from workbench.simulation.paces import pace_of
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]
@@ -163,7 +164,7 @@ def inputs_of(
         silos=pools_in.shape[2] // len(regions),
         pools_in=pools_in,
         siloed=policy.silos == 2,
-        prompt_grid=np.array([_prompt_table(replica) for replica in replicas]),
+        prompt_grid=np.array([_prompt_table(one) * pace_of(one, fleet.mixes[one.model]).mean for one in replicas]),
         target=_targets(plan if policy.needs_plan else None, pools, span),
         observed_over_forecast=surprise_of(laid, expected, fleet, span),
         correction=no_correction(len(pools)) if correction is None else correction,

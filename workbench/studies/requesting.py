@@ -17,7 +17,7 @@ import polars as pl
 
 from workbench import simulation
 from workbench.domain import Fleet, Scenario
-from workbench.simulation.drawing import requests_like
+from workbench.simulation.agreement.drawing import requests_like
 from workbench.simulation.loads import Laid, windows_per_hour
 from workbench.studies.altering import Alteration
 from workbench.studies.drafting import kept_whole

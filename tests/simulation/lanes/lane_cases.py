@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from tests.simulation.test_fluid import plan_of
 
 from tests.simulation.simulation_cases import BATCH, FAST, START, allocation, demand, fleet
-from tests.simulation.test_fluid import plan_of
 from workbench import simulation
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan
 from workbench.simulation.sweeps import Sweep
-from workbench.simulation.variations import Variation
+from workbench.simulation.sweeps.variations import Variation
 
 HOURS = 6
 SCENARIOS = 6

@@ -21,7 +21,7 @@ from workbench.domain import Policy
 from workbench.errors import SimulationError
 from workbench.simulation import lanes
 from workbench.simulation.lanes.layout import WIDTH
-from workbench.simulation.variations import Variation
+from workbench.simulation.sweeps.variations import Variation
 
 REACTIVE = Policy(key="reactive", label="Reactive")
 
@@ -119,8 +119,9 @@ def test_deadlines_of_deferrable_work_are_judged_as_by_the_scalar_simulator() ->
 
 
 def test_the_override_lifts_the_plan_where_the_forecast_is_far_too_low() -> None:
-    from tests.simulation.simulation_cases import allocation
     from tests.simulation.test_fluid import plan_of
+
+    from tests.simulation.simulation_cases import allocation
 
     expected = pl.DataFrame(
         {"window_start": [START], "region": ["east"], "model": ["m"], "input_tps": [12.0 * MIX.input_tokens / 5.0]}

@@ -34,7 +34,7 @@ from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan
 from workbench.simulation.loads import Laid, Span
 from workbench.simulation.sweeps import Sweep
-from workbench.simulation.variations import Variation
+from workbench.simulation.sweeps.variations import Variation
 
 
 def run_many(
@@ -58,9 +58,9 @@ def run_many(
     from workbench.simulation import outset, setup
     from workbench.simulation.lanes import engine, preparing, reading
     from workbench.simulation.lanes.layout import WIDTH
-    from workbench.simulation.sweeping import promises_of
     from workbench.simulation.sweeps import Totals, sweep_of
-    from workbench.simulation.variations import checked, loads_of
+    from workbench.simulation.sweeps.sweeping import promises_of
+    from workbench.simulation.sweeps.variations import checked, loads_of
 
     checked(variations, fleet=fleet, policy=policy)
     policies = [policy, *(variation.policy for variation in variations if variation.policy)]

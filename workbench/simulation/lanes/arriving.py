@@ -1,6 +1,6 @@
 """Requests of a step come in: interactive ones are routed, deferrable ones wait, are released, and go once old.
 
-The rules are those of :mod:`workbench.simulation.traffic`, followed by a loop over scenarios for every deed.
+The rules are those of :mod:`workbench.simulation.fluid.traffic`, followed by a loop over scenarios for every deed.
 """
 
 from __future__ import annotations

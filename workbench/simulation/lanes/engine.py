@@ -1,4 +1,4 @@
-"""Run the steps of a block of scenarios in the order of :mod:`workbench.simulation.fluid`."""
+"""Run the steps of a block of scenarios in the order of :mod:`workbench.simulation.fluid.engine`."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ import numpy as np
 
 import workbench.simulation.lanes.layout as row
 from workbench.simulation.compiling import vectors
+from workbench.simulation.fluid.meeting import ALIKE
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
 from workbench.simulation.lanes.vectorising import decay
 from workbench.simulation.latency import EARLY, PENDING_SPREAD, SHORT_COMPANY, UNSERVED_S
-from workbench.simulation.meeting import ALIKE
 from workbench.simulation.state import Floats, Ints
 
 BINS = 240

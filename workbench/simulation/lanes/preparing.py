@@ -13,13 +13,13 @@ from workbench.domain import Fleet, Policy
 from workbench.errors import SimulationError
 from workbench.simulation import outset, setup, state
 from workbench.simulation import rules as r
+from workbench.simulation.fluid.replicas import DRAINED_AFTER
 from workbench.simulation.lanes.latency import BINS
 from workbench.simulation.lanes.layout import WIDTH, Block, Floats, Site
 from workbench.simulation.lanes.serving import POINTS_PER_OCTAVE
 from workbench.simulation.loads import Span
-from workbench.simulation.replicas import DRAINED_AFTER
-from workbench.simulation.sweeping import surprise_factors
-from workbench.simulation.variations import Variation, fleet_of
+from workbench.simulation.sweeps.sweeping import surprise_factors
+from workbench.simulation.sweeps.variations import Variation, fleet_of
 
 FACT_NAMES = (
     "base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap", "square", "cube", "output_square", "cross",

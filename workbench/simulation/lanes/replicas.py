@@ -13,8 +13,8 @@ import numpy as np
 import workbench.simulation.lanes.layout as row
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, vectors
+from workbench.simulation.fluid.replicas import DRAINED_AFTER
 from workbench.simulation.lanes.layout import LANES, Block, Counts, Ints, Place, Reals, Site, real
-from workbench.simulation.replicas import DRAINED_AFTER
 from workbench.simulation.state import Inputs
 
 STARTS, DRAINS = 0, 1

@@ -1,4 +1,4 @@
-"""Pools of a block serve for a step: the equations of :mod:`workbench.simulation.service`, one lane per scenario.
+"""Pools of a block serve for a step: the equations of :mod:`workbench.simulation.fluid.service`, one lane per scenario.
 
 Divisions cost most here, so two quotients often share one: 1/a and 1/b are b/(a b) and a/(a b).
 """
@@ -9,9 +9,9 @@ import numpy as np
 
 import workbench.simulation.lanes.layout as row
 from workbench.simulation.compiling import vectors, within
+from workbench.simulation.fluid.service import SAME_LENGTHS
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
 from workbench.simulation.lanes.vectorising import FARTHEST, log2, loss, tail
-from workbench.simulation.service import SAME_LENGTHS
 
 POINTS_PER_OCTAVE = real(4.0)  # of the prompt table
 SAME = real(SAME_LENGTHS)

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel
-from workbench.simulation.recording import record_pools
+from workbench.simulation.fluid.recording import record_pools
+from workbench.simulation.fluid.service import marginal_prompt_s
 from workbench.simulation.replay.batching import carry
 from workbench.simulation.replay.dispatch import arrive, may_release, note_signal, release, release_aged
 from workbench.simulation.replay.fleet import lend_drained, scale, start_ready
 from workbench.simulation.replay.state import FIRST, READY, Floats, Order, Outside, Requests, Ways, World
 from workbench.simulation.scaling import become_ready, follow_plan
-from workbench.simulation.service import marginal_prompt_s
 from workbench.simulation.state import Inputs, Pools, Record, State
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import kernel
-from workbench.simulation.pressure import note_busy, note_queue, note_rate
+from workbench.simulation.fluid.pressure import note_busy, note_queue, note_rate
 from workbench.simulation.replay.state import FIRST, QUEUES, READY, Ints, Outside, World
 from workbench.simulation.state import Inputs, Pools
 

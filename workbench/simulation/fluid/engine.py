@@ -19,16 +19,16 @@ Invariants, each with a test:
 from __future__ import annotations
 
 from workbench.simulation import rules as r
-from workbench.simulation.athome import offer
 from workbench.simulation.compiling import inlined, kernel
-from workbench.simulation.meeting import meet
-from workbench.simulation.recording import close_window
-from workbench.simulation.replicas import scale, show, take_over
+from workbench.simulation.fluid.athome import offer
+from workbench.simulation.fluid.meeting import meet
+from workbench.simulation.fluid.recording import close_window
+from workbench.simulation.fluid.replicas import scale, show, take_over
+from workbench.simulation.fluid.service import note_lengths, serve
+from workbench.simulation.fluid.settling import record_deadlines, settle
+from workbench.simulation.fluid.traffic import bring_in, count_arrivals, join_tiers, tell_apart
 from workbench.simulation.scaling import become_ready, follow_plan
-from workbench.simulation.service import note_lengths, serve
-from workbench.simulation.settling import record_deadlines, settle
 from workbench.simulation.state import Inputs, Record, State
-from workbench.simulation.traffic import bring_in, count_arrivals, join_tiers, tell_apart
 
 EVERYBODY = -1
 

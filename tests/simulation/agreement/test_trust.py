@@ -1,4 +1,4 @@
-"""workbench.simulation.trust: which windows of a pool the promise covers, by hand and on a day of the fluid engine."""
+"""workbench.simulation.agreement.trust: which windows the promise covers, by hand and on a day of the fluid engine."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.simulation.agreement_cases import day
 from tests.simulation.simulation_cases import MIX, START, fleet, replica
 from workbench import performance, simulation
 from workbench.results import SimRun
-from workbench.simulation import trust
-from workbench.simulation.trials import STILL
+from workbench.simulation.agreement import trust
+from workbench.simulation.agreement.trials import STILL
 
 LIMIT = performance.max_rps(replica(), MIX) * performance.work_s(replica(), MIX)
 

@@ -11,13 +11,13 @@ import math
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel
-from workbench.simulation.meeting import meet
-from workbench.simulation.pressure import watch
+from workbench.simulation.fluid.meeting import meet
+from workbench.simulation.fluid.pressure import watch
+from workbench.simulation.fluid.service import residual_s
+from workbench.simulation.fluid.settling import settle
+from workbench.simulation.fluid.traffic import tell_apart
 from workbench.simulation.scaling import NOBODY, group_of, replicas_of, scale_from
-from workbench.simulation.service import residual_s
-from workbench.simulation.settling import settle
 from workbench.simulation.state import RANK_BITS, SEAT, Inputs, Ints, Pools, Ranks, Record, State
-from workbench.simulation.traffic import tell_apart
 
 DRAINED_AFTER = 3.0  # mean residual times: by then one in twenty of the running requests is left
 

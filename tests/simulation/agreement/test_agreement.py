@@ -15,7 +15,7 @@ from workbench import simulation
 from workbench.errors import SimulationError
 from workbench.results import SimRun
 from workbench.simulation import agreement
-from workbench.simulation.trials import STILL
+from workbench.simulation.agreement.trials import STILL
 
 HOUR = timedelta(hours=1)
 RUN = SimRun(

@@ -1,4 +1,4 @@
-"""workbench.simulation.pressure: Chiron's back-pressure in the fluid simulator, beside the replay on the same requests.
+"""workbench.simulation.fluid.pressure: Chiron's back-pressure, beside the replay on the same requests.
 
 Tolerances: replicas with an interactive request 6 %, and 15 % where a few lie among batch work, which the choice
 of the least loaded replica keeps apart a little better than chance; GPU-hours 5 % where some twenty replicas serve
@@ -22,7 +22,8 @@ from tests.simulation.simulation_cases import BATCH, FAST, START, constant, dema
 from workbench import performance, simulation
 from workbench.domain import Fleet, Policy, TokenMix
 from workbench.results import SimRun
-from workbench.simulation import loads, outset, pressure, rules, setup
+from workbench.simulation import loads, outset, rules, setup
+from workbench.simulation.fluid import pressure
 from workbench.simulation.loads import Span
 from workbench.simulation.replay import pressure as counting
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from workbench.simulation.compiling import kernel
+from workbench.simulation.fluid.meeting import lay_out
+from workbench.simulation.fluid.settling import hand_over
 from workbench.simulation.latency import (
     BINS,
     note_percentiles,
 )
-from workbench.simulation.meeting import lay_out
-from workbench.simulation.settling import hand_over
 from workbench.simulation.state import (
     ARRIVED,
     BACKLOG,

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan
-from workbench.simulation import fluid, outset, setup, state
+from workbench.simulation import outset, setup, state
 from workbench.simulation import rules as r
+from workbench.simulation.fluid import engine as fluid
 from workbench.simulation.latency import BIN_EDGES_S
 from workbench.simulation.loads import Laid, Span
 from workbench.simulation.sweeps import Sweep, Totals, sweep_of
-from workbench.simulation.variations import Variation, checked, fleet_of, loads_of
+from workbench.simulation.sweeps.variations import Variation, checked, fleet_of, loads_of
 
 Floats = NDArray[np.float64]
 

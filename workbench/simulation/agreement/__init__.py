@@ -20,9 +20,9 @@ from workbench.domain import Fleet, Policy
 from workbench.errors import SimulationError
 from workbench.results import CapacityPlan, SimRun, SoFar
 from workbench.simulation import run
-from workbench.simulation.drawing import lengths_for
+from workbench.simulation.agreement.drawing import lengths_for
+from workbench.simulation.agreement.trials import START, STILL, Trial, chosen, steady
 from workbench.simulation.scheduling import Scheduling
-from workbench.simulation.trials import START, STILL, Trial, chosen, steady
 
 if TYPE_CHECKING:
     from workbench.simulation.calibration import Calibration

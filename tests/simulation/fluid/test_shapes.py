@@ -1,4 +1,4 @@
-"""workbench.simulation.shapes: what a lognormal lacks, against sampling, and what it does to counts and promises."""
+"""workbench.simulation.fluid.shapes: what a lognormal lacks, against sampling, and what it does to counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from tests.simulation.simulation_cases import MIX
 from workbench.domain import TokenMix
 from workbench.errors import ScenarioError
-from workbench.simulation import drawing, shapes
+from workbench.simulation.agreement import drawing
+from workbench.simulation.fluid import shapes
 from workbench.simulation.latency import BIN_RATIO, BINS, LEVELS, lognormal_of, note_percentiles, share_within
 
 TWO_SIZES = np.repeat([400, 1000, 4000], [3000, 5500, 1500])

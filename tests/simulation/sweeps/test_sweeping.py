@@ -1,6 +1,6 @@
 """Sweeps on the scalar fluid simulator: they are the runs one by one, and what they refuse.
 
-Covers workbench.simulation.sweeping, workbench.simulation.sweeps and workbench.simulation.variations.
+Covers workbench.simulation.sweeps.sweeping, workbench.simulation.sweeps and workbench.simulation.sweeps.variations.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import ScenarioError, SimulationError
 from workbench.simulation.sweeps import SWEEP, SWEEP_POOLS, SWEEP_TIERS, Sweep
-from workbench.simulation.variations import Variation, fleet_of
+from workbench.simulation.sweeps.variations import Variation, fleet_of
 
 REACTIVE = Policy(key="reactive", label="Reactive")
 STILL = Policy(key="still", label="fixed fleet", scale_out_above_fraction=1.0, scale_in_below_fraction=0.0)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 
 from workbench.simulation.compiling import inlined, kernel, vectors, within
-from workbench.simulation.correcting import factors_at
+from workbench.simulation.fluid.correcting import factors_at
+from workbench.simulation.fluid.service import NOTHING
+from workbench.simulation.fluid.shapes import add_shaped, limit_seen
 from workbench.simulation.latency import (
     add_latencies,
     lognormal_of,
     share_within,
     ttft_moments,
 )
-from workbench.simulation.service import NOTHING
-from workbench.simulation.shapes import add_shaped, limit_seen
 from workbench.simulation.state import (
     ABREAST,
     BAD_SHARE,

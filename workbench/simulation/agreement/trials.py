@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from workbench import performance
 from workbench.domain import Fleet, Policy, Replica, TokenMix
 from workbench.errors import SimulationError, nearest
-from workbench.simulation.drawing import Lengths, arrivals, mix_of, moments_of, requests_at
+from workbench.simulation.agreement.drawing import Lengths, arrivals, mix_of, moments_of, requests_at
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 START = datetime(2026, 1, 5)

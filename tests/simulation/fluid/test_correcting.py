@@ -1,4 +1,4 @@
-"""workbench.simulation.correcting: what lies between the measured loads and sizes, and beyond them."""
+"""workbench.simulation.fluid.correcting: what lies between the measured loads and sizes, and beyond them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workbench.simulation import correcting
 from workbench.simulation.compiling import kernel
+from workbench.simulation.fluid import correcting
 
 
 @kernel

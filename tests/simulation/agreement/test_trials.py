@@ -1,4 +1,4 @@
-"""workbench.simulation.trials: one pool, alone, under the load that was asked for."""
+"""workbench.simulation.agreement.trials: one pool, alone, under the load that was asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.simulation.simulation_cases import BATCH, FAST, MIX, fleet
 from workbench import performance
 from workbench.domain import Fleet
 from workbench.errors import SimulationError
-from workbench.simulation import drawing, trials
+from workbench.simulation.agreement import drawing, trials
 
 WORLD = fleet(regions=("east", "west"), models=("m", "other"), ready=3, lent=2, free_gpus=80)
 LENGTHS = drawing.lengths_like(MIX, np.random.default_rng(1))

@@ -1,4 +1,4 @@
-"""workbench.simulation.athome: sixteen pools at once take what the routing, origin by origin, gives them."""
+"""workbench.simulation.fluid.athome: sixteen pools at once take what the routing, origin by origin, gives them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, demand, fleet
 from workbench.domain import Fleet, Policy
-from workbench.simulation import athome, fluid, outset, setup, state
+from workbench.simulation import outset, setup, state
 from workbench.simulation import rules as r
+from workbench.simulation.fluid import athome
+from workbench.simulation.fluid import engine as fluid
 from workbench.simulation.loads import Span, grid_of
 
 REGIONS, MODELS, HOURS = ("east", "west"), ("a", "b"), 2

@@ -1,8 +1,8 @@
 """The fluid simulator: closed forms at constant load, conservation, scaling with delays, deferrable work.
 
-Covers workbench.simulation.fluid, workbench.simulation.service, workbench.simulation.scaling,
-workbench.simulation.replicas, workbench.simulation.traffic, workbench.simulation.meeting,
-workbench.simulation.settling, workbench.simulation.recording, workbench.simulation.outset
+Covers workbench.simulation.fluid.engine, workbench.simulation.fluid.service, workbench.simulation.scaling,
+workbench.simulation.fluid.replicas, workbench.simulation.fluid.traffic, workbench.simulation.fluid.meeting,
+workbench.simulation.fluid.settling, workbench.simulation.fluid.recording, workbench.simulation.outset
 and workbench.simulation.state through what they do.
 """
 
@@ -21,7 +21,8 @@ from tests.simulation.simulation_cases import BATCH, FAST, MIX, NORMAL, START, a
 from workbench import performance, simulation
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan, SimRun
-from workbench.simulation import loads, outset, rules, setup, state, traffic
+from workbench.simulation import loads, outset, rules, setup, state
+from workbench.simulation.fluid import traffic
 
 STILL = Policy(key="still", label="fixed fleet", scale_out_above_fraction=1.0, scale_in_below_fraction=0.0)
 REACTIVE = Policy(key="reactive", label="Reactive")

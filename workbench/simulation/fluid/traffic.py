@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 from workbench.simulation import rules as r
-from workbench.simulation.athome import hand_back, stay_home, take_up
 from workbench.simulation.compiling import inlined, kernel, vectors
+from workbench.simulation.fluid.athome import hand_back, stay_home, take_up
 from workbench.simulation.state import (
     OUTPUT,
     PROMPT,

@@ -16,7 +16,7 @@ from workbench.domain import Fleet
 from workbench.simulation import rules as r
 from workbench.simulation.loads import Span
 from workbench.simulation.setup import Pool
-from workbench.simulation.variations import Variation
+from workbench.simulation.sweeps.variations import Variation
 from workbench.tables import COUNT, NUMBER, TEXT, Column, Table
 from workbench.units import SECONDS_PER_HOUR
 

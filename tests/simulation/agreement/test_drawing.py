@@ -1,4 +1,4 @@
-"""workbench.simulation.drawing: drawn lengths and arrivals have the moments and the rates that were asked for."""
+"""workbench.simulation.agreement.drawing: drawn lengths and arrivals have the moments and rates asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.simulation.simulation_cases import BATCH, FAST, MIX, START, demand, fleet
 from workbench.domain import TokenMix
 from workbench.errors import SimulationError
-from workbench.simulation import drawing
+from workbench.simulation.agreement import drawing
 from workbench.tables import DEMAND, REQUESTS
 
 PAIRS = drawing.Lengths(input_tokens=np.array([100, 300]), output_tokens=np.array([10, 30]))

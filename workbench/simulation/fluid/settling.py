@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from workbench.simulation.compiling import inlined, kernel, vectors
-from workbench.simulation.service import NOTHING, residual_s
+from workbench.simulation.fluid.service import NOTHING, residual_s
 from workbench.simulation.state import (
     ABREAST,
     KEPT,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import kernel
+from workbench.simulation.fluid.recording import oldest_wait_s
+from workbench.simulation.fluid.service import marginal_prompt_s
+from workbench.simulation.fluid.traffic import tell_apart
 from workbench.simulation.latency import mean_below
-from workbench.simulation.recording import oldest_wait_s
-from workbench.simulation.service import marginal_prompt_s
 from workbench.simulation.state import RANK_BITS, SEAT, Floats, Inputs, Pools, State
-from workbench.simulation.traffic import tell_apart
 
 
 @kernel
