@@ -71,7 +71,7 @@ $(READY): requirements.lock pyproject.toml
 	}
 	@echo "Installing requirements.lock into $(VENV)"
 	@if command -v uv >/dev/null; then \
-	  uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock && \
+	  uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock && \
 	  uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .; \
 	else \
 	  $(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock && \

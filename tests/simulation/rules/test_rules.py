@@ -6,6 +6,8 @@ workbench.simulation.rules.readiness, with the numbers of workbench.simulation.r
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -94,6 +96,13 @@ def test_release_two_below_half_one_below_six_tenths(signal: float, released: in
 def test_each_silo_takes_queued_work_up_to_its_own_level(silo: int, signal: float, released: int) -> None:
     assert r.released_from(rules(), silo, signal) == released
     assert (signal < r.release_until(rules(), silo)) == (released > 0)
+
+
+def test_a_signal_that_rounds_to_a_threshold_is_decided_as_one_that_lies_on_it() -> None:
+    numbers = rules()
+    for one, another in ((0.6, math.nextafter(0.6, 0.0)), (0.5, math.nextafter(0.5, 0.0)), (0.6, 0.2 + 0.4)):
+        assert r.released_from(numbers, r.SHARED, one) == r.released_from(numbers, r.SHARED, another)
+    assert r.released_from(numbers, r.SHARED, 0.6 - 1e-6) == 1
 
 
 def test_reactive_goes_out_over_070_and_in_under_030_down_to_the_floor() -> None:

@@ -15,6 +15,11 @@ LOAD, BACK_PRESSURE = range(len(SCALE_BY))
 NEVER = 1e18
 
 
+#: A signal that lies on a threshold comes out a rounding above or below it, as the engine happens to sum; above and
+#: below a threshold is what lies beyond it by more than this share of it, so that equal loads are decided alike.
+HAIR = 1e-9
+
+
 class Rules(NamedTuple):
     """A policy's numbers in the order compiled code takes them; meanings and units as in ``domain.Policy``."""
 
@@ -49,13 +54,13 @@ def rules_of(policy: Policy) -> Rules:
         follow_plan=FOLLOW_PLAN.index(policy.follow_plan),
         scale_by=SCALE_BY.index(policy.scale_by),
         kv_cache_only=policy.signal == "kv_cache",
-        route_below=policy.route_below_fraction,
-        out_above=policy.scale_out_above_fraction,
-        in_below=policy.scale_in_below_fraction,
+        route_below=policy.route_below_fraction * (1.0 - HAIR),
+        out_above=policy.scale_out_above_fraction * (1.0 + HAIR),
+        in_below=policy.scale_in_below_fraction * (1.0 - HAIR),
         cooldown_s=policy.cooldown_s,
         floor=policy.floor_replicas,
-        release_two_below=policy.release_two_below_fraction,
-        release_one_below=policy.release_one_below_fraction,
+        release_two_below=policy.release_two_below_fraction * (1.0 - HAIR),
+        release_one_below=policy.release_one_below_fraction * (1.0 - HAIR),
         ages_after_s=policy.deferrable_ages_after_s,
         override_in_last_s=policy.override_in_last_s,
         override_out_ratio=policy.override_out_ratio,
