@@ -50,11 +50,11 @@ def test_over_a_day_with_deferrable_work_and_tiers(order: str) -> None:
 @pytest.mark.skipif(not cases.AZURE.is_dir(), reason="needs the Azure 2023 traces beside the checkout")
 @pytest.mark.parametrize(("replicas", "load"), [(4, 0.7), (8, 0.46), (16, 0.7)])
 def test_on_public_conversations(replicas: int, load: float) -> None:
-    """Their prompts come in two sizes, no lognormal: P95 is up to 15 % off, and within 10 % when calibrated."""
+    """Their prompts come in two sizes, no lognormal: the mix tells their quantiles."""
     cell = cell_of("azure", [cases.azure("conv", replicas, load)])
     assert not cell.is_saturated
     assert abs(cell.errors["kv_cache_used_fraction"] or 0.0) <= cases.KV_TOLERANCE, cell.line()
-    assert abs(cell.errors["ttft_p95_s"] or 0.0) <= 0.15, cell.line()
+    assert abs(cell.errors["ttft_p95_s"] or 0.0) <= cases.P95_TOLERANCE, cell.line()
 
 
 def test_a_cell_says_what_it_holds_by_hand() -> None:
