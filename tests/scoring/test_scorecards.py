@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.simulation.fluid.test_fluid import plan_of
 from tests.simulation.replay.replay_cases import requests
 from tests.simulation.simulation_cases import BATCH, FAST, START, allocation, constant, demand, fleet, tiers
-from tests.simulation.test_fluid import plan_of
 from workbench import scoring, simulation
 from workbench.domain import Policy
 from workbench.results import Scorecard, SimRun

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.simulation.test_fluid import plan_of
 
 from tests.simulation.decision_cases import ENGINES, STEP_S, Side, both, walk
+from tests.simulation.fluid.test_fluid import plan_of
 from tests.simulation.simulation_cases import BATCH, allocation, fleet
 from workbench.domain import Fleet, Policy
 from workbench.simulation import rules as r

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.simulation.fluid.test_fluid import REACTIVE, plan_of
 from tests.simulation.replay.replay_cases import requests
 from tests.simulation.simulation_cases import BATCH, FAST, START, allocation, constant, fleet
-from tests.simulation.test_fluid import REACTIVE, plan_of
 from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import SimulationError

@@ -7,8 +7,8 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
+from tests.simulation.fluid.test_fluid import REACTIVE
 from tests.simulation.simulation_cases import START, constant, fleet
-from tests.simulation.test_fluid import REACTIVE
 from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import SimulationError

@@ -15,8 +15,8 @@ import numba
 import numpy as np
 import polars as pl
 import pytest
-from tests.simulation.test_fluid import plan_of
 
+from tests.simulation.fluid.test_fluid import plan_of
 from tests.simulation.lanes.lane_cases import HOURS, case_of
 from tests.simulation.replay.replay_cases import TIERS, requests, uneven
 from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, allocation, demand, fleet

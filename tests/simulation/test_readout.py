@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from tests.simulation.fluid.test_fluid import REACTIVE
 from tests.simulation.simulation_cases import BATCH, START, constant, fleet
-from tests.simulation.test_fluid import REACTIVE
 from workbench import simulation
 from workbench.tables import SCALING, SIM_POOLS, SIM_WINDOWS, TTFT_HISTOGRAM
 

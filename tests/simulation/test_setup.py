@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.simulation.fluid.test_fluid import REACTIVE, plan_of
 from tests.simulation.simulation_cases import FAST, START, allocation, constant, demand, fleet
-from tests.simulation.test_fluid import REACTIVE, plan_of
 from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import SimulationError

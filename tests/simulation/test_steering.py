@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.simulation.fluid.test_fluid import plan_of
 from tests.simulation.replay.replay_cases import requests
 from tests.simulation.simulation_cases import BATCH, FAST, MIX, START, allocation, constant, demand, fleet
-from tests.simulation.test_fluid import plan_of
 from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import SimulationError

@@ -11,9 +11,9 @@ import numpy as np
 from workbench.domain import Fleet
 from workbench.simulation import rules as r
 from workbench.simulation import state
+from workbench.simulation.fluid.paces import pace_of
 from workbench.simulation.latency import BINS
 from workbench.simulation.loads import Span
-from workbench.simulation.paces import pace_of
 from workbench.simulation.setup import Pool
 
 CACHE_LINE = 64

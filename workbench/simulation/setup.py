@@ -18,9 +18,9 @@ from workbench.simulation import rules as r
 from workbench.simulation import state
 from workbench.simulation.expectations import surprise_of
 from workbench.simulation.fluid.correcting import no_correction
+from workbench.simulation.fluid.paces import pace_of
 from workbench.simulation.fluid.shapes import shapes_of
 from workbench.simulation.loads import Laid, Span, windows_per_hour
-from workbench.simulation.paces import pace_of
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]

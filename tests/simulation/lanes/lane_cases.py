@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from tests.simulation.test_fluid import plan_of
 
+from tests.simulation.fluid.test_fluid import plan_of
 from tests.simulation.simulation_cases import BATCH, FAST, START, allocation, demand, fleet
 from workbench import simulation
 from workbench.domain import Fleet, Policy

@@ -119,8 +119,7 @@ def test_deadlines_of_deferrable_work_are_judged_as_by_the_scalar_simulator() ->
 
 
 def test_the_override_lifts_the_plan_where_the_forecast_is_far_too_low() -> None:
-    from tests.simulation.test_fluid import plan_of
-
+    from tests.simulation.fluid.test_fluid import plan_of
     from tests.simulation.simulation_cases import allocation
 
     expected = pl.DataFrame(

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.simulation.fluid.test_fluid import plan_of
 from tests.simulation.replay.replay_cases import TIERS, prepared, replayed, requests, run, steadily
 from tests.simulation.replay.test_replay_reference import REGIONS, SCALING, rows_of
 from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, allocation, fleet
-from tests.simulation.test_fluid import plan_of
 from workbench import performance
 from workbench.domain import Policy, TokenMix
 from workbench.simulation.replay import state

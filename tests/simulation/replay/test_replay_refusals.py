@@ -7,10 +7,10 @@ import dataclasses
 import polars as pl
 import pytest
 
+from tests.simulation.fluid.test_fluid import plan_of
 from tests.simulation.replay.replay_cases import STILL, requests, run, steadily
 from tests.simulation.replay.test_replay_reference import REGIONS
 from tests.simulation.simulation_cases import FAST, START, allocation, constant, fleet
-from tests.simulation.test_fluid import plan_of
 from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import ScenarioError, SimulationError, TableError

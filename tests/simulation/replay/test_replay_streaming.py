@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.simulation.fluid.test_fluid import plan_of
 from tests.simulation.replay.replay_cases import Row, prepared, requests, run, steadily
 from tests.simulation.replay.test_replay_engine import rush
 from tests.simulation.replay.test_replay_reference import REGIONS, SCALING, rows_of
 from tests.simulation.simulation_cases import BATCH, FAST, START, allocation, fleet
-from tests.simulation.test_fluid import plan_of
 from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import SimulationError, TableError

@@ -1,4 +1,4 @@
-"""workbench.simulation.paces: straight profiles as they are, bent ones by hand."""
+"""workbench.simulation.fluid.paces: straight profiles as they are, bent ones by hand."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from tests.simulation.simulation_cases import MIX, replica
 from workbench import performance
-from workbench.simulation import paces
 from workbench.simulation.agreement import drawing
+from workbench.simulation.fluid import paces
 
 
 def test_a_straight_profile_is_told_by_its_tokens() -> None:
