@@ -8,8 +8,8 @@ by all series (sharpness and prior of the weights; prior, widening, memory and s
 these traces in view, all their origins, early and late; the scales of the correction were set once and not searched.
 The second set of tables holds the origins of the second half of each trace alone: another look, not a held-out one.
 Sixteen series beside these (ServeGen's three largest clients and two halves of the rest, of both models; SageServe's B,
-D and batch tiers) were looked at for the step alone: the 90 % interval held 87-93 % of the first hour on 15 of them and
-of the first day on 9 (10 and 7 before levels moved).
+D and batch tiers) were looked at for step, memory and prior of the quantiles: the 90 % interval held 87-93 % of the
+first hour on 15 of them and of the first day on 9 (10 and 7 before levels moved).
 """
 
 from __future__ import annotations
