@@ -10,6 +10,7 @@ Instants are naive UTC in microseconds; a window is half-open and named by its l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -79,13 +80,19 @@ class Table:
         return typed
 
     def _findings(self, frame: pl.DataFrame) -> list[str]:
+        """Return what is wrong; nulls are looked for where there are any, and infinities where a sum is no number."""
+        nulls = dict(zip(frame.columns, frame.null_count().row(0), strict=True)) if frame.width else {}
+        floats = [name for name, column in self.columns.items() if column.dtype.is_float()]
+        sums = dict(zip(floats, frame.select(pl.col(floats).sum()).row(0), strict=True)) if floats else {}
         broken = {
-            f"{name} is null": pl.col(name).is_null() for name, column in self.columns.items() if not column.nullable
+            f"{name} is null": pl.col(name).is_null()
+            for name, column in self.columns.items()
+            if not column.nullable and nulls[name]
         }
         broken |= {
             f"{name} is not a finite number": pl.col(name).is_nan() | pl.col(name).is_infinite()
-            for name, column in self.columns.items()
-            if column.dtype.is_float()
+            for name, total in sums.items()
+            if not math.isfinite(total)
         }
         broken |= {f"not ({rule})": ~expression for rule, expression in self.rules.items()}
         if self.key and frame.height:
