@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from workbench import catalog, scenarios, studies
-from workbench.results import Study
+from workbench.results import SoFar, Study
 from workbench.scoring import SERVICE_TOLERANCE
 from workbench.studies import competing
 from workbench.traces import open_store
@@ -112,3 +112,12 @@ def test_only_the_replay_knows_the_time_to_the_last_token_of_every_request(tall:
 
 def test_all_look_as_far_as_the_farthest(tall: Study) -> None:
     assert competing.farthest_h(tall.scenario) == 24.0
+
+
+def test_the_bar_of_a_simulation_says_that_it_is_being_compiled(small_study: Study) -> None:
+    told: list[tuple[str, float, str]] = []
+    tier = next(tier.key for tier in small_study.fleet.tiers if not tier.deferrable)
+    for note in ("compiling", ""):
+        had = SoFar(done_fraction=0.5, gpu_hours=1200.0, kept_fraction={tier: 0.9}, note=note)
+        competing._tell(lambda *said: told.append(said), "Simulating", small_study.fleet, had)
+    assert told == [("Simulating", 0.5, "compiling"), ("Simulating", 0.5, "1,200 GPU h, 90.0% in time")]

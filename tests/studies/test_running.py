@@ -13,8 +13,8 @@ import pytest
 
 from workbench import catalog, planning, scenarios, studies
 from workbench.errors import StudyError
-from workbench.results import SoFar, Study
-from workbench.studies import running, saving
+from workbench.results import Study
+from workbench.studies import saving
 from workbench.traces import open_store
 
 FRAMES = ("demand", "shape", "requirement", "rates")
@@ -163,12 +163,3 @@ def test_identity_depends_on_scenario_and_trace() -> None:
     other = scenarios.parse({"trace": "t", "seed": 8}, source="test")
     names = {saving.study_id(scenario, "a"), saving.study_id(other, "a"), saving.study_id(scenario, "b")}
     assert len(names) == 3
-
-
-def test_the_bar_of_a_simulation_says_that_it_is_being_compiled(small_study: Study) -> None:
-    told: list[tuple[str, float, str]] = []
-    tier = next(tier.key for tier in small_study.fleet.tiers if not tier.deferrable)
-    for note in ("compiling", ""):
-        had = SoFar(done_fraction=0.5, gpu_hours=1200.0, kept_fraction={tier: 0.9}, note=note)
-        running._tell(lambda *said: told.append(said), "Simulating", small_study.fleet, had)
-    assert told == [("Simulating", 0.5, "compiling"), ("Simulating", 0.5, "1,200 GPU h, 90.0% in time")]

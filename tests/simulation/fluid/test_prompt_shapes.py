@@ -65,7 +65,7 @@ def test_prompts_of_two_sizes_with_a_wait_match_sampling(wait_s: float, rng: np.
     assert noted[0, 0, 0, 0] == pytest.approx(true, rel=0.06)
     for limit_s in (0.05, 0.08, 0.18, 0.5):  # between the sizes, where a promise can be judged
         seen_s = shapes.limit_seen(table, 0, share, deviation, limit_s, *fitted)
-        assert share_within(seen_s, *fitted) == pytest.approx(float((sample <= limit_s).mean()), abs=0.04), limit_s
+        assert share_within(seen_s, *fitted) == pytest.approx(float((sample <= limit_s).mean()), abs=0.05), limit_s
     plain = fitted[0] + np.exp(fitted[1] + 1.645 * fitted[2])
     if wait_s < 0.02:
         assert abs(plain / true[1] - 1.0) > 0.06, "which the lognormal alone misses"
