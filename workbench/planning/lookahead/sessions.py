@@ -21,7 +21,7 @@ from workbench.planning.lookahead.outlook import Numbers, Places
 FEASIBILITY = 1e-5
 INTEGRALITY = 1e-5
 IPM_ABOVE_ROWS = 30_000
-DEAR_RATIO = 30.0
+DEAR_RATIO = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,15 +99,14 @@ class Session:
     def _solve_first_with_low_prices(self) -> None:
         """Get a basis for a large programme by interior point, the prices of what goes wrong brought down.
 
-        Prices a million times those of replicas cost the interior point most of its steps; just above what the dearest
-        replica and its start cost, it needs the fewest. Where nothing goes wrong at lower prices, the basis is optimal
-        at the true ones too; where something does, the simplex repairs it.
+        Prices a million times those of replicas cost the interior point most of its steps. Where nothing goes wrong at
+        lower ones, the basis is optimal at the true ones too; where something does, the simplex repairs it.
         """
         cost = self.matrix.cost
         usual = np.median(np.abs(cost[cost != 0.0])) if cost.any() else 1.0
         dear = np.flatnonzero(cost > DEAR_RATIO * usual)
         self._highs.changeColsCost(dear.size, self._order[dear], np.full(dear.size, DEAR_RATIO * usual))
-        self._highs.setOptionValue("solver", "ipx")
+        self._highs.setOptionValue("solver", "ipm")
         self._highs.run()
         self._highs.changeColsCost(dear.size, self._order[dear], cost[dear])
         self._highs.setOptionValue("solver", "choose")
