@@ -15,7 +15,11 @@ from workbench.studies.comparing import compare, differences
 from workbench.studies.comparing import readable as readable_comparison
 from workbench.studies.controlling import Controlled, World, control, expected_input_tps, last_hour_deferrable
 from workbench.studies.deciding import decision_value
+from workbench.studies.equal_service import at_levels, frontier
+from workbench.studies.equal_service import readable as readable_levels
 from workbench.studies.histories import history_of
+from workbench.studies.limits import least_gpu_hours
+from workbench.studies.limits import readable as readable_least
 from workbench.studies.opening import open_study
 from workbench.studies.replanning import (
     PlanChoices,
@@ -48,6 +52,7 @@ __all__ = [
     "arguments",
     "asked_of",
     "at_equal_service",
+    "at_levels",
     "beside",
     "caveats",
     "check_again",
@@ -58,9 +63,11 @@ __all__ = [
     "differences",
     "expected_input_tps",
     "fewest_gpu_hours",
+    "frontier",
     "history_of",
     "in_words",
     "last_hour_deferrable",
+    "least_gpu_hours",
     "listing",
     "open_plan",
     "open_study",
@@ -69,6 +76,8 @@ __all__ = [
     "plan_labels",
     "readable_claims",
     "readable_comparison",
+    "readable_least",
+    "readable_levels",
     "readable_sweep",
     "readable_value",
     "risk_of",
