@@ -11,15 +11,21 @@ from workbench.scoring.effort import effort, effort_by
 from workbench.scoring.frontier import SERVICE, at_equal_service, undominated
 from workbench.scoring.intervals import daily_effort, saving_interval
 from workbench.scoring.latencies import percentiles
+from workbench.scoring.resampling import DailyLatency, Range, daily, daily_latency, over_days
 from workbench.scoring.service import service
 
 __all__ = [
     "SERVICE",
     "SERVICE_TOLERANCE",
+    "DailyLatency",
+    "Range",
     "at_equal_service",
+    "daily",
     "daily_effort",
+    "daily_latency",
     "effort",
     "effort_by",
+    "over_days",
     "percentiles",
     "saving_interval",
     "score",

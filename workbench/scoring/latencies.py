@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 SHARES = {"p50": 0.50, "p75": 0.75, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 LEVELS = {f"ttft_{name}_s": share for name, share in SHARES.items()}
@@ -23,11 +24,15 @@ def percentiles(histogram: pl.DataFrame, levels: Sequence[float], *, measure: st
         return [None for _ in levels]
     counts = bins.get_column("requests").to_numpy()
     low, high = bins.get_column(low_s).to_numpy(), bins.get_column(high_s).to_numpy()
+    return [at_level(counts, low, high, level) for level in levels]
+
+
+def at_level(
+    counts: NDArray[np.float64], low_s: NDArray[np.float64], high_s: NDArray[np.float64], level: float
+) -> float:
+    """Return a percentile of a histogram whose bins are sorted and hold something; inside a bin it is interpolated."""
     total = np.cumsum(counts)
-    found: list[float | None] = []
-    for level in levels:
-        wanted = level * total[-1]
-        i = min(int(np.searchsorted(total, wanted)), counts.size - 1)
-        inside = (wanted - (total[i] - counts[i])) / counts[i]
-        found.append(float(low[i] * (high[i] / low[i]) ** inside))
-    return found
+    wanted = level * total[-1]
+    i = min(int(np.searchsorted(total, wanted)), counts.size - 1)
+    inside = (wanted - (total[i] - counts[i])) / counts[i]
+    return float(low_s[i] * (high_s[i] / low_s[i]) ** inside)

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from workbench.studies import saving
+from workbench.studies.answering import Asked
 from workbench.studies.bounding import Bound, fewest_gpu_hours
 from workbench.studies.comparing import compare, differences
 from workbench.studies.comparing import readable as readable_comparison
@@ -31,9 +32,19 @@ from workbench.studies.replanning import (
     risk_of,
     save_plan,
 )
-from workbench.studies.reproducing import Asked, asked_of, beside, run_asked
+from workbench.studies.reproducing import asked_of, beside, content_of, run_asked
 from workbench.studies.reproducing import readable as readable_claims
-from workbench.studies.retelling import caveats, claims_of, in_words, overrides_of, totals_of
+from workbench.studies.retelling import (
+    axes_of,
+    caveats,
+    claims_of,
+    engines_beside,
+    in_words,
+    least_of,
+    names_of,
+    overrides_of,
+    totals_of,
+)
 from workbench.studies.running import run
 from workbench.studies.strategies import Situation, Strategy, strategy_of
 from workbench.studies.sweeps import Sweep, service_points, sweep
@@ -53,14 +64,17 @@ __all__ = [
     "asked_of",
     "at_equal_service",
     "at_levels",
+    "axes_of",
     "beside",
     "caveats",
     "check_again",
     "claims_of",
     "compare",
+    "content_of",
     "control",
     "decision_value",
     "differences",
+    "engines_beside",
     "expected_input_tps",
     "fewest_gpu_hours",
     "frontier",
@@ -68,7 +82,9 @@ __all__ = [
     "in_words",
     "last_hour_deferrable",
     "least_gpu_hours",
+    "least_of",
     "listing",
+    "names_of",
     "open_plan",
     "open_study",
     "overrides_of",
