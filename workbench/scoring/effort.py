@@ -46,7 +46,8 @@ def effort(run: SimRun, since: datetime) -> dict[str, float]:
 
 def _lent_usd(pools: pl.DataFrame) -> float:
     """Return the lent GPU-hours at the price per GPU-hour that is paid in their region for their kind."""
-    sums = pools.group_by("region", "gpu").agg(pl.col("gpu_hours", "cost_usd", "lent_gpu_hours").sum())
+    held = pl.col("gpu_hours", "cost_usd", "lent_gpu_hours")
+    sums = pools.group_by("region", "gpu", maintain_order=True).agg(held.sum())  # in one order: the same bytes again
     paid = sums.filter(pl.col("gpu_hours") > 0)
     return float(paid.select(pl.col("lent_gpu_hours") * pl.col("cost_usd") / pl.col("gpu_hours")).sum().item())
 

@@ -44,7 +44,7 @@ def weighted_percentiles(windows: pl.DataFrame, column: str, levels: Sequence[fl
 
     Rows without a value or without arrivals count nothing; None where none is left.
     """
-    known = windows.drop_nulls(column).filter(pl.col("arrived") > 0).sort(column)
+    known = windows.drop_nulls(column).filter(pl.col("arrived") > 0).sort(column, maintain_order=True)
     if known.is_empty():
         return [None for _ in levels]
     total = np.cumsum(known.get_column("arrived").to_numpy())

@@ -52,7 +52,7 @@ def daily(frame: pl.DataFrame, values: Sequence[pl.Expr], *, since: datetime, en
     place = (pl.col("window_start") - since).dt.total_days().alias("day")
     inside = frame.filter((pl.col("window_start") >= since) & (place < days))
     named = [value.alias(str(i)) for i, value in enumerate(values)]
-    sums = inside.select(place, *named).group_by("day").agg(pl.all().sum())
+    sums = inside.select(place, *named).group_by("day", maintain_order=True).agg(pl.all().sum())
     found = np.zeros((days, len(values)))
     found[sums.get_column("day").to_numpy()] = sums.drop("day").to_numpy()
     return found
