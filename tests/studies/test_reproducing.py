@@ -105,6 +105,20 @@ def test_what_is_not_known_is_null_and_stays_in_the_table(small_study: Study) ->
     assert shown.get_column("why they differ").to_list() == ["because"] * 4
 
 
+def test_figures_are_kept_beside_those_of_other_traces(small_study: Study, tmp_path: Path) -> None:
+    table = studies.beside([CLAIM, replace(CLAIM, key="b", value=None)], {Asked(scenario="small"): small_study})
+    file = tmp_path / "paper" / "figures.csv"
+    for trace in ("one", "two", "one"):
+        studies.keep_claims(table, str(file), trace=trace, now=datetime(2026, 1, 1))
+    kept = pl.read_csv(file)
+    assert kept.get_column("trace").to_list() == ["two", "two", "one", "one"]
+    assert kept.get_column("published").to_list() == [0.3, None] * 2
+    assert kept.get_column("ours")[0] == pytest.approx(table.get_column("ours")[0], rel=1e-3)
+    assert set(kept.get_column("made on")) == {"2026-01-01"}
+    studies.keep_claims(table, "", trace="one", now=datetime(2026, 1, 1))
+    assert list(tmp_path.iterdir()) == [file.parent]
+
+
 def test_every_run_is_asked_for_once() -> None:
     claims = catalog.load().claims
     asked = studies.asked_of(claims)

@@ -33,6 +33,7 @@ from workbench.studies.replanning import (
     save_plan,
 )
 from workbench.studies.reproducing import asked_of, beside, content_of, run_asked
+from workbench.studies.reproducing import keep as keep_claims
 from workbench.studies.reproducing import readable as readable_claims
 from workbench.studies.retelling import (
     axes_of,
@@ -80,6 +81,7 @@ __all__ = [
     "frontier",
     "history_of",
     "in_words",
+    "keep_claims",
     "last_hour_deferrable",
     "least_gpu_hours",
     "least_of",

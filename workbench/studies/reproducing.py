@@ -140,3 +140,22 @@ def readable(table: pl.DataFrame) -> pl.DataFrame:
         "why they differ",
         "source",
     )
+
+
+def keep(table: pl.DataFrame, file: str, *, trace: str, now: datetime) -> None:
+    """Write published and own values into a CSV file in place of those of the same trace; do nothing for an empty name.
+
+    One row per claim and trace, with the day on which it was made: what a reader looks up without running anything.
+    """
+    if not file:
+        return
+    path = Path(file)
+    values = [pl.col(name).round_sig_figs(4) for name in ("published", "ours", "low", "high")]
+    rows = table.select(
+        pl.lit(trace).alias("trace"), "figure", "claim", *values, "days", pl.lit(f"{now:%Y-%m-%d}").alias("made on")
+    )
+    if path.exists():
+        others = pl.read_csv(path, schema_overrides=rows.schema).filter(pl.col("trace") != trace)
+        rows = pl.concat([others, rows])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows.write_csv(path)
