@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -42,7 +43,9 @@ def test_settings_are_read_as_in_toml() -> None:
         "demand.scale": 2,
     }
     assert studies.overrides_of("", trace="mine", engine="") == {"trace": "mine"}
-    assert studies.axes_of('a.b=0.5, 1; scheduler="edf"') == {"a.b": [0.5, 1], "scheduler": ["edf"]}
+    assert studies.numbers_of("0.5, 1") == [0.5, 1.0]
+    with pytest.raises(StudyError, match="written with commas between"):
+        studies.numbers_of("0.5; 1")
     assert studies.names_of(" one,two, ") == ["one", "two"]
 
 
@@ -53,6 +56,15 @@ def test_notes_of_all_runs_stand_once_and_others_with_their_run(small_study: Stu
     totals = studies.totals_of({Asked(scenario="a"): small_study})
     assert totals.get_column("run").unique().to_list() == ["a"]
     assert totals.height == small_study.scorecard.totals.height
+
+
+def test_notes_that_differ_in_numbers_alone_are_told_once(small_study: Study) -> None:
+    notes = ("3 of 1,000 rows", "llama31_8b: 2% longer"), ("17 of 20 rows", "llama32_3b: 2% longer")
+    runs = {
+        Asked(scenario=name): replace(small_study, notes=own) for name, own in zip("abc", (*notes, ()), strict=True)
+    }
+    told = [note for note in studies.caveats(runs) if "rows" in note or "longer" in note]
+    assert told == ["3 of 1,000 rows (a and 1 like it)", "llama31_8b: 2% longer (a)", "llama32_3b: 2% longer (b)"]
 
 
 def test_engines_stand_beside_each_other_where_both_were_run(small_study: Study) -> None:
@@ -77,7 +89,8 @@ def test_the_notebook_of_the_paper_runs(repo_root: Path, small_store: Path, tmp_
         "trace": "small", "days": 0.0625, "figures": "cooldown", "store_path": str(small_store / "traces.duckdb"),
         "settings": 'forecast.method=last_value; models=["llama31_8b"]; strategies=["reactive"]; demand.scale=60; '
         "span.warmup_hours=1",
-        "grid": "policy.cooldown_s=15.0, 60.0",
+        "headrooms": "0.0",
+        "thresholds": "0.5, 0.7",
         "data_dir": str(tmp_path / "data"), "scenarios_dir": str(repo_root / "data" / "scenarios"),
     }  # fmt: skip
     made = tmp_path / "paper.ipynb"

@@ -36,13 +36,13 @@ from workbench.studies.reproducing import asked_of, beside, content_of, run_aske
 from workbench.studies.reproducing import keep as keep_claims
 from workbench.studies.reproducing import readable as readable_claims
 from workbench.studies.retelling import (
-    axes_of,
     caveats,
     claims_of,
     engines_beside,
     in_words,
     least_of,
     names_of,
+    numbers_of,
     overrides_of,
     totals_of,
 )
@@ -65,7 +65,6 @@ __all__ = [
     "asked_of",
     "at_equal_service",
     "at_levels",
-    "axes_of",
     "beside",
     "caveats",
     "check_again",
@@ -87,6 +86,7 @@ __all__ = [
     "least_of",
     "listing",
     "names_of",
+    "numbers_of",
     "open_plan",
     "open_study",
     "overrides_of",

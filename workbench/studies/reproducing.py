@@ -129,7 +129,12 @@ def readable(table: pl.DataFrame) -> pl.DataFrame:
         value = pl.col(name)
         return pl.when(value.abs() >= 1000).then(value.round(0)).otherwise(value.round_sig_figs(3))
 
-    interval = pl.format("{} to {}", number("low"), number("high"))
+    def written(name: str) -> pl.Expr:
+        """Write a number without a decimal where it has none to show."""
+        whole = number(name).cast(pl.Int64, strict=False).cast(pl.String)
+        return pl.when(pl.col(name).abs() >= 1000).then(whole).otherwise(number(name).cast(pl.String))
+
+    interval = pl.format("{} to {}", written("low"), written("high"))
     return table.select(
         "figure",
         "claim",

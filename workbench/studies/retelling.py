@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from workbench.studies import limits
 from workbench.studies.answering import Asked
 from workbench.studies.reproducing import setting_of
 
+NUMBER = re.compile(r"(?<!\w)\d[\d,.]*")
 GENERAL = (
     "Published figures are those of reading notes of the paper and of its artifact's notebooks; the paper's traces are "
     "not public, so no load here is theirs.",
@@ -47,15 +49,17 @@ def overrides_of(settings: str, **more: Any) -> dict[str, Any]:
     return given | {key: value for key, value in more.items() if value}
 
 
-def axes_of(grid: str) -> dict[str, list[Any]]:
-    """Return the axes of a sweep written ``KEY=V1,V2,...`` with semicolons between; values as in a TOML list."""
-    parts = (text.strip().partition("=") for text in grid.split(";") if text.strip())
-    return {key: list(setting_of(f"{key}=[{values}]")[1]) for key, _, values in parts}
-
-
 def names_of(text: str) -> list[str]:
     """Return names written with commas between."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def numbers_of(text: str) -> list[float]:
+    """Return numbers written with commas between. Raises StudyError where one is none."""
+    try:
+        return [float(name) for name in names_of(text)]
+    except ValueError as error:
+        raise StudyError(f"numbers are written with commas between, such as 0.0, 0.3; got {text!r}.") from error
 
 
 def totals_of(studies: Mapping[Asked, Study]) -> pl.DataFrame:
@@ -138,13 +142,17 @@ def in_words(table: pl.DataFrame) -> str:
 
 
 def caveats(studies: Mapping[Asked, Study]) -> list[str]:
-    """Return what holds for every comparison, then the notes of the studies, each once with those that it is of."""
-    noted: dict[str, list[str]] = {}
+    """Return what holds for every comparison, then the notes of the studies, each once with those that it is of.
+
+    Notes that differ in their numbers alone count as one and are told as in the first study.
+    """
+    noted: dict[str, tuple[str, list[str]]] = {}
     for asked, study in studies.items():
         for note in study.notes:
-            noted.setdefault(note, []).append(str(asked))
+            of = noted.setdefault(NUMBER.sub("#", note), (note, []))[1]
+            of += [str(asked)] if str(asked) not in of else []
     told = [
-        note if len(of) == len(studies) else f"{note} ({', '.join(of[:3])}{', ...' if len(of) > 3 else ''})"
-        for note, of in noted.items()
+        note if len(of) == len(studies) else f"{note} ({of[0]}{f' and {len(of) - 1} like it' if len(of) > 1 else ''})"
+        for note, of in noted.values()
     ]
     return [*GENERAL, *told]
