@@ -107,6 +107,7 @@ def test_a_saving_over_days_has_an_interval_and_people_see_it() -> None:
     assert few["gpu_hours_saved_high_fraction"] == pytest.approx(0.25)
     shown = scoring.tables_of(found, tiers())["Effort and money"]
     assert shown.get_column("interval over days, %").to_list() == ["0.0 to 0.0", "25.0 to 25.0"]
+    assert shown.get_column("worth at most, USD").to_list() == found.totals.get_column("lent_usd").to_list()
     assert scoring.interval_column(found.totals.drop("gpu_hours_saved_low_fraction")) == []
 
 

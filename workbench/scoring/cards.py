@@ -120,6 +120,7 @@ def tables_of(card: Scorecard, tiers: Sequence[Tier]) -> dict[str, pl.DataFrame]
         pl.col("keeps_service").alias("serves as well"),
         pl.col("waste_gpu_hours").round(1).alias("waste, GPU h"),
         pl.col("lent_gpu_hours").round(0).alias("lent, GPU h"),
+        *([pl.col("lent_usd").round(0).alias("worth at most, USD")] if "lent_usd" in card.totals.columns else []),
         pl.col("starts").round(0),
     )
     service_table = card.tiers.select(
