@@ -67,7 +67,7 @@ class Table:
                 f"The table has one row per {self.one_row_per}."
             )
         try:
-            typed = frame.select(pl.col(name).cast(column.dtype) for name, column in self.columns.items())
+            typed = self._typed(frame)
         except pl.exceptions.PolarsError as error:
             reason = str(error).splitlines()[0]
             raise TableError(
@@ -79,20 +79,23 @@ class Table:
             raise TableError(f"{self.name}: " + "; ".join(findings) + ".")
         return typed
 
+    def _typed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the table's columns in order, cast where they are of another type."""
+        return pl.DataFrame(
+            [frame.get_column(name).cast(column.dtype) for name, column in self.columns.items()],
+        )
+
     def _findings(self, frame: pl.DataFrame) -> list[str]:
         """Return what is wrong; nulls are looked for where there are any, and infinities where a sum is no number."""
-        nulls = dict(zip(frame.columns, frame.null_count().row(0), strict=True)) if frame.width else {}
-        floats = [name for name, column in self.columns.items() if column.dtype.is_float()]
-        sums = dict(zip(floats, frame.select(pl.col(floats).sum()).row(0), strict=True)) if floats else {}
         broken = {
             f"{name} is null": pl.col(name).is_null()
             for name, column in self.columns.items()
-            if not column.nullable and nulls[name]
+            if not column.nullable and frame.get_column(name).null_count()
         }
         broken |= {
             f"{name} is not a finite number": pl.col(name).is_nan() | pl.col(name).is_infinite()
-            for name, total in sums.items()
-            if not math.isfinite(total)
+            for name, column in self.columns.items()
+            if column.dtype.is_float() and not math.isfinite(frame.get_column(name).sum())
         }
         broken |= {f"not ({rule})": ~expression for rule, expression in self.rules.items()}
         if self.key and frame.height:

@@ -108,7 +108,7 @@ def _run_one(x: state.Inputs, variation: Variation, *, fleet: Fleet, policy: Pol
     )
     pools = setup.pools_of(mixed, decided)
     at_start = outset.state_of(mixed, pools, span, cooldown_s=decided.cooldown_s)
-    record = outset.record_of(mixed, pools, span, by_hour=False)
+    record = outset.record_of(mixed, pools, span)
     fluid.simulate(x, at_start, record, r.rules_of(decided), 0, span.steps)
     gpus = np.array([float(pool.gpus_per_replica) for pool in pools])
     return _totals(x, record, gpus, span)
@@ -120,7 +120,7 @@ def _totals(x: state.Inputs, record: state.Record, gpus: Floats, span: Span) -> 
     interactive = x.deferrable == 0
     arrived = series[:, state.ARRIVED]
     judged = np.where(interactive, arrived, series[:, state.MISSED] + series[:, state.KEPT])
-    bins = record.hour_bins.sum(axis=(0, 2, 3)).T
+    bins = record.hour_bins.sum(axis=(0, 1))
     return {
         "held": means[:, 0:5].sum(axis=1),
         "starting": means[:, 1:4].sum(axis=1),
