@@ -93,7 +93,7 @@ def windows_frame(rec: state.Record, fleet: Fleet, span: Span, *, is_measured: b
         "served_elsewhere": flat[:, state.ELSEWHERE],
         "ttft_mean_s": ratio(flat[:, state.TTFT_SUM], counted),
         **dict(zip(("ttft_p50_s", "ttft_p95_s", "ttft_p99_s"), percentiles, strict=True)),
-        "itl_mean_s": ratio(flat[:, state.ITL_SUM], counted),
+        "itl_mean_s": ratio(flat[:, state.ITL_SUM], counted if is_measured else counted - flat[:, state.SHED]),
         "slo_attainment_fraction": ratio(np.minimum(flat[:, state.KEPT], judged), judged),
         "is_saturated": saturated & (arrived > 0),
     }

@@ -83,6 +83,7 @@ class Inputs(NamedTuple):
     window_steps: int
     latency_steps: int
     rps: Floats  # W, H, M, K
+    shed_rps: Floats  # likewise, what fits in no replica; no windows where there is none
     prompt_mean: Floats  # hours, H, M, K
     output_mean: Floats  # hours, H, M, K
     deferrable: Ints  # K

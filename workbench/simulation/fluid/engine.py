@@ -9,7 +9,7 @@ pool. The rules are asked only where a signal leaves the range in which none of 
 
 Invariants, each with a test:
 
-1. arrived = served + backlog, for every origin, model and tier, at every window (nothing is shed yet).
+1. arrived = served + shed + backlog, for every origin, model and tier, at every window.
 2. GPUs of a region and kind are conserved: serving + lent + free = stock at every step.
 3. No work is done by a replica that is not ready; a pool without one serves nothing.
 4. At constant load running requests, gap between tokens and the greatest load match their closed forms.
@@ -25,7 +25,7 @@ from workbench.simulation.fluid.meeting import meet
 from workbench.simulation.fluid.recording import add_replicas, close_window
 from workbench.simulation.fluid.replicas import scale, show, take_over
 from workbench.simulation.fluid.service import note_lengths, serve
-from workbench.simulation.fluid.settling import record_deadlines, settle
+from workbench.simulation.fluid.settling import count_shed, record_deadlines, settle
 from workbench.simulation.fluid.traffic import bring_in, count_arrivals, join_tiers, tell_apart
 from workbench.simulation.scaling import become_ready, follow_plan
 from workbench.simulation.state import Inputs, Record, State
@@ -76,6 +76,7 @@ def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, 
         after = step + 1
         if after in (tick_ends, last_step):
             count_arrivals(x, s.coming, ticked, after)
+            count_shed(x, s.touched, rec, ticked, after, s.ready_at.shape[0] - 1)
             tell_apart(x, s)
             for b in range(s.ranks.size):
                 meet(x, s, rec, step, b, EVERYBODY)

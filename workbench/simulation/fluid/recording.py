@@ -138,7 +138,7 @@ def close_window(x: Inputs, s: State, rec: Record, step: int) -> None:
             within[0], within[1] = min(within[0], first), max(within[1], last)
             for k in range(coming.shape[2]):
                 come = coming[h, m, k]
-                series[window, h, m, k, ARRIVED] = come - before[h, m, k]
+                series[window, h, m, k, ARRIVED] += come - before[h, m, k]
                 before[h, m, k] = come
                 series[window, h, m, k, BACKLOG] = max(come - completed[h, m, k], 0.0)
                 if x.deferrable[k]:

@@ -71,6 +71,7 @@ def varied(inputs: state.Inputs, fleet: Fleet, variation: Variation, surprise: F
     load = np.array(loads_of(fleet, variation))
     return inputs._replace(
         rps=inputs.rps * load,
+        shed_rps=inputs.shed_rps * load,
         prompt_mean=np.maximum(inputs.prompt_mean * variation.input_tokens, 1.0),
         output_mean=np.maximum(inputs.output_mean * variation.output_tokens, 1.0),
         promise_s=promises_of(inputs, fleet, variation),
@@ -129,6 +130,7 @@ def _totals(x: state.Inputs, record: state.Record, gpus: Floats, span: Span) -> 
         "kv": means[:, 8],
         "work": means[:, 10],
         "arrived": arrived,
+        "shed": series[:, state.SHED],
         "backlog": record.series[-1, :, :, :, state.BACKLOG].sum(axis=(0, 1)),
         "ttft_mean_s": np.where(interactive, _ratio(series[:, state.TTFT_SUM], arrived), np.nan),
         "ttft_p95_s": np.where(interactive, [_percentile(row, 0.95) for row in bins], np.nan),
