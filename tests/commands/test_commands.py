@@ -47,8 +47,9 @@ def test_study_verbs_on_a_saved_study(
 ) -> None:
     where = ["--data-dir", small_store]
     assert call("study", "list", *where, monkeypatch=monkeypatch) == 0
-    assert call("study", "show", small_study.id, *where, monkeypatch=monkeypatch) == 0
+    assert call("study", "show", small_study.id, "--bound", *where, monkeypatch=monkeypatch) == 0
     shown = capsys.readouterr().out
+    assert "What nobody could have beaten" in shown
     assert "Reactive" in shown
     assert "GPU-hours" in shown
     assert call("study", "compare", small_study.id, small_study.id, *where, monkeypatch=monkeypatch) == 0
@@ -69,11 +70,13 @@ def test_a_sweep_prints_one_table_and_writes_its_frames(
     )
     words = ["sweep", str(file), "--over", "policy.cooldown_s=15,960", "--set", "forecast.method=last_value"]
     words += ["--workers", "1", "--out", str(tmp_path / "out"), "--data-dir", str(tmp_path)]
-    words += ["--store", str(small_store / "traces.duckdb")]
+    words += ["--store", str(small_store / "traces.duckdb"), "--equal-service", "--html", str(tmp_path / "edge.html")]
     assert call(*words, monkeypatch=monkeypatch) == 0
     out = capsys.readouterr()
     assert "two: 2 runs" in out.out
     assert "960" in out.out
+    assert "At equal service" in out.out
+    assert "What a better service takes" in (tmp_path / "edge.html").read_text("utf-8")
     assert pl.read_parquet(tmp_path / "out" / "totals.parquet").height == 2
     assert call("sweep", str(file), "--over", "policy.cooldown_s", monkeypatch=monkeypatch) == 1
     assert "--over takes KEY=V1,V2" in capsys.readouterr().err

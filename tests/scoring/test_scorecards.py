@@ -18,6 +18,7 @@ from tests.simulation.simulation_cases import BATCH, FAST, START, allocation, co
 from workbench import scoring, simulation
 from workbench.domain import Policy
 from workbench.results import Scorecard, SimRun
+from workbench.scoring.latencies import weighted_percentiles
 from workbench.tables import TTFT_HISTOGRAM
 
 REACTIVE = Policy(key="reactive", label="Reactive")
@@ -88,8 +89,34 @@ def test_savings_and_costs_are_counted_against_the_baseline() -> None:
     assert few["gpu_hours_saved_fraction"] == pytest.approx(0.25)
     assert few["cost_saved_usd"] == pytest.approx(320.0)
     assert few["lent_gpu_hours"] == pytest.approx(64.0)
+    assert few["lent_usd"] == pytest.approx(640.0)  # at the ten dollars that those held cost
+    assert few["gpu_hours_saved_low_fraction"] is None  # two hours are no two days
     assert many["waste_saved_fraction"] is None  # nothing is wasted, so no share of it can be saved
     assert totals.get_column("keeps_service").to_list() == [True, True]
+
+
+def test_a_saving_over_days_has_an_interval_and_people_see_it() -> None:
+    load = constant(0.5, 50.0, window_s=3600.0)
+    runs = {
+        key: simulation.run(load, fleet=fleet(ready=count), policy=STILL, start=START, hours=50.0)
+        for key, count in (("many", 8), ("few", 6))
+    }
+    found = card(runs, baseline="many", warmup_hours=2.0)
+    _, few = found.totals.to_dicts()
+    assert few["gpu_hours_saved_low_fraction"] == pytest.approx(0.25)  # every day is as the other
+    assert few["gpu_hours_saved_high_fraction"] == pytest.approx(0.25)
+    shown = scoring.tables_of(found, tiers())["Effort and money"]
+    assert shown.get_column("interval over days, %").to_list() == ["0.0 to 0.0", "25.0 to 25.0"]
+    assert scoring.interval_column(found.totals.drop("gpu_hours_saved_low_fraction")) == []
+
+
+def test_gaps_between_tokens_are_counted_by_arrivals() -> None:
+    windows = pl.DataFrame({"itl_mean_s": [0.03, 0.01, None, 0.02], "arrived": [1.0, 6.0, 50.0, 3.0]})
+    assert weighted_percentiles(windows, "itl_mean_s", [0.5, 0.6, 0.75, 0.95]) == [0.01, 0.01, 0.02, 0.03]
+    assert weighted_percentiles(windows.clear(), "itl_mean_s", [0.5]) == [None]
+    run = simulation.run(constant(2.0, 2.0), fleet=fleet(ready=4), policy=STILL, start=START, hours=2.0)
+    row = card({"x": run}, baseline="x").tiers.filter(pl.col("tier") == FAST).row(0, named=True)
+    assert 0 < row["itl_p50_s"] <= row["itl_p95_s"] <= row["itl_p99_s"]
 
 
 def test_a_strategy_that_breaks_promises_does_not_keep_service() -> None:

@@ -75,6 +75,13 @@ def test_deferrable_work_waits_for_room() -> None:
     assert none == pytest.approx(48.0, rel=1e-3)
 
 
+def test_a_floor_stands_in_every_hour() -> None:
+    """Three that stand whatever comes serve the second hour, which needs two: four and three replica-hours."""
+    load = hourly([3.5, 1.5])
+    assert bound(load, hours=2.0, kept_fraction=1.0, floor_replicas=3).gpu_hours == pytest.approx(56.0, rel=1e-3)
+    assert bound(load, hours=2.0, kept_fraction=0.0, floor_replicas=3).gpu_hours == pytest.approx(48.0, rel=1e-3)
+
+
 def test_work_that_may_not_fill_a_pool_takes_more() -> None:
     """Up to a signal of 0.3 pools stay emptier, so that replicas are held for deferrable work that would find room."""
     load = hourly([3.5, 1.9], batch=[1.0, 0.0])

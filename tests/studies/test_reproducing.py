@@ -1,4 +1,7 @@
-"""workbench.studies.reproducing and workbench.studies.opening: published figures beside those of our own runs."""
+"""Published figures beside those of our own runs.
+
+workbench.studies.reproducing, workbench.studies.answering and workbench.studies.opening.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from workbench import catalog, studies
+from workbench import catalog, scoring, studies
 from workbench.catalog import Claim
 from workbench.results import Study
-from workbench.studies import Asked, opening, reproducing
+from workbench.studies import Asked, answering, opening
 
 CLAIM = Claim(
     key="one", figure="f", claim="c", value=0.3, measure="gpu_hours_saved", scenario="small", strategy="lt_ua",
@@ -30,8 +33,8 @@ method = "last_value"
 """
 
 
-def ours(claim: Claim, study: Study) -> reproducing.Answer:
-    return reproducing.answer(claim, {Asked(scenario="small"): study})
+def ours(claim: Claim, study: Study) -> scoring.Range:
+    return answering.answer(claim, [{Asked(scenario="small"): study}])
 
 
 def total(study: Study, strategy: str, name: str) -> float:
@@ -54,6 +57,40 @@ def test_figures_are_those_of_the_scorecard(small_study: Study) -> None:
     assert slower.value == pytest.approx(row["lt_ua"]["ttft_p90_s"] / row["reactive"]["ttft_p90_s"])
 
 
+def test_effort_is_that_of_a_model_and_a_region(small_study: Study) -> None:
+    """A saving of one pool is read off its rows alone; one of all models is none of a single model."""
+    pools = {key: run.pools for key, run in small_study.runs.items()}
+    of = (pl.col("model") == "llama2_70b") & (pl.col("region") == "us_west")
+    held, base = (float(pools[key].filter(of).get_column("gpu_hours").sum()) for key in ("siloed", "reactive"))
+    claim = replace(CLAIM, strategy="siloed", measure="gpu_hours_ratio", model="llama2_70b", region="us_west")
+    assert ours(claim, small_study).value == pytest.approx(held / base)
+    lent = ours(replace(CLAIM, measure="lent_ratio"), small_study)
+    assert lent.value == pytest.approx(
+        total(small_study, "lt_ua", "lent_gpu_hours") / total(small_study, "reactive", "lent_gpu_hours")
+    )
+    wasted = ours(replace(CLAIM, measure="waste_saved"), small_study)
+    assert wasted.value == pytest.approx(total(small_study, "lt_ua", "waste_saved_fraction"))
+
+
+def test_days_of_other_draws_count_too_and_give_an_interval(small_study: Study) -> None:
+    """The same day twice is two days that do not differ."""
+    draw = {Asked(scenario="small"): small_study}
+    for measure in ("gpu_hours_saved", "usd_per_month", "violations", "ttft_p90_ratio"):
+        claim = replace(CLAIM, measure=measure, tier="interactive_fast")
+        once, twice = answering.answer(claim, [draw]), answering.answer(claim, [draw, draw])
+        assert twice.value == pytest.approx(once.value)
+        assert (twice.low, twice.high) == (pytest.approx(once.value), pytest.approx(once.value))
+        assert (once.days, twice.days) == (1, 2)
+
+
+def test_a_strategy_held_against_itself_is_held_under_other_settings(small_study: Study) -> None:
+    swept = replace(CLAIM, measure="gpu_hours_ratio", strategy="lt_ua", baseline="lt_ua", settings=("a=1",))
+    assert studies.asked_of([swept]) == [Asked(scenario="small", settings=("a=1",)), Asked(scenario="small")]
+    found = answering.answer(swept, [dict.fromkeys(studies.asked_of([swept]), small_study)])
+    assert found.value == 1.0
+    assert answering.answer(swept, [{Asked(scenario="small"): small_study}]).value is None
+
+
 def test_what_is_not_known_is_null_and_stays_in_the_table(small_study: Study) -> None:
     unknown = [
         replace(CLAIM, key="a", strategy="chiron"),
@@ -66,6 +103,20 @@ def test_what_is_not_known_is_null_and_stays_in_the_table(small_study: Study) ->
     shown = studies.readable_claims(table)
     assert shown.get_column("interval over days").null_count() == 4
     assert shown.get_column("why they differ").to_list() == ["because"] * 4
+
+
+def test_figures_are_kept_beside_those_of_other_traces(small_study: Study, tmp_path: Path) -> None:
+    table = studies.beside([CLAIM, replace(CLAIM, key="b", value=None)], {Asked(scenario="small"): small_study})
+    file = tmp_path / "paper" / "figures.csv"
+    for trace in ("one", "two", "one"):
+        studies.keep_claims(table, str(file), trace=trace, now=datetime(2026, 1, 1))
+    kept = pl.read_csv(file)
+    assert kept.get_column("trace").to_list() == ["two", "two", "one", "one"]
+    assert kept.get_column("published").to_list() == [0.3, None] * 2
+    assert kept.get_column("ours")[0] == pytest.approx(table.get_column("ours")[0], rel=1e-3)
+    assert set(kept.get_column("made on")) == {"2026-01-01"}
+    studies.keep_claims(table, "", trace="one", now=datetime(2026, 1, 1))
+    assert list(tmp_path.iterdir()) == [file.parent]
 
 
 def test_every_run_is_asked_for_once() -> None:

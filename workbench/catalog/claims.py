@@ -16,6 +16,7 @@ MEASURES = (
     "gpu_hours_saved",
     "waste_saved",
     "gpu_hours_ratio",
+    "lent_ratio",
     "ttft_p90_ratio",
     "e2e_p90_ratio",
     "violations",
@@ -27,23 +28,27 @@ MEASURES = (
 class Claim:
     """A published figure, and what of ours stands beside it.
 
-    ``value`` is a share or a ratio, or dollars. It is measured of ``strategy`` against ``baseline`` in a shipped
-    ``scenario`` under ``settings`` (``KEY=VALUE``); the baseline in the same run, unless ``against`` names other
-    settings. ``tier`` is that of latencies and violations. ``differs`` says why ours may be another.
+    ``value`` is a share or a ratio, or dollars; None where the paper shows the comparison and no number of it, or does
+    not make it. It is measured of ``strategy`` against ``baseline`` in a shipped ``scenario`` under ``settings``
+    (``KEY=VALUE``): in the same run, but where a strategy is held against itself, which is under the settings
+    ``against``. ``tier`` is that of latencies and violations, ``model`` and ``region`` those of effort (empty: all).
+    ``differs`` says why ours may be another.
     """
 
     key: str
     figure: str
     claim: str
-    value: float
     measure: str
     scenario: str
     strategy: str
     differs: str
     source: str
     date: str
+    value: float | None = None
     baseline: str = ""
     tier: str = ""
+    model: str = ""
+    region: str = ""
     settings: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
 

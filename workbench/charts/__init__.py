@@ -18,6 +18,7 @@ from workbench.charts.backtests import (
 from workbench.charts.burstiness import dispersion, gap_cv, peak_to_mean
 from workbench.charts.engines import error_heat, errors_by_measure, pools_by_engine, requests_in_band
 from workbench.charts.forecasts import accuracy_bars, coverage, forecast_components, forecast_fan
+from workbench.charts.frontiers import frontier
 from workbench.charts.lengths import cache_hits, length_distribution, length_drift, output_by_prompt
 from workbench.charts.load import diurnal, periodicity, rates_over_time, split_bars, weekly
 from workbench.charts.mixes import deferrable_over_time, regional_imbalance, regional_lags, top_senders
@@ -56,6 +57,7 @@ __all__ = [
     "errors_by_measure",
     "forecast_components",
     "forecast_fan",
+    "frontier",
     "gap_cv",
     "gpu_hours_and_cost",
     "length_distribution",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,11 @@ from workbench.commands.places import DATA, REPORTS, DataDir, ReportsDir, StoreP
 from workbench.commands.settings import setting
 from workbench.errors import ScenarioError
 
+if TYPE_CHECKING:
+    from workbench.results import Study
+
 study_app = typer.Typer(help="Run, list, show and compare studies.", no_args_is_help=True)
+Bound = Annotated[bool, typer.Option("--bound", help="Say too what no strategy could have beaten at that service.")]
 
 
 @study_app.command("run", epilog="Example: workbench study run data/scenarios/azure_2023.toml --set demand.scale=4")
@@ -23,6 +27,7 @@ def study_run(
         typer.Option("--set", help="KEY=VALUE changes one key of the scenario, such as demand.scale=4."),
     ] = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the cost report too.")] = True,
+    bound: Bound = False,
     workers: Annotated[int, typer.Option(help="Processes for the days of forecasts and the strategies.")] = 1,
     store: StorePath = None,
     data_dir: DataDir = DATA,
@@ -51,6 +56,8 @@ def study_run(
             tell("Writing the report", 0.0)
             files = reporting.monthly_cost(study, reports_dir=reports_dir, now=now())
     console.show_study(study)
+    if bound:
+        _show_bound(study)
     if report:
         console.screen().print(f"Report: {files.html}")
 
@@ -69,12 +76,24 @@ def study_list(data_dir: DataDir = DATA) -> None:
 
 @study_app.command("show", epilog="Example: workbench study show latest")
 def study_show(
-    name: Annotated[str, typer.Argument(help="Name, a unique beginning of one, or latest.")], data_dir: DataDir = DATA
+    name: Annotated[str, typer.Argument(help="Name, a unique beginning of one, or latest.")],
+    bound: Bound = False,
+    data_dir: DataDir = DATA,
 ) -> None:
     """Print the scorecard of a study."""
     from workbench import console, studies
 
-    console.show_study(studies.open_study(name, root=data_dir / "studies"))
+    study = studies.open_study(name, root=data_dir / "studies")
+    console.show_study(study)
+    if bound:
+        _show_bound(study)
+
+
+def _show_bound(study: Study) -> None:
+    """Print beside each strategy the fewest GPU-hours at its own service."""
+    from workbench import console, studies
+
+    console.print_frame(studies.readable_least(studies.least_gpu_hours(study)), "What nobody could have beaten")
 
 
 @study_app.command("compare", epilog="Example: workbench study compare azure_2023-1a2b servegen-3c4d")

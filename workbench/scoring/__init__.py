@@ -6,20 +6,27 @@ fares no worse than under the baseline, :func:`at_equal_service` what a strategy
 :func:`saving_interval` how far a saving may be chance.
 """
 
-from workbench.scoring.cards import SERVICE_TOLERANCE, score, tables_of, worse_tiers
+from workbench.scoring.cards import SERVICE_TOLERANCE, interval_column, score, tables_of, worse_tiers
 from workbench.scoring.effort import effort, effort_by
 from workbench.scoring.frontier import SERVICE, at_equal_service, undominated
 from workbench.scoring.intervals import daily_effort, saving_interval
 from workbench.scoring.latencies import percentiles
+from workbench.scoring.resampling import DailyLatency, Range, daily, daily_latency, over_days
 from workbench.scoring.service import service
 
 __all__ = [
     "SERVICE",
     "SERVICE_TOLERANCE",
+    "DailyLatency",
+    "Range",
     "at_equal_service",
+    "daily",
     "daily_effort",
+    "daily_latency",
     "effort",
     "effort_by",
+    "interval_column",
+    "over_days",
     "percentiles",
     "saving_interval",
     "score",

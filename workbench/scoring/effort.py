@@ -16,7 +16,8 @@ def effort(run: SimRun, since: datetime) -> dict[str, float]:
     """Return GPU-hours held, wasted and lent, cost and mean signals of a run from an instant on.
 
     Wasted is what was held but could not serve yet (sageserve.md section 7.2), in all and by kind of start: GPUs
-    reclaimed with the model loaded, swapped from another model, or got from elsewhere.
+    reclaimed with the model loaded, swapped from another model, or got from elsewhere. ``lent_usd`` is what holding
+    the lent GPUs would have cost at the price of those held in their region: the most that lending them is worth.
     """
     pools = run.pools.filter(pl.col("window_start") >= since)
     sums = pools.select(
@@ -35,11 +36,20 @@ def effort(run: SimRun, since: datetime) -> dict[str, float]:
         "waste_gpu_hours": sums["waste_gpu_hours"],
         **{f"waste_{kind}_gpu_hours": sums[f"waste_{kind}_gpu_hours"] for kind in STARTS},
         "lent_gpu_hours": sums["lent_gpu_hours"],
+        "lent_usd": _lent_usd(pools),
         "work_fraction": sums["work_gpu_hours"] / held,
         "kv_cache_used_fraction": sums["kv_gpu_hours"] / held,
         "starts": float(starts),
         "refused_starts": float(refused),
     }
+
+
+def _lent_usd(pools: pl.DataFrame) -> float:
+    """Return the lent GPU-hours at the price per GPU-hour that is paid in their region for their kind."""
+    held = pl.col("gpu_hours", "cost_usd", "lent_gpu_hours")
+    sums = pools.group_by("region", "gpu", maintain_order=True).agg(held.sum())  # in one order: the same bytes again
+    paid = sums.filter(pl.col("gpu_hours") > 0)
+    return float(paid.select(pl.col("lent_gpu_hours") * pl.col("cost_usd") / pl.col("gpu_hours")).sum().item())
 
 
 def _wasted_on(kind: str) -> pl.Expr:

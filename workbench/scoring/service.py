@@ -8,14 +8,15 @@ import polars as pl
 
 from workbench.domain import Tier
 from workbench.results import SimRun
-from workbench.scoring.latencies import E2E_LEVELS, LEVELS, percentiles
+from workbench.scoring.latencies import E2E_LEVELS, ITL_LEVELS, LEVELS, percentiles, weighted_percentiles
 
 
 def service(run: SimRun, tier: Tier, since: datetime) -> dict[str, float | None]:
     """Return what one tier got from an instant on: counts, attainment, latency percentiles, deadlines, backlog.
 
     Percentiles of the time to the last token are those of all arrivals under the replay. The fluid engine knows the
-    time to the first token and the mean gap between tokens, not how output lengths spread, so it has none.
+    time to the first token and the mean gap between tokens, not how output lengths spread, so it has none. Percentiles
+    of the gap between tokens are those of the windows' means, each window and series counted by its arrivals.
     """
     windows = run.windows.filter((pl.col("tier") == tier.key) & (pl.col("window_start") >= since))
     last = windows.filter(pl.col("window_start") == windows.get_column("window_start").max())
@@ -45,6 +46,7 @@ def service(run: SimRun, tier: Tier, since: datetime) -> dict[str, float | None]
         **dict(zip(LEVELS, levels, strict=True)),
         **_end_to_end(run, tier, since),
         "itl_mean_s": None if tier.deferrable or not arrived else sums["itl"] * share,
+        **dict(zip(ITL_LEVELS, weighted_percentiles(windows, "itl_mean_s", list(ITL_LEVELS.values())), strict=True)),
         "missed_deadlines": sums["missed_deadlines"],
         "oldest_wait_s": sums["oldest_wait_s"],
         "served_elsewhere_fraction": sums["served_elsewhere"] * share,

@@ -10,12 +10,17 @@ from pathlib import Path
 import polars as pl
 
 from workbench.studies import saving
+from workbench.studies.answering import Asked
 from workbench.studies.bounding import Bound, fewest_gpu_hours
 from workbench.studies.comparing import compare, differences
 from workbench.studies.comparing import readable as readable_comparison
 from workbench.studies.controlling import Controlled, World, control, expected_input_tps, last_hour_deferrable
 from workbench.studies.deciding import decision_value
+from workbench.studies.equal_service import at_levels, frontier
+from workbench.studies.equal_service import readable as readable_levels
 from workbench.studies.histories import history_of
+from workbench.studies.limits import least_gpu_hours
+from workbench.studies.limits import readable as readable_least
 from workbench.studies.opening import open_study
 from workbench.studies.replanning import (
     PlanChoices,
@@ -27,9 +32,20 @@ from workbench.studies.replanning import (
     risk_of,
     save_plan,
 )
-from workbench.studies.reproducing import Asked, asked_of, beside, run_asked
+from workbench.studies.reproducing import asked_of, beside, content_of, run_asked
+from workbench.studies.reproducing import keep as keep_claims
 from workbench.studies.reproducing import readable as readable_claims
-from workbench.studies.retelling import caveats, claims_of, in_words, overrides_of, totals_of
+from workbench.studies.retelling import (
+    caveats,
+    claims_of,
+    engines_beside,
+    in_words,
+    least_of,
+    names_of,
+    numbers_of,
+    overrides_of,
+    totals_of,
+)
 from workbench.studies.running import run
 from workbench.studies.strategies import Situation, Strategy, strategy_of
 from workbench.studies.sweeps import Sweep, service_points, sweep
@@ -48,20 +64,29 @@ __all__ = [
     "arguments",
     "asked_of",
     "at_equal_service",
+    "at_levels",
     "beside",
     "caveats",
     "check_again",
     "claims_of",
     "compare",
+    "content_of",
     "control",
     "decision_value",
     "differences",
+    "engines_beside",
     "expected_input_tps",
     "fewest_gpu_hours",
+    "frontier",
     "history_of",
     "in_words",
+    "keep_claims",
     "last_hour_deferrable",
+    "least_gpu_hours",
+    "least_of",
     "listing",
+    "names_of",
+    "numbers_of",
     "open_plan",
     "open_study",
     "overrides_of",
@@ -69,6 +94,8 @@ __all__ = [
     "plan_labels",
     "readable_claims",
     "readable_comparison",
+    "readable_least",
+    "readable_levels",
     "readable_sweep",
     "readable_value",
     "risk_of",

@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from workbench import performance
+from workbench import performance, tables
 from workbench.domain import Fleet
 from workbench.errors import StudyError
 from workbench.simulation.promises import Promises
@@ -93,6 +93,7 @@ def fewest_gpu_hours(
     window_s: float = 600.0,
     served_fraction: float = 1.0,
     fill_signal_fraction: float = 1.0,
+    floor_replicas: int = 0,
 ) -> Bound:
     """Return the fewest GPU-hours at which a tier keeps ``kept_fraction`` of its promises over the span.
 
@@ -100,10 +101,12 @@ def fewest_gpu_hours(
     held for ``hold_s``. ``known`` holds :func:`workbench.simulation.promises.promises` by model. ``served_fraction`` is
     how much of the deferrable work that comes in the span must be served in it, at any time after the start;
     ``fill_signal_fraction`` the load signal up to which pools may be filled with it: 0.60 where it is released by the
-    rule of sageserve.md section 4.3, 1 where nothing limits it. Load is input tokens. Other tiers' promises are not
-    asked for, which can only lower the bound.
+    rule of sageserve.md section 4.3, 1 where nothing limits it; ``floor_replicas`` of a model stand in all its regions
+    together whatever comes. Load is input tokens. Other tiers' promises are not asked for, which can only lower the
+    bound.
 
-    Raises StudyError where no number of replicas serves so well, or the spans do not divide each other.
+    Raises StudyError where no number of replicas serves so well, or the spans do not divide each other, those of the
+    demand included.
     """
     _refuse(demand, hold_s=hold_s, window_s=window_s, hours=hours, known=known)
     span = demand.filter((pl.col("window_start") >= start) & (pl.col("window_start") < after(start, hours * 3600.0)))
@@ -118,6 +121,7 @@ def fewest_gpu_hours(
             window_s=window_s,
             served_fraction=served_fraction,
             fill_fraction=_share_at(fill_signal_fraction, fleet, known[str(model)]),
+            floor=floor_replicas,
         )
         for (model,), rows in sorted(span.partition_by("model", as_dict=True).items())
     }
@@ -191,6 +195,7 @@ def _choices(
     window_s: float,
     served_fraction: float,
     fill_fraction: float,
+    floor: int,
 ) -> Choices:
     """Lay out what may be decided for a model, its regions joined."""
     waits = [one.key for one in fleet.tiers if one.deferrable]
@@ -198,7 +203,7 @@ def _choices(
     urgent = rows.filter(~pl.col("tier").is_in(waits))
     load = _by_window(urgent, "input_tokens", start=start, shape=shape, window_s=window_s) / tokens
     promised = _by_window(rows.filter(pl.col("tier") == tier), "requests", start=start, shape=shape, window_s=window_s)
-    fewest, count = _ranges(load / window_s / promise.most_rps)
+    fewest, count = _ranges(load / window_s / promise.most_rps, floor)
     fills = np.linspace(0.0, min(fill_fraction, promise.loads[-1]), FILLS)
     room = count[None, :, None, None] * promise.most_rps * window_s
     came = load[:, None, :, None]
@@ -215,8 +220,8 @@ def _choices(
     )
 
 
-def _ranges(needed: Floats) -> tuple[Floats, Floats]:
-    """Return the ranges of replicas to try, least and most of each: none, then up to six times the peak.
+def _ranges(needed: Floats, floor: int) -> tuple[Floats, Floats]:
+    """Return the ranges of replicas to try, least and most of each: the floor, then up to six times the peak.
 
     They hold one count each where these are not many, else some that lie near each other.
     """
@@ -225,8 +230,8 @@ def _ranges(needed: Floats) -> tuple[Floats, Floats]:
         tried = np.arange(least, most + 1.0)
     else:
         tried = np.unique(np.round(np.geomspace(max(least, 1), most, COUNTS)))
-    ends = np.unique(np.concatenate([[0.0], tried]))
-    return np.concatenate([[0.0], ends[:-1] + 1.0]), ends
+    ends = np.unique(np.concatenate([[float(floor)], tried[tried > floor]]))
+    return np.concatenate([[float(floor)], ends[:-1] + 1.0]), ends
 
 
 def _by_window(rows: pl.DataFrame, column: str, *, start: datetime, shape: tuple[int, int], window_s: float) -> Floats:
@@ -245,6 +250,10 @@ def _refuse(
     missing: Sequence[str] = sorted(set(demand.get_column("model").unique()) - set(known))
     if missing:
         raise StudyError(f"a bound needs the promises of every model; {', '.join(missing)} missing among {set(known)}.")
-    for what, whole, part in (("hold_s", hold_s, window_s), ("the span", hours * SECONDS_PER_HOUR, hold_s)):
+    for what, whole, part in (
+        ("window_s", window_s, tables.window_s_of(demand)),
+        ("hold_s", hold_s, window_s),
+        ("the span", hours * SECONDS_PER_HOUR, hold_s),
+    ):
         if not part > 0 or abs(whole / part - round(whole / part)) > 1e-9 or round(whole / part) < 1:
             raise StudyError(f"a bound: {what} of {whole:g} s does not hold a whole number of {part:g} s; change one.")

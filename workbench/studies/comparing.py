@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from workbench import scoring
 from workbench.domain import Policy, Scenario
 from workbench.studies import saving
 
@@ -104,6 +105,7 @@ def readable(compared: pl.DataFrame) -> dict[str, pl.DataFrame]:
         pl.col("gpu_hours").round(0).alias("GPU-hours"),
         pl.col("cost_usd").round(0).alias("cost, USD"),
         (pl.col("gpu_hours_saved_fraction") * PERCENT).round(1).alias("saved, %"),
+        *scoring.interval_column(compared),
         pl.col("keeps_service").alias("serves as well"),
         pl.col("waste_gpu_hours").round(1).alias("waste, GPU h"),
         pl.col("lent_gpu_hours").round(0).alias("lent, GPU h"),

@@ -1,65 +1,34 @@
 """The paper's published results beside ours: run what its claims ask for, and read ours off the runs.
 
-A saving carries an interval over the days of the run; a ratio of latencies and a share of broken promises are those of
-the whole span and have none.
+Every figure carries an interval over the days of its runs, where there are two or more of them.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from workbench import catalog, scenarios, scoring
+from workbench import catalog, scenarios
 from workbench.catalog import Claim
-from workbench.errors import StudyError
-from workbench.results import SimRun, Study
+from workbench.domain import Scenario
+from workbench.results import Study
+from workbench.studies.answering import Asked, answer, runs_of
 from workbench.studies.drafting import code_digest
 from workbench.studies.opening import open_study
 from workbench.studies.running import run
 from workbench.studies.saving import MANIFEST, read_manifest, study_id
 from workbench.traces import open_store
-from workbench.units import SECONDS_PER_DAY
-
-DAYS_PER_MONTH = 30.0
-SHARES = ("gpu_hours_saved", "waste_saved", "violations")
-INTERVALS = {"gpu_hours_saved": "gpu_hours", "waste_saved": "waste_gpu_hours"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A run that claims ask for: a shipped scenario under some settings (``KEY=VALUE``)."""
-
-    scenario: str
-    settings: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return " ".join((self.scenario, *self.settings))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Answer:
-    """What of ours stands beside a claim; null where the run, the strategy or the figure is not there."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    days: int | None = None
 
 
 def asked_of(claims: Sequence[Claim]) -> list[Asked]:
     """Return the runs that claims need, each once."""
-    both = (Asked(scenario=claim.scenario, settings=part) for claim in claims for part in _settings_of(claim))
+    both = (Asked(scenario=claim.scenario, settings=part) for claim in claims for part in runs_of(claim))
     return list(dict.fromkeys(both))
-
-
-def _settings_of(claim: Claim) -> tuple[tuple[str, ...], ...]:
-    return (claim.settings, claim.against) if claim.measure == "gpu_hours_ratio" else (claim.settings,)
 
 
 def run_asked(
@@ -76,35 +45,37 @@ def run_asked(
 ) -> dict[Asked, Study]:
     """Return the study of every run, opened where this code has saved it, else run and saved.
 
-    ``overrides`` (dotted keys: trace, engine, ...) hold for all of them; ``days`` are scored, after each scenario's
-    warm-up. ``progress`` is called with the runs done and runs in all. Raises the errors of the stages.
+    ``overrides`` (dotted keys: trace, engine, ...) hold for all of them where the settings of a run say nothing else;
+    ``days`` are scored, after each scenario's warm-up (None or 0: as many as the scenario says). ``progress`` is called
+    with the runs done and runs in all. Raises the errors of the stages.
     """
     found: dict[Asked, Study] = {}
     for one in asked:
         if progress is not None:
             progress(len(found), len(asked))
-        content = scenarios.read(scenarios_dir / f"{one.scenario}.toml")
-        given = dict(overrides or {}) | dict(setting_of(text) for text in one.settings)
-        if days is not None:
-            warmup = scenarios.parse(content, overrides=given, source=str(one)).warmup_hours
-            given["span.simulate_hours"] = days * 24 + warmup
-        found[one] = _opened_or_run(content, given, str(one), store=store, data_dir=data_dir, now=now, workers=workers)
+        content = content_of(one, scenarios_dir=scenarios_dir, overrides=overrides, days=days)
+        scenario = scenarios.parse(content, source=str(one))
+        found[one] = _opened_or_run(scenario, store=store, data_dir=data_dir, now=now, workers=workers)
     if progress is not None:
         progress(len(found), len(asked))
     return found
 
 
+def content_of(
+    asked: Asked, *, scenarios_dir: Path, overrides: Mapping[str, Any] | None = None, days: float | None = None
+) -> dict[str, Any]:
+    """Return the content of a run's scenario file with its settings, ``overrides`` and ``days`` as in a run."""
+    content = scenarios.read(scenarios_dir / f"{asked.scenario}.toml")
+    given = dict(overrides or {}) | dict(setting_of(text) for text in asked.settings)
+    if days:
+        warmup = scenarios.parse(content, overrides=given, source=str(asked)).warmup_hours
+        given["span.simulate_hours"] = days * 24 + warmup
+    return scenarios.with_overrides(content, given)
+
+
 def _opened_or_run(
-    content: Mapping[str, Any],
-    overrides: Mapping[str, Any],
-    source: str,
-    *,
-    store: Path | str,
-    data_dir: Path,
-    now: datetime,
-    workers: int | None,
+    scenario: Scenario, *, store: Path | str, data_dir: Path, now: datetime, workers: int | None
 ) -> Study:
-    scenario = scenarios.parse(content, overrides=overrides, source=source)
     known, root = catalog.load_beside(data_dir), data_dir / "studies"
     with open_store(store, read_only=True) as opened:
         identity = study_id(scenario, opened.describe(scenario.trace).header.fingerprint)
@@ -123,15 +94,16 @@ def setting_of(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def beside(claims: Sequence[Claim], studies: Mapping[Asked, Study]) -> pl.DataFrame:
+def beside(claims: Sequence[Claim], *draws: Mapping[Asked, Study]) -> pl.DataFrame:
     """Return published and own values, one row per claim: shares and ratios as numbers, money in dollars.
 
-    ``ours`` is null where a run or a strategy is missing, or where the engine does not know the figure; ``low`` and
-    ``high`` hold 90 of 100 draws of the days, where there are two or more.
+    ``draws`` are what :func:`run_asked` gives, one for each trace: traces of other seeds add their days. ``ours`` is
+    null where a run or a strategy is missing, or where the engine does not know the figure; ``low`` and ``high`` hold
+    90 of 100 draws of the days, where there are two or more. ``published`` is null where nothing is.
     """
     rows = []
     for claim in claims:
-        ours = answer(claim, studies)
+        ours = answer(claim, draws)
         rows.append(
             {
                 "figure": claim.figure,
@@ -140,74 +112,13 @@ def beside(claims: Sequence[Claim], studies: Mapping[Asked, Study]) -> pl.DataFr
                 "ours": ours.value,
                 "low": ours.low,
                 "high": ours.high,
-                "days": ours.days,
+                "days": ours.days or None,
                 "why they differ": claim.differs,
                 "source": claim.source,
             }
         )
     schema = dict.fromkeys(("published", "ours", "low", "high"), pl.Float64) | {"days": pl.Int64}
     return pl.DataFrame(rows, schema_overrides=schema)
-
-
-def answer(claim: Claim, studies: Mapping[Asked, Study]) -> Answer:
-    """Return what our runs say to a claim."""
-    own, other = (
-        studies.get(Asked(scenario=claim.scenario, settings=part))
-        for part in (claim.settings, claim.against if claim.measure == "gpu_hours_ratio" else claim.settings)
-    )
-    if own is None or other is None or claim.strategy not in own.runs:
-        return Answer()
-    if claim.baseline and claim.baseline not in other.runs:
-        return Answer()
-    if claim.measure in INTERVALS:
-        return _saved(claim, own)
-    if claim.measure == "usd_per_month":
-        return Answer(value=_usd_per_month(claim, own), days=_days(own))
-    if claim.measure == "violations":
-        kept = _tier(own, claim.strategy, claim.tier, "slo_attainment_fraction")
-        return Answer(value=None if kept is None else 1.0 - kept, days=_days(own))
-    if claim.measure == "gpu_hours_ratio":
-        mine, base = _total(own, claim.strategy, "gpu_hours"), _total(other, claim.baseline, "gpu_hours")
-        return Answer(value=mine / base if base else None, days=_days(own))
-    name = claim.measure.removesuffix("_ratio") + "_s"
-    latency, reference = (_tier(own, key, claim.tier, name) for key in (claim.strategy, claim.baseline))
-    return Answer(value=latency / reference if latency is not None and reference else None, days=_days(own))
-
-
-def _saved(claim: Claim, study: Study) -> Answer:
-    def of(key: str) -> Sequence[SimRun]:
-        return [study.runs[key]]
-
-    try:
-        found = scoring.saving_interval(
-            of(claim.strategy), of(claim.baseline), since=_since(study), measure=INTERVALS[claim.measure]
-        )
-    except StudyError:  # the baseline held nothing of it
-        return Answer(days=_days(study))
-    return Answer(value=found.saved_fraction, low=found.low_fraction, high=found.high_fraction, days=found.days)
-
-
-def _since(study: Study) -> datetime:
-    return study.as_of + timedelta(hours=study.scenario.warmup_hours)
-
-
-def _days(study: Study) -> int:
-    scored_s = (study.hours - study.scenario.warmup_hours) * 3600.0
-    return max(round(scored_s / SECONDS_PER_DAY), 1)
-
-
-def _usd_per_month(claim: Claim, study: Study) -> float:
-    saved = _total(study, claim.baseline, "cost_usd") - _total(study, claim.strategy, "cost_usd")
-    return saved * DAYS_PER_MONTH * 24.0 / (study.hours - study.scenario.warmup_hours)
-
-
-def _total(study: Study, strategy: str, name: str) -> float:
-    return float(study.scorecard.totals.filter(pl.col("strategy") == strategy).get_column(name).item())
-
-
-def _tier(study: Study, strategy: str, tier: str, name: str) -> float | None:
-    rows = study.scorecard.tiers.filter((pl.col("strategy") == strategy) & (pl.col("tier") == tier))
-    return rows.get_column(name).item() if rows.height else None
 
 
 def readable(table: pl.DataFrame) -> pl.DataFrame:
@@ -218,7 +129,12 @@ def readable(table: pl.DataFrame) -> pl.DataFrame:
         value = pl.col(name)
         return pl.when(value.abs() >= 1000).then(value.round(0)).otherwise(value.round_sig_figs(3))
 
-    interval = pl.format("{} to {}", number("low"), number("high"))
+    def written(name: str) -> pl.Expr:
+        """Write a number without a decimal where it has none to show."""
+        whole = number(name).cast(pl.Int64, strict=False).cast(pl.String)
+        return pl.when(pl.col(name).abs() >= 1000).then(whole).otherwise(number(name).cast(pl.String))
+
+    interval = pl.format("{} to {}", written("low"), written("high"))
     return table.select(
         "figure",
         "claim",
@@ -229,3 +145,22 @@ def readable(table: pl.DataFrame) -> pl.DataFrame:
         "why they differ",
         "source",
     )
+
+
+def keep(table: pl.DataFrame, file: str, *, trace: str, now: datetime) -> None:
+    """Write published and own values into a CSV file in place of those of the same trace; do nothing for an empty name.
+
+    One row per claim and trace, with the day on which it was made: what a reader looks up without running anything.
+    """
+    if not file:
+        return
+    path = Path(file)
+    values = [pl.col(name).round_sig_figs(4) for name in ("published", "ours", "low", "high")]
+    rows = table.select(
+        pl.lit(trace).alias("trace"), "figure", "claim", *values, "days", pl.lit(f"{now:%Y-%m-%d}").alias("made on")
+    )
+    if path.exists():
+        others = pl.read_csv(path, schema_overrides=rows.schema).filter(pl.col("trace") != trace)
+        rows = pl.concat([others, rows])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows.write_csv(path)

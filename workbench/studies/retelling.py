@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,8 +12,11 @@ from workbench import catalog
 from workbench.catalog import Claim
 from workbench.errors import StudyError, nearest
 from workbench.results import Study
-from workbench.studies.reproducing import Asked, setting_of
+from workbench.studies import limits
+from workbench.studies.answering import Asked
+from workbench.studies.reproducing import setting_of
 
+NUMBER = re.compile(r"(?<!\w)\d[\d,.]*")
 GENERAL = (
     "Published figures are those of reading notes of the paper and of its artifact's notebooks; the paper's traces are "
     "not public, so no load here is theirs.",
@@ -28,7 +32,7 @@ def claims_of(figures: str = "") -> tuple[Claim, ...]:
     Raises StudyError where no claim is of such a figure.
     """
     claims = catalog.load().claims
-    wanted = [name.strip() for name in figures.split(",") if name.strip()]
+    wanted = names_of(figures)
     known = {claim.figure for claim in claims}
     missing = [name for name in wanted if not any(figure.startswith(name) for figure in known)]
     if missing:
@@ -36,9 +40,26 @@ def claims_of(figures: str = "") -> tuple[Claim, ...]:
     return tuple(claim for claim in claims if not wanted or claim.figure.startswith(tuple(wanted)))
 
 
-def overrides_of(settings: str) -> dict[str, Any]:
-    """Return settings written ``KEY=VALUE`` with semicolons between as overrides of a scenario."""
-    return dict(setting_of(text.strip()) for text in settings.split(";") if text.strip())
+def overrides_of(settings: str, **more: Any) -> dict[str, Any]:
+    """Return settings written ``KEY=VALUE`` with semicolons between as overrides of a scenario.
+
+    ``more`` are overrides by key; those that are empty leave a scenario as it is.
+    """
+    given = dict(setting_of(text.strip()) for text in settings.split(";") if text.strip())
+    return given | {key: value for key, value in more.items() if value}
+
+
+def names_of(text: str) -> list[str]:
+    """Return names written with commas between."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def numbers_of(text: str) -> list[float]:
+    """Return numbers written with commas between. Raises StudyError where one is none."""
+    try:
+        return [float(name) for name in names_of(text)]
+    except ValueError as error:
+        raise StudyError(f"numbers are written with commas between, such as 0.0, 0.3; got {text!r}.") from error
 
 
 def totals_of(studies: Mapping[Asked, Study]) -> pl.DataFrame:
@@ -62,9 +83,45 @@ def totals_of(studies: Mapping[Asked, Study]) -> pl.DataFrame:
     return pl.concat(parts, how="diagonal_relaxed")
 
 
+def engines_beside(studies: Mapping[Asked, Study], *, fluid: str, replay: str) -> pl.DataFrame:
+    """Return what two runs of one day say of the same strategies, by sums and by single requests, for people.
+
+    One row per strategy and tier that cannot wait. ``fluid`` and ``replay`` name the scenarios; empty where one of them
+    was not run.
+    """
+    both = [studies.get(Asked(scenario=name)) for name in (fluid, replay)]
+    parts = [_said(study).select("strategy", "tier", pl.all().exclude("strategy", "tier")) for study in both if study]
+    if len(parts) < len(both):
+        return pl.DataFrame()
+    joined = parts[0].join(parts[1], on=["strategy", "tier"], suffix=" by requests", maintain_order="left")
+    apart = pl.col("GPU-hours") / pl.col("GPU-hours by requests") - 1.0
+    return joined.with_columns((apart * 100).round(1).alias("GPU-hours apart, %"))
+
+
+def _said(study: Study) -> pl.DataFrame:
+    card = study.scorecard
+    waits = [tier.key for tier in study.fleet.tiers if tier.deferrable]
+    hours = card.totals.select("strategy", "label", pl.col("gpu_hours").round(0).alias("GPU-hours"))
+    rows = card.tiers.filter(~pl.col("tier").is_in(waits)).join(hours, on="strategy", maintain_order="left")
+    return rows.select(
+        pl.col("label").alias("strategy"),
+        "tier",
+        "GPU-hours",
+        (pl.col("slo_attainment_fraction") * 100).round(2).alias("kept, %"),
+        pl.col("ttft_p95_s").round(2).alias("TTFT P95, s"),
+    )
+
+
+def least_of(studies: Mapping[Asked, Study], scenario: str) -> pl.DataFrame:
+    """Return for a run what nobody could have beaten, as a table for people; empty where it was not run."""
+    study = studies.get(Asked(scenario=scenario))
+    return pl.DataFrame() if study is None else limits.readable(limits.least_gpu_hours(study))
+
+
 def in_words(table: pl.DataFrame) -> str:
     """Say how many claims were answered, and how far ours are from the published savings; table of ``beside``."""
-    answered = table.filter(pl.col("ours").is_not_null())
+    table = table.drop_nulls("published")
+    answered = table.drop_nulls("ours")
     savings = answered.filter(pl.col("claim").str.contains("save") & (pl.col("published") < 1))
     said = [f"{answered.height} of {table.height} published figures have one of ours beside them."]
     if savings.height:
@@ -80,18 +137,22 @@ def in_words(table: pl.DataFrame) -> str:
         said.append(f"Of {within.height} with an interval over days {held} hold the published value.")
     unanswered = table.filter(pl.col("ours").is_null()).get_column("figure").unique(maintain_order=True).to_list()
     if unanswered:
-        said.append(f"Not known here: {', '.join(unanswered)}; the fluid engine has no times to the last token.")
+        said.append(f"Not known here: {', '.join(unanswered)}.")
     return " ".join(said)
 
 
 def caveats(studies: Mapping[Asked, Study]) -> list[str]:
-    """Return what holds for every comparison, then the notes of the studies, each once with those that it is of."""
-    noted: dict[str, list[str]] = {}
+    """Return what holds for every comparison, then the notes of the studies, each once with those that it is of.
+
+    Notes that differ in their numbers alone count as one and are told as in the first study.
+    """
+    noted: dict[str, tuple[str, list[str]]] = {}
     for asked, study in studies.items():
         for note in study.notes:
-            noted.setdefault(note, []).append(str(asked))
+            of = noted.setdefault(NUMBER.sub("#", note), (note, []))[1]
+            of += [str(asked)] if str(asked) not in of else []
     told = [
-        note if len(of) == len(studies) else f"{note} ({', '.join(of[:3])}{', ...' if len(of) > 3 else ''})"
-        for note, of in noted.items()
+        note if len(of) == len(studies) else f"{note} ({of[0]}{f' and {len(of) - 1} like it' if len(of) > 1 else ''})"
+        for note, of in noted.values()
     ]
     return [*GENERAL, *told]
