@@ -41,3 +41,11 @@ def test_a_level_that_settles_fades_and_one_that_does_not_stays() -> None:
     settled = correction.corrected(residuals, settles=True, **given)[0]
     assert settled == pytest.approx([0.4, 0.0], abs=0.01)
     assert correction.corrected(residuals, settles=False, **given)[0] == pytest.approx([0.4, 0.4])
+
+
+def test_of_the_day_only_its_share_counts() -> None:
+    """A day of .4, two days on, when all else has faded: .4 / e of it whole, half of that at a share of a half."""
+    given = {"origins": np.array([30]), "leads": np.array([47]), "window_s": 3600.0, "settles": True}
+    whole, half = (correction.corrected(np.full(30, 0.4), daily_share=share, **given)[0, 0] for share in (1.0, 0.5))
+    assert whole == pytest.approx(0.4 * np.exp(-47.5 / 48), rel=1e-3)
+    assert half == pytest.approx(whole / 2, rel=1e-2)

@@ -23,6 +23,7 @@ def spread(
     unseen: float = 0.0,
     lead: float = 0.5,
     moves: tuple[float, float] = (0.0, 0.0),
+    swing: float = 1.0,
 ) -> np.ndarray:
     return calibration.spread(
         np.array([centre]),
@@ -33,14 +34,15 @@ def spread(
         grid=HOURS,
         offset=0.1,
         moves=np.repeat(np.array(moves)[:, None], HOURS.buckets, axis=1),
+        swings=np.full(HOURS.buckets, swing),
         unseen=np.array([unseen]),
     )[0]
 
 
 def test_nothing_rehearsed_leaves_the_prior() -> None:
-    """Laplace of .12 at half an hour: the 0.95 quantile lies .12 ln 10 up, wider by sqrt(1 + .5 / 6)."""
+    """Laplace of .12 at half an hour: the 0.95 quantile lies .12 ln 10 up, wider by sqrt(1 + .4 x .5 / 12)."""
     low, middle, high = spread(np.empty((0, HOURS.leads.size)))
-    shift = 0.12 * np.log(10) * np.sqrt(1 + 0.5 / 6)
+    shift = 0.12 * np.log(10) * np.sqrt(1 + 0.4 * 0.5 / 12)
     assert middle == 10.0
     assert high == pytest.approx(10.1 * np.exp(shift) - 0.1, rel=0.03)
     assert low == pytest.approx(10.1 * np.exp(-shift) - 0.1, rel=0.03)
@@ -60,6 +62,11 @@ def test_a_move_stretches_its_own_side() -> None:
     plain, wide = (spread(np.empty((0, HOURS.leads.size)), moves=(0.0, move)) for move in (0.0, float(np.log(2))))
     assert wide[:2] == pytest.approx(plain[:2])
     assert np.log((wide[2] + 0.1) / 10.1) > 1.4 * np.log((plain[2] + 0.1) / 10.1)
+
+
+def test_a_swing_of_two_doubles_both_sides() -> None:
+    plain, wide = (np.log((spread(np.empty((0, HOURS.leads.size)), swing=swing) + 0.1) / 10.1) for swing in (1.0, 2.0))
+    np.testing.assert_allclose(wide, 2.0 * plain)
 
 
 def test_small_errors_leave_no_wide_prior() -> None:

@@ -142,6 +142,22 @@ def test_irregular_windows_are_refused() -> None:
         predict(irregular, as_of=MONDAY + timedelta(days=3), horizon_s=3600.0, quantiles=(0.5,))
 
 
+def test_series_with_windows_of_unlike_length_are_refused() -> None:
+    """Hours beside half hours: read as half hours their sums would be twice the rate, so nothing is made of them."""
+    halves, hours = demand(daily(3, per_day=48), window_s=1800.0), demand(daily(3), tier="slow")
+    ask = {"as_of": MONDAY + timedelta(days=2), "horizon_s": 3600.0, "quantiles": (0.5,), "method": "last_value"}
+    with pytest.raises(
+        ForecastError, match=r"unlike length: east, m, slow has one every 3600 s .1 of 2 .* 1800 s; bin"
+    ):
+        predict(pl.concat([halves, hours]), **ask)
+    apart = hours.with_columns(pl.col("window_start") + timedelta(minutes=30), tier=pl.lit("late"))
+    with pytest.raises(ForecastError, match=r"one every 3600 s .2 of 2 series"):
+        predict(pl.concat([hours, apart]), **ask)
+    holed = demand(daily(3, per_day=48), window_s=1800.0, tier="holed").filter(pl.int_range(pl.len()) % 3 < 2)
+    made = predict(pl.concat([halves, holed]), measures=("rps",), **ask).frame.get_column("value")
+    assert made.is_between(0.2, 3.0).all()
+
+
 def test_a_history_that_cannot_be_used_is_refused() -> None:
     ask = {"horizon_s": 3600.0, "quantiles": (0.5,)}
     with pytest.raises(ForecastError, match="no demand before"):

@@ -15,11 +15,11 @@ def test_spreads_lie_between_those_of_the_table() -> None:
 
 
 def test_known_errors_shrink_the_spread_and_never_raise_it() -> None:
-    """Eighteen hours of .04 beside six of .12: (.72 + .72) / 24 = .06; of .5: the prior's own."""
-    assert priors.shrunk(0.12, hours=np.array(18.0), sizes=np.array(0.72)) == pytest.approx(0.06)
+    """Eighteen hours of .04 beside twelve of .12: (1.44 + .72) / 30 = .072; of .5: the prior's own."""
+    assert priors.shrunk(0.12, hours=np.array(18.0), sizes=np.array(0.72)) == pytest.approx(0.072)
     assert priors.shrunk(0.12, hours=np.array(18.0), sizes=np.array(9.0)) == pytest.approx(0.12)
 
 
 def test_few_hours_widen() -> None:
-    """A day ahead from a day of errors: root of two; from none as from six hours, root of five."""
-    assert priors.widening(24.0, np.array([24.0, 0.0])) == pytest.approx(np.sqrt([2.0, 5.0]))
+    """A day ahead from a day of errors: root of 1.4; from none as from twelve hours, root of 1.8."""
+    assert priors.widening(24.0, np.array([24.0, 0.0])) == pytest.approx(np.sqrt([1.4, 1.8]))

@@ -23,19 +23,19 @@ def known_until_now(made: np.ndarray) -> np.ndarray:
 def test_the_first_error_is_ranked_by_the_prior_alone() -> None:
     """Laplace of .12, no hour known: at -.12 sqrt(1 + .5 / 6) half of 1 / e lies below, at nothing a half."""
     errors = np.full((1, HOURS.leads.size), np.nan)
-    errors[0, 0] = -0.12 * np.sqrt(1 + 0.5 / 6)
+    errors[0, 0] = -0.12 * np.sqrt(1 + 0.4 * 0.5 / 12)
     ranks = tracking.ranks_of(errors, grid=HOURS)
     assert ranks[0, 0] == pytest.approx(0.5 / np.e)
     assert np.isnan(ranks[0, 1:]).all()
 
 
 def test_later_errors_are_ranked_by_those_known_by_then() -> None:
-    """Forty hours at -.5 in the first hour, then nothing: it lies above 40 hours faded to 27.3 and half the prior."""
+    """Forty hours at -.5 in the first hour, then nothing: it lies above 40 hours faded to 27.3, and half the prior."""
     errors = np.full((41, HOURS.leads.size), np.nan)
     errors[:40, 0], errors[40, 0] = -0.5, 0.0
     hours = sum(0.5 ** (age / 36) for age in range(1, 41))
     ranks = tracking.ranks_of(errors, grid=HOURS)
-    assert ranks[40, 0] == pytest.approx((hours + 3) / (hours + 6), rel=1e-3)
+    assert ranks[40, 0] == pytest.approx((hours + 6) / (hours + 12), rel=1e-3)
 
 
 def test_one_miss_and_one_hit_by_hand() -> None:

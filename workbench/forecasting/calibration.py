@@ -2,10 +2,11 @@
 
 The same method is asked what it would have forecast at every hour of the last two weeks; the errors, on a log scale so
 that they grow and shrink with the level, are pooled by lead with counts that halve every day and a half, and their
-quantiles stand around the forecast. Four things make a 90 % interval hold its 90 % where plain pooling covers too much
+quantiles stand around the forecast. Five things make a 90 % interval hold its 90 % where plain pooling covers too much
 after a bad start and too little at a day (a week of history holds few days):
 
-- a prior of six hours' worth of errors and the widening for few days (:mod:`workbench.forecasting.priors`);
+- errors in units of what they are lately, as calm and unrest come in spells (:mod:`workbench.forecasting.swings`);
+- a prior of twelve hours' worth of errors and the widening for few days (:mod:`workbench.forecasting.priors`);
 - levels that move with the misses of the last rehearsals (:mod:`workbench.forecasting.tracking`);
 - the window forgets, so the first bad days after a change of level widen what follows;
 - a weekend that the fit has not seen may hold a tenth of the load, a first weekday four times as much: quantiles
@@ -24,8 +25,8 @@ import numpy as np
 
 from workbench.forecasting.history import Indices, Values
 from workbench.forecasting.leads import Grid
-from workbench.forecasting.priors import PRIOR_HOURS, prior_spread, shrunk, widening
-from workbench.forecasting.tracking import HALF_LIFE_HOURS, level_of
+from workbench.forecasting.priors import HALF_LIFE_HOURS, PRIOR_HOURS, prior_spread, shrunk, widening
+from workbench.forecasting.tracking import level_of
 
 PRIOR_POINTS = 50
 LARGEST_SHIFT = 5.0
@@ -45,13 +46,15 @@ def spread(
     grid: Grid,
     offset: float,
     moves: Values,
+    swings: Values,
     unseen: Values | None = None,
 ) -> Values:
     """Return windows x quantiles around a forecast ``centre`` by window, never negative, never crossing.
 
-    ``errors`` holds origins x rehearsed leads of log (realised + offset) / (forecast + offset), NaN where not known;
-    ``ages_hours`` is how long ago each origin was; ``moves`` is sides x buckets, how far levels are moved. Quantiles
-    must be ascending. ``unseen`` is -1 for windows of a first weekend, 1 for those of a first weekday, else 0.
+    ``errors`` holds origins x rehearsed leads of log (realised + offset) / (forecast + offset), evened by the swing at
+    their origin, NaN where not known; ``ages_hours`` is how long ago each origin was; ``moves`` is sides x buckets, how
+    far levels are moved, and ``swings`` by bucket what evened errors are multiplied by now. Quantiles must be
+    ascending. ``unseen`` is -1 for windows of a first weekend, 1 for those of a first weekday, else 0.
     """
     wanted = np.asarray(quantiles)
     sides = np.sign(wanted - 0.5)[:, None]
@@ -66,7 +69,7 @@ def spread(
         weights = np.concatenate([counts, np.full(PRIOR_POINTS, PRIOR_HOURS / PRIOR_POINTS)])
         levels = _levels(wanted, moves[:, place])
         shifts[:, place] = _weighted_quantiles(np.concatenate([found, _laplace(float(scale))]), weights, levels)
-    moved = grid.between(shifts, lead_hours) * widening(lead_hours, grid.between(hours, lead_hours))
+    moved = grid.between(shifts * swings, lead_hours) * widening(lead_hours, grid.between(hours, lead_hours))
     moved = np.clip(moved, -LARGEST_SHIFT, LARGEST_SHIFT)
     if unseen is not None:
         reach = np.where(unseen < 0, FIRST_WEEKEND, FIRST_WEEKDAY) * -np.expm1(-lead_hours / FIRST_HOURS)

@@ -87,13 +87,23 @@ def lead_hours(leads: Indices, *, window_s: float) -> Values:
     return np.asarray((leads + 0.5) * window_s / SECONDS_PER_HOUR)
 
 
-def corrected(residuals: Values, *, origins: Indices, leads: Indices, window_s: float, settles: bool) -> Values:
+def corrected(
+    residuals: Values,
+    *,
+    origins: Indices,
+    leads: Indices,
+    window_s: float,
+    settles: bool,
+    daily_share: float = 1.0,
+) -> Values:
     """Return origins x leads: what the residuals before each origin add to the curve ahead, on their own scale.
 
-    Where the level ``settles`` it fades to nothing, back to the curve; else to the mean of the last day.
+    Where the level ``settles`` it fades to nothing, back to the curve; else to the mean of the last day. Of the mean
+    residual of the day a ``daily_share`` counts while it fades.
     """
     if settles:
         found = recent(residuals, origins=origins, window_s=window_s, settles=True)
+        found[:, -1] *= daily_share
         return np.asarray(found @ fading(lead_hours(leads, window_s=window_s)).T)
     means = Means.of(residuals)
     ever = np.nan_to_num(means.over(np.zeros_like(origins), origins))

@@ -27,6 +27,7 @@ Indices = npt.NDArray[np.int64]
 EPOCH = datetime(1970, 1, 1)
 OFFSET_FRACTION = 0.01
 LEAST_OFFSET = 1e-9
+FEWEST_WINDOWS = 4  # of a series with holes alone, before its windows are called longer than the others'
 
 SOURCES = {"rps": "requests", "input_tps": "input_tokens", "output_tps": "output_tokens"}
 
@@ -110,7 +111,7 @@ def offset_of(series: Series) -> float:
 def past(demand: pl.DataFrame, *, as_of: datetime) -> pl.DataFrame:
     """Return the demand of the windows that ended by ``as_of``, as DEMAND; nothing later is read.
 
-    Raises ForecastError when nothing lies before ``as_of`` or it cuts a window in two.
+    Raises ForecastError when nothing lies before ``as_of``, it cuts a window in two, or windows differ in length.
     """
     before = demand.filter(pl.col("window_start") < as_of)
     if before.is_empty():
@@ -123,6 +124,7 @@ def past(demand: pl.DataFrame, *, as_of: datetime) -> pl.DataFrame:
     except TableError as error:
         raise ForecastError(f"the demand before {as_of} is a single window; a forecast needs two or more.") from error
     _refuse_irregular(history, window_s=window_s)
+    _refuse_mixed(history, window_s=window_s)
     off_s = seconds_between(history.get_column("window_start").min(), as_of) % window_s  # type: ignore[arg-type]
     if min(off_s, window_s - off_s) > 1e-6:
         raise ForecastError(
@@ -142,6 +144,23 @@ def _refuse_irregular(history: pl.DataFrame, *, window_s: float) -> None:
             f"the demand has irregular windows: they lie {window_s:g} s apart somewhere, yet {off.len():,} of "
             f"{starts.len():,} begin off that grid, first {cast(datetime, off.min())}; "
             "bin the load evenly (features.demand), gaps as nulls or absent rows."
+        )
+
+
+def _refuse_mixed(history: pl.DataFrame, *, window_s: float) -> None:
+    """Raise ForecastError where all windows of a series lie farther apart than those of others.
+
+    Read on the common length its sums would be rates twice as high or more, with a hole after each.
+    """
+    apart = pl.col("window_start").diff().min().dt.total_microseconds() / 1e6
+    found = history.sort("window_start").group_by("region", "model", "tier").agg(pl.len(), apart.alias("apart_s"))
+    longer = found.filter((pl.col("len") >= FEWEST_WINDOWS) & (pl.col("apart_s") > window_s)).sort(pl.all())
+    if longer.height:
+        region, model, tier, _, apart_s = longer.row(0)
+        raise ForecastError(
+            f"the demand mixes windows of unlike length: {region}, {model}, {tier} has one every {apart_s:g} s "
+            f"({longer.height:,} of {found.height:,} series like it), others one every {window_s:g} s; "
+            "bin the load of all series alike (features.demand), gaps as nulls or absent rows."
         )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.forecasting import calendars, calibration, ensemble, tracking
+from workbench.forecasting import calendars, calibration, ensemble, swings, tracking
 from workbench.forecasting.correction import lead_hours
 from workbench.forecasting.fits import Event, Expert, Fit
 from workbench.forecasting.history import Indices, Series, Values, offset_of
@@ -81,15 +81,18 @@ def forecast(
     centre = _combined(series, ahead, now, known, experts, grid, hours)[0]
     offset = _offset(series)
     errors = _errors(series, known, grid)
+    lately = swings.swings_of(errors, grid=grid)
+    evened = swings.evened(errors, lately, grid=grid)
     return calibration.spread(
         centre,
         lead_hours=hours,
         quantiles=quantiles,
-        errors=errors,
+        errors=evened,
         ages_hours=np.asarray((series.rates.size - known.origins) * series.window_s / SECONDS_PER_HOUR),
         grid=grid,
         offset=offset,
-        moves=tracking.moves_of(errors, grid=grid, before=day.moves)[-1],
+        moves=tracking.moves_of(evened, grid=grid, before=day.moves)[-1],
+        swings=lately[-1],
         unseen=_unseen(series, now[0] + leads),
     )
 
@@ -123,7 +126,9 @@ def day_of(
                 for expert, fit in zip(experts, fits, strict=True)
             ]
             past = _grown(series, past, old, origins, experts, grid)
-    return Day(fits=fits, past=past, moves=tracking.moves_of(_errors(series, past, grid), grid=grid))
+    errors = _errors(series, past, grid)
+    evened = swings.evened(errors, swings.swings_of(errors, grid=grid), grid=grid)
+    return Day(fits=fits, past=past, moves=tracking.moves_of(evened, grid=grid))
 
 
 def _hours(series: Series, start: int, end: int) -> Indices:

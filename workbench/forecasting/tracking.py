@@ -17,12 +17,11 @@ import numpy as np
 
 from workbench.forecasting.history import Indices, Values
 from workbench.forecasting.leads import Grid
-from workbench.forecasting.priors import PRIOR_HOURS, prior_spread, shrunk, widening
+from workbench.forecasting.priors import HALF_LIFE_HOURS, PRIOR_HOURS, prior_spread, shrunk, widening
 
 TAIL = 0.05
 STEP = 0.2
 LARGEST_MOVE = 1.0
-HALF_LIFE_HOURS = 36.0
 FADE_HOURS = 48.0
 EDGES = np.concatenate([-np.geomspace(0.002, 5.0, 48)[::-1], np.geomspace(0.002, 5.0, 48)])
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import polars as pl
 
 from workbench.domain import Fleet
 from workbench.errors import SimulationError, nearest
-from workbench.simulation.loads import Laid, Span, grid_of, refuse_other, summed
+from workbench.simulation.loads import Laid, Span, grid_of, refuse_other, rooms_of, summed
 from workbench.tables import DEMAND, REQUESTS, window_s_of
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE, seconds_between
 
@@ -67,9 +68,25 @@ def laid_of(load: Load, fleet: Fleet, span: Span) -> Laid:
         return load
     if isinstance(load, pl.DataFrame) and not is_single(load):
         return grid_of(DEMAND.conform(load), fleet, span)
-    frames = [load] if isinstance(load, pl.DataFrame) else load
-    singles = (REQUESTS.conform(frame) for frame in frames)
-    return grid_of(summed(singles, start=span.start, steps=span.steps, step_s=span.step_s), fleet, span)
+    too_long: list[pl.DataFrame] = []
+    frames = (REQUESTS.conform(frame) for frame in ([load] if isinstance(load, pl.DataFrame) else load))
+    fitting = (_fitting(frame, rooms_of(fleet), too_long) for frame in frames)
+    laid, shed = (
+        grid_of(summed(singles, start=span.start, steps=span.steps, step_s=span.step_s), fleet, span)
+        for singles in (fitting, too_long)
+    )
+    return dataclasses.replace(laid, shed_rps=shed.shed_rps)
+
+
+def _fitting(requests: pl.DataFrame, rooms: Mapping[str, float], too_long: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return the requests that a replica of their model has KV room for, and add the others to a list."""
+    tokens = pl.col("input_tokens") + pl.col("output_tokens")
+    room = pl.col("model").replace_strict(rooms, default=None, return_dtype=pl.Float64)
+    is_too_long = requests.select((tokens > room).fill_null(value=False)).to_series()
+    if not is_too_long.any():
+        return requests
+    too_long.append(requests.filter(is_too_long))
+    return requests.filter(~is_too_long)
 
 
 def _refuse_bad_grid(demand_window_s: float, window_s: float, step_s: float, hours: float) -> None:

@@ -121,7 +121,8 @@ class Laid:
     """A load laid out over a span: requests per second by window, token means by hour (or longer window).
 
     Arrays run over windows or hours, regions, models and tiers, in the order of ``keys``. Windows are of
-    ``demand_window_s`` from ``start``.
+    ``demand_window_s`` from ``start``. ``shed_rps`` comes on top of ``rps``: requests that no replica of their model
+    has KV room for; it has no windows where there are none.
     """
 
     start: datetime
@@ -130,12 +131,21 @@ class Laid:
     rps: Floats
     prompt_mean: Floats
     output_mean: Floats
+    shed_rps: Floats
 
     def times(self, factor: float) -> Laid:
         """Return the same load with every rate multiplied. Raises SimulationError for a factor below zero or none."""
         if not 0.0 <= factor < math.inf:
             raise SimulationError(f"a load can be multiplied by a number from nought up, got {factor}.")
-        return replace(self, rps=self.rps * factor)
+        return replace(self, rps=self.rps * factor, shed_rps=self.shed_rps * factor)
+
+
+def rooms_of(fleet: Fleet) -> dict[str, float]:
+    """Return how many KV tokens the roomiest replica of each model holds: what needs more can only be shed."""
+    return {
+        model.key: max(replica.kv_cache_tokens for replica in fleet.replicas if replica.model == model.key)
+        for model in fleet.models
+    }
 
 
 def windows_per_hour(demand_window_s: float) -> int:
@@ -144,7 +154,10 @@ def windows_per_hour(demand_window_s: float) -> int:
 
 
 def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> Laid:
-    """Lay ``DEMAND`` out over a span. Raises SimulationError where it names what the fleet lacks."""
+    """Lay ``DEMAND`` out over a span; what is too long on average for every replica of its model is to be shed.
+
+    Raises SimulationError where it names what the fleet lacks.
+    """
     keys = keys_of(demand, fleet, what="demand has")
     per_hour = windows_per_hour(span.demand_window_s)
     before = per_hour  # what was known in the hour before the start fills a gap at its beginning
@@ -173,13 +186,17 @@ def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> Laid:
         tokens = np.add.reduceat(sums[field], hours, axis=0)
         usual = np.array([getattr(fleet.mixes[model], field) for model in keys["model"]])[None, :, None]
         means.append(np.maximum(np.where(requests > 0, tokens / np.maximum(requests, 1e-12), usual), 1.0))
+    rps, rooms = sums["requests"] / span.demand_window_s, rooms_of(fleet)
+    is_too_long = means[0] + means[1] > np.array([rooms[model] for model in keys["model"]])[:, None]
+    is_shed = np.repeat(is_too_long, per_hour, axis=0)[:windows] & (rps > 0)
     return Laid(
         start=span.start,
         demand_window_s=span.demand_window_s,
         keys=keys,
-        rps=sums["requests"] / span.demand_window_s,
+        rps=np.where(is_shed, 0.0, rps),
         prompt_mean=means[0],
         output_mean=means[1],
+        shed_rps=np.where(is_shed, rps, 0.0) if is_shed.any() else np.zeros((0, *rps.shape[1:])),
     )
 
 

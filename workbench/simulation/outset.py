@@ -36,8 +36,8 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: flo
         crews=_aligned((-(-count // state.ABREAST), h, k), state.CREW),
         starting=np.zeros((count, 3), dtype=np.int64),
         free_gpus=free.astype(np.int64),
-        ready_at=np.zeros((span.steps + 1, count, 3), dtype=np.int32),
-        drained_at=np.zeros((span.steps + 1, count), dtype=np.int32),
+        ready_at=np.zeros((span.steps + 1, count, 3), dtype=np.int16),
+        drained_at=np.zeros((span.steps + 1, count), dtype=np.int16),
         counted=np.zeros(k),
         brought=np.zeros((h, m, 1 + deferrable, 3)),
         share=np.zeros((h, m, k)),
@@ -126,15 +126,21 @@ def _ranks_of(records: state.Pools) -> Any:
     return ranks
 
 
-def record_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, by_hour: bool = True) -> state.Record:
-    """Return the empty record of a span, which counts latencies by hour or all together."""
+def record_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, listed_hours: int = 0) -> state.Record:
+    """Return the empty record of a span, with room to list the latencies of so many hours.
+
+    Without any those of all hours are counted together.
+    """
     series = (len(fleet.regions), len(fleet.models), len(fleet.tiers))
+    most = listed_hours * math.prod(series) * BINS
     return state.Record(
         series=np.zeros((span.windows, *series, state.SERIES_COLUMNS)),
         pools=np.zeros((span.windows, len(pools), state.POOL_COLUMNS)),
         events=np.zeros((span.windows, len(pools), len(r.KINDS))),
         window_bins=np.zeros((*series, BINS)),
-        hour_bins=np.zeros((span.hours if by_hour else 1, BINS, *series)),
-        bins_used=np.array([BINS, -1]),
+        hour_bins=np.zeros((*series, BINS)),
+        hour_touched=np.tile([BINS, -1], (*series[:2], 1)),
+        filled=np.empty(most, dtype=state.FILLED).view(np.recarray),
+        listed=np.zeros(1, dtype=np.int64),
         percentiles=np.full((span.windows, *series, 3), np.nan),
     )

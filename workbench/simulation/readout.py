@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,6 @@ from workbench.domain import Fleet
 from workbench.results import SoFar
 from workbench.simulation import rules as r
 from workbench.simulation import state
-from workbench.simulation.fluid.recording import list_bins
 from workbench.simulation.latency import BIN_EDGES_S
 from workbench.simulation.loads import Span
 from workbench.simulation.setup import Pool
@@ -21,25 +23,42 @@ from workbench.tables import E2E_HISTOGRAM, SCALING, SIM_POOLS, SIM_WINDOWS, TTF
 from workbench.units import SECONDS_PER_HOUR
 
 Floats = NDArray[np.float64]
+MEMORABLE_ROWS = 1_000_000
 
 
-def _starts(span: Span, length_s: float, count: int) -> pl.Series:
-    first = np.datetime64(span.start, "us")
-    return pl.Series("window_start", first + np.arange(count) * np.timedelta64(round(length_s * 1e6), "us"))
+def _keys(span: Span, length_s: float, count: int, columns: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+    """Return the start of every window beside each row of the key columns, in the order of the arrays."""
+    names = tuple((name, tuple(values)) for name, values in columns.items())
+    rows = count * len(names[0][1])
+    lay_out = _remembered if rows <= MEMORABLE_ROWS else _laid_out
+    return lay_out(span.start, length_s, count, names)
 
 
-def _keys(starts: pl.Series, axes: dict[str, Sequence[str]]) -> pl.DataFrame:
-    """Return the cross product of window starts and key columns in the order of the arrays."""
-    columns = [starts, *(pl.Series(name, list(values), dtype=pl.String) for name, values in axes.items())]
-    places = np.indices([column.len() for column in columns], dtype=np.uint32).reshape(len(columns), -1)
-    return pl.DataFrame([column.gather(pl.Series(place)) for column, place in zip(columns, places, strict=True)])
+def _laid_out(
+    start: datetime, length_s: float, count: int, names: tuple[tuple[str, tuple[str, ...]], ...]
+) -> pl.DataFrame:
+    places = len(names[0][1])
+    starts = np.datetime64(start, "us") + np.arange(count) * np.timedelta64(round(length_s * 1e6), "us")
+    row = pl.Series(np.tile(np.arange(places, dtype=np.uint32), count))
+    columns = [pl.Series(name, values, dtype=pl.String).gather(row) for name, values in names]
+    return pl.DataFrame([pl.Series("window_start", np.repeat(starts, places)), *columns])
 
 
-def _series_axes(fleet: Fleet) -> dict[str, Sequence[str]]:
+#: A slider moves the same load again and again, and the keys of what it shows stay the same.
+_remembered = functools.lru_cache(maxsize=4)(_laid_out)
+
+
+def _series_names(fleet: Fleet) -> dict[str, Sequence[str]]:
+    axes = ([region.key for region in fleet.regions], [m.key for m in fleet.models], [tier.key for tier in fleet.tiers])
+    return dict(zip(("region", "model", "tier"), zip(*itertools.product(*axes), strict=True), strict=True))
+
+
+def _pool_names(pools: Sequence[Pool]) -> dict[str, Sequence[str]]:
     return {
-        "region": [region.key for region in fleet.regions],
-        "model": [model.key for model in fleet.models],
-        "tier": [tier.key for tier in fleet.tiers],
+        "region": [pool.region for pool in pools],
+        "model": [pool.model for pool in pools],
+        "gpu": [pool.gpu for pool in pools],
+        "silo": [r.SILOS[pool.silo] for pool in pools],
     }
 
 
@@ -49,7 +68,7 @@ def windows_frame(rec: state.Record, fleet: Fleet, span: Span, *, is_measured: b
     Percentiles are null where nothing arrived, where the tier is deferrable, and, unless they are measured request by
     request, where a twentieth or more of the arrivals went to a saturated pool, for which the formula is not made.
     """
-    frame = _keys(_starts(span, span.window_s, span.windows), _series_axes(fleet))
+    frame = _keys(span, span.window_s, span.windows, _series_names(fleet))
     flat = rec.series.reshape(-1, state.SERIES_COLUMNS)
     levels = rec.percentiles.reshape(-1, 3)
     arrived = flat[:, state.ARRIVED]
@@ -74,7 +93,7 @@ def windows_frame(rec: state.Record, fleet: Fleet, span: Span, *, is_measured: b
         "served_elsewhere": flat[:, state.ELSEWHERE],
         "ttft_mean_s": ratio(flat[:, state.TTFT_SUM], counted),
         **dict(zip(("ttft_p50_s", "ttft_p95_s", "ttft_p99_s"), percentiles, strict=True)),
-        "itl_mean_s": ratio(flat[:, state.ITL_SUM], counted),
+        "itl_mean_s": ratio(flat[:, state.ITL_SUM], counted if is_measured else counted - flat[:, state.SHED]),
         "slo_attainment_fraction": ratio(np.minimum(flat[:, state.KEPT], judged), judged),
         "is_saturated": saturated & (arrived > 0),
     }
@@ -107,7 +126,7 @@ def pools_frame(rec: state.Record, pools: Sequence[Pool], span: Span) -> pl.Data
         "lent_gpu_hours": means[:, 5] * gpus * hours,
         "cost_usd": held * price,
     }
-    return SIM_POOLS.conform(_beside(_pool_keys(pools, span), columns))
+    return SIM_POOLS.conform(_beside(_keys(span, span.window_s, span.windows, _pool_names(pools)), columns))
 
 
 def so_far(rec: state.Record, pools: Sequence[Pool], fleet: Fleet, span: Span, step: int) -> SoFar:
@@ -123,46 +142,34 @@ def so_far(rec: state.Record, pools: Sequence[Pool], fleet: Fleet, span: Span, s
     return SoFar(done_fraction=step / span.steps, gpu_hours=float(held), kept_fraction=kept)
 
 
-def _pool_keys(pools: Sequence[Pool], span: Span) -> pl.DataFrame:
-    """Return window start and pool in the order of the arrays."""
-    starts = _starts(span, span.window_s, span.windows)
-    window, place = np.indices((span.windows, len(pools))).reshape(2, -1)
-    names = {
-        "region": [pool.region for pool in pools],
-        "model": [pool.model for pool in pools],
-        "gpu": [pool.gpu for pool in pools],
-        "silo": [r.SILOS[pool.silo] for pool in pools],
-    }
-    return pl.DataFrame([starts.gather(window), *(pl.Series(name, keys).gather(place) for name, keys in names.items())])
+def taken(rec: state.Record) -> pl.DataFrame:
+    """Take what the fluid engine listed off its list: requests by cell (hour, origin, model, tier) and latency bin."""
+    count, rec.listed[0] = int(rec.listed[0]), 0
+    return pl.DataFrame({name: rec.filled[name][:count] for name in state.FILLED.names or ()})
 
 
-def ttft_frame(rec: state.Record, fleet: Fleet, span: Span) -> pl.DataFrame:
+def counted(bins: NDArray[np.int32]) -> pl.DataFrame:
+    """Return likewise what the replay counted: hours, origins, models, tiers, bins."""
+    cells = bins.reshape(-1, bins.shape[-1])
+    cell, place = np.nonzero(cells)
+    return pl.DataFrame({"requests": cells[cell, place], "cell": cell, "bin": place})
+
+
+def ttft_frame(found: pl.DataFrame, fleet: Fleet, span: Span) -> pl.DataFrame:
     """Return ``TTFT_HISTOGRAM``: interactive arrivals counted by hour, origin, model, tier and latency bin."""
-    keys = _keys(_starts(span, SECONDS_PER_HOUR, span.hours), _series_axes(fleet))
-    first, last = rec.bins_used if rec.bins_used[0] <= rec.bins_used[1] else (0, rec.hour_bins.shape[1] - 1)
-    count = np.count_nonzero(rec.hour_bins[:, first : last + 1])
-    cells, bins, requests = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64), np.empty(count)
-    list_bins(rec.hour_bins, int(first), int(last), cells, bins, requests)
-    return TTFT_HISTOGRAM.conform(
-        _beside(
-            keys[pl.Series(cells)],
-            {"ttft_low_s": BIN_EDGES_S[bins], "ttft_high_s": BIN_EDGES_S[bins + 1], "requests": requests},
-        )
-    )
+    return TTFT_HISTOGRAM.conform(_histogram("ttft", found, fleet, span))
 
 
-def e2e_frame(whole_bins: NDArray[np.int32], fleet: Fleet, span: Span) -> pl.DataFrame:
-    """Return ``E2E_HISTOGRAM`` of arrivals counted by hour, origin, model, tier and latency bin."""
-    keys = _keys(_starts(span, SECONDS_PER_HOUR, span.hours), _series_axes(fleet))
-    used = whole_bins.reshape(-1, whole_bins.shape[-1])
-    cell, place = np.nonzero(used)
-    return E2E_HISTOGRAM.conform(
-        keys.select(pl.all().gather(cell)).with_columns(
-            e2e_low_s=pl.Series(BIN_EDGES_S[place]),
-            e2e_high_s=pl.Series(BIN_EDGES_S[place + 1]),
-            requests=pl.Series(used[cell, place]),
-        )
-    )
+def e2e_frame(found: pl.DataFrame, fleet: Fleet, span: Span) -> pl.DataFrame:
+    """Return ``E2E_HISTOGRAM``: arrivals counted by hour, origin, model, tier and latency bin."""
+    return E2E_HISTOGRAM.conform(_histogram("e2e", found, fleet, span))
+
+
+def _histogram(what: str, found: pl.DataFrame, fleet: Fleet, span: Span) -> pl.DataFrame:
+    keys = _keys(span, SECONDS_PER_HOUR, span.hours, _series_names(fleet))
+    edges, low = pl.Series(BIN_EDGES_S), found["bin"]
+    names = [edges.gather(low).alias(f"{what}_low_s"), edges.gather(low + 1).alias(f"{what}_high_s"), found["requests"]]
+    return keys[found["cell"]].hstack(names)
 
 
 def scaling_frame(rec: state.Record, pools: Sequence[Pool], span: Span) -> pl.DataFrame:
@@ -171,7 +178,7 @@ def scaling_frame(rec: state.Record, pools: Sequence[Pool], span: Span) -> pl.Da
     happened = np.flatnonzero(events > 0)
     place, kind = np.divmod(happened, len(r.KINDS))
     return SCALING.conform(
-        _pool_keys(pools, span)
-        .select(pl.all().gather(place))
-        .with_columns(kind=pl.Series(r.KINDS).gather(kind), replicas=pl.Series(events[happened]))
+        _keys(span, span.window_s, span.windows, _pool_names(pools))[pl.Series(place)].with_columns(
+            kind=pl.Series(r.KINDS).gather(kind), replicas=pl.Series(events[happened])
+        )
     )

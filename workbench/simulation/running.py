@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from workbench.simulation.replay import Replay
 
 BLOCK_HOURS = 24  # between two reports of progress
+LISTED_HOURS = 2 * BLOCK_HOURS  # a list larger than all else, or the C library gives a run's memory back at its end
 COMPILING = "compiling the simulator (once; later runs start at once)"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """An engine on its inputs; ``replay`` is None where the fluid engine runs."""
+    """An engine on its inputs; ``replay`` is None where the fluid engine runs, which lists latencies block by block."""
 
     fleet: Fleet
     policy: Policy
@@ -49,14 +50,17 @@ class Run:
     surprise: Surprise
     corrections: Sequence[Calibration]
     replay: Replay | None
+    latencies: list[pl.DataFrame] = field(default_factory=list)
 
     def advance(self, first: int, last: int) -> None:
-        """Run the steps [first, last)."""
+        """Run the steps [first, last), a block of hours at most."""
         if self.replay is not None:
             self.replay(first, last)
             return
         self.surprise.tell(first, last)
         fluid.simulate(self.inputs, self.state, self.record, rules.rules_of(self.policy), first, last)
+        if 2 * self.record.listed[0] > self.record.filled.size:  # what is left has room for another block
+            self.latencies.append(readout.taken(self.record))
 
     def steered(self, steer: Steer, first: int, last: int) -> None:
         """Ask the controller what the hour of the steps [first, last) shall be like, and note it for the engine."""
@@ -69,20 +73,29 @@ class Run:
         )
         steering.carry_over(steer(standing), self.inputs, self.surprise, pools=self.pools, first=first, last=last)
 
+    def _first_tokens(self) -> pl.DataFrame:
+        """Return how many requests of an hour, origin, model and tier got their first token in which latency bin."""
+        if self.replay is not None:
+            return readout.counted(self.replay.first_bins)
+        self.latencies.append(readout.taken(self.record))
+        return pl.concat(self.latencies)
+
     def result(self) -> SimRun:
         """Return what was recorded."""
         return SimRun(
             strategy=self.policy.key,
             windows=readout.windows_frame(self.record, self.fleet, self.span, is_measured=self.replay is not None),
             pools=readout.pools_frame(self.record, self.pools, self.span),
-            ttft=readout.ttft_frame(self.record, self.fleet, self.span),
+            ttft=readout.ttft_frame(self._first_tokens(), self.fleet, self.span),
             scaling=readout.scaling_frame(self.record, self.pools, self.span),
             start=self.span.start,
             end=self.span.start + timedelta(seconds=self.span.steps * self.span.step_s),
             window_s=self.span.window_s,
             step_s=self.span.step_s,
             requests=None if self.replay is None else self.replay.requests(),
-            e2e=None if self.replay is None else readout.e2e_frame(self.replay.whole_bins, self.fleet, self.span),
+            e2e=None
+            if self.replay is None
+            else readout.e2e_frame(readout.counted(self.replay.whole_bins), self.fleet, self.span),
             notes=(*calibrating.notes_for(self.corrections, self.fleet), *_notes_of_shed(self.record)),
         )
 
@@ -134,7 +147,7 @@ def begin(
         correction=calibrating.tables_for(corrections, fleet, pools),
     )._replace(observed_over_forecast=surprise.ratio)
     state = outset.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
-    record = outset.record_of(fleet, pools, span)
+    record = outset.record_of(fleet, pools, span, listed_hours=0 if is_replayed else LISTED_HOURS)
     replay = None
     if is_replayed:
         from workbench.simulation.replay import Replay  # its kernels cost a second that no other run has to wait

@@ -149,6 +149,7 @@ def inputs_of(
         window_steps=int(span.window_s / span.step_s),
         latency_steps=max(int(min(SECONDS_PER_MINUTE, span.window_s, span.demand_window_s) / span.step_s), 1),
         rps=laid.rps,
+        shed_rps=laid.shed_rps,
         prompt_mean=laid.prompt_mean,
         output_mean=laid.output_mean,
         deferrable=np.array([int(tier.deferrable) for tier in fleet.tiers]),

@@ -70,6 +70,10 @@ RANK = np.dtype(
 CREW = np.dtype([(name, np.float64, (ABREAST,)) for name in ("inside", "leaving", "inflow", "met", "done")])
 
 
+#: Requests of an hour, origin, model and tier, the cells counted through, in one latency bin.
+FILLED = np.dtype([("requests", np.float64), ("cell", np.int32), ("bin", np.int32)])
+
+
 class Inputs(NamedTuple):
     """What does not change while a span is simulated."""
 
@@ -79,6 +83,7 @@ class Inputs(NamedTuple):
     window_steps: int
     latency_steps: int
     rps: Floats  # W, H, M, K
+    shed_rps: Floats  # likewise, what fits in no replica; no windows where there is none
     prompt_mean: Floats  # hours, H, M, K
     output_mean: Floats  # hours, H, M, K
     deferrable: Ints  # K
@@ -128,8 +133,10 @@ class Record(NamedTuple):
     pools: Floats  # windows, P, POOL_COLUMNS
     events: Floats  # windows, P, kinds
     window_bins: Floats  # H, M, K, BINS: of the running window
-    hour_bins: Floats  # hours, or one for all; BINS, H, M, K: the bins in use lie side by side
-    bins_used: Ints  # 2: first and last of them in use, where the engine notes it
+    hour_bins: Floats  # H, M, K, BINS: of the running hour, or of the whole span where hours are not told apart
+    hour_touched: Ints  # H, M, 2: first and last of them in use
+    filled: NDArray[np.void]  # of FILLED: the bins that hold requests, hour by hour
+    listed: Ints  # 1: how many of them are listed
     percentiles: Floats  # windows, H, M, K, 3
 
 

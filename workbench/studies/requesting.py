@@ -129,7 +129,7 @@ def _blocks(span: Span) -> Iterator[tuple[datetime, datetime]]:
 
 def _demand_of(laid: Laid, first: int, last: int) -> pl.DataFrame:
     """Return the requests of some windows of what was laid out, as ``DEMAND``; lengths are added later."""
-    rates = laid.rps[first:last]
+    rates = laid.rps[first:last] + (laid.shed_rps[first:last] if laid.shed_rps.size else 0.0)
     window, *cell = np.indices(rates.shape).reshape(4, -1)
     starts = pl.Series([after(laid.start, (first + i) * laid.demand_window_s) for i in range(rates.shape[0])])
     named = {name: pl.Series(laid.keys[name]).gather(place) for name, place in zip(SERIES, cell, strict=True)}

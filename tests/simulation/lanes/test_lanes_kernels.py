@@ -69,7 +69,7 @@ def test_polynomials_stay_within_their_stated_errors() -> None:
 @pytest.mark.parametrize("mean", [0.0, 3.0, 90.0, 100.0, 130.0, 1e5])
 @pytest.mark.parametrize("variance", [0.0, 4.0, 400.0])
 def test_running_requests_are_those_of_the_scalar_simulator(mean: float, variance: float) -> None:
-    a, w = rows(row.POOL_ROWS, INSIDE=mean, VARIANCE=variance), rows(row.WORK_ROWS, LIMIT=100.0)
+    a, w = rows(row.POOL_ROWS, INSIDE=mean, VARIANCE=variance, READY=4.0, SLOTS=25.0), rows(row.WORK_ROWS)
     serving.note_running(a, AT, w)
     expected, above = scalar_latency.mean_below(mean, variance, 100.0)
     assert read_row(a, "RUNNING") == pytest.approx(expected, abs=4e-6 * math.sqrt(variance) + 1e-3 + 1e-7 * mean)
@@ -95,9 +95,9 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     most = running / (output * iteration + running * prompt_s / ready)
     a = rows(
         row.POOL_ROWS, READY=ready, RECENT=60.0, ITERATION=iteration, RUNNING=running, INSIDE=running + waiting,
-        OUTPUT=output, VARIANCE=running, PROMPT_S=prompt_s, SLOPE=slope,
+        OUTPUT=output, VARIANCE=running, PROMPT_S=prompt_s, SLOPE=slope, PER_REPLICA=1.0 / ready, EVENED=ready**-0.5,
     )  # fmt: skip
-    w = rows(row.WORK_ROWS, PER_REPLICA=1.0 / ready, PROMPT_SHARE=share)
+    w = rows(row.WORK_ROWS, PROMPT_SHARE=share)
     latency.note_cycles(a, AT, w, FACTS)
     latency.note_company(a, AT, w, FACTS)
     latency.note_company(a, AT, w, FACTS)

@@ -31,7 +31,8 @@ def windows_of(
     made.world.latencies_s[:] = [[0.0, ttft, e2e] for _, _, ttft, e2e, _ in rows]
     made.outside.pool_of[:] = [pool for *_, pool in rows]
     made.sum_up()
-    return readout.windows_frame(record, world, SPAN, is_measured=True), readout.ttft_frame(record, world, SPAN)
+    first_tokens = readout.counted(made.first_bins)
+    return readout.windows_frame(record, world, SPAN, is_measured=True), readout.ttft_frame(first_tokens, world, SPAN)
 
 
 def row_of(frame: pl.DataFrame, window: int, tier: str = FAST) -> dict[str, float]:

@@ -9,7 +9,7 @@ pool. The rules are asked only where a signal leaves the range in which none of 
 
 Invariants, each with a test:
 
-1. arrived = served + backlog, for every origin, model and tier, at every window (nothing is shed yet).
+1. arrived = served + shed + backlog, for every origin, model and tier, at every window.
 2. GPUs of a region and kind are conserved: serving + lent + free = stock at every step.
 3. No work is done by a replica that is not ready; a pool without one serves nothing.
 4. At constant load running requests, gap between tokens and the greatest load match their closed forms.
@@ -22,10 +22,10 @@ from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel
 from workbench.simulation.fluid.athome import offer
 from workbench.simulation.fluid.meeting import meet
-from workbench.simulation.fluid.recording import close_window
+from workbench.simulation.fluid.recording import add_replicas, close_window
 from workbench.simulation.fluid.replicas import scale, show, take_over
 from workbench.simulation.fluid.service import note_lengths, serve
-from workbench.simulation.fluid.settling import record_deadlines, settle
+from workbench.simulation.fluid.settling import count_shed, record_deadlines, settle
 from workbench.simulation.fluid.traffic import bring_in, count_arrivals, join_tiers, tell_apart
 from workbench.simulation.scaling import become_ready, follow_plan
 from workbench.simulation.state import Inputs, Record, State
@@ -49,29 +49,34 @@ def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, 
     steps_per_hour, age_steps, ticked = int(3600.0 / x.step_s), int(rules.ages_after_s / x.step_s), first_step
     for p in range(s.pools.size):
         note_lengths(s.pools, s.ranks, x.prompt_grid, rules, p)
-    is_changing, is_stirred = take_over(s.pools, s.ranks, s.starting, rules), True
+    is_changing, is_stirred, same_since = take_over(s.pools, s.ranks, s.starting, rules), True, first_step
     demand_changes, may_stay = first_step, False
     tick_ends, window_ends = next_after(first_step, x.latency_steps), next_after(first_step, x.window_steps)
     for step in range(first_step, last_step):
         if is_changing and become_ready(s.pools, s.starting, s.ready_at, s.drained_at, step):
+            add_replicas(s.ranks, step - same_since)
             take_over(s.pools, s.ranks, s.starting, rules)
+            same_since = step
             is_stirred = True
         if rules.follow_plan != r.NO_PLAN and step % steps_per_hour == 0:
             follow_plan(s.pools, s.starting, x.target, step // steps_per_hour)
             is_stirred = True
         if is_stirred:
+            add_replicas(s.ranks, step - same_since)
             show(s.pools, s.ranks)
             scale(x, s, rec, rules, step)
             is_changing = take_over(s.pools, s.ranks, s.starting, rules)
+            same_since = step
         if step == demand_changes:
             demand_changes = min(next_after(step, x.demand_steps), next_after(step, x.mean_steps))
             join_tiers(x, s, step, demand_changes)
             may_stay = offer(x, s, step, demand_changes, age_steps)
         bring_in(x, s, rules, step, age_steps, may_stay)
-        is_stirred = serve(s.pools, s.ranks, x.prompt_grid, rules, x.step_s)
+        is_stirred = serve(s.pools, s.ranks, x.prompt_grid, rules, x.step_s, is_stirred)
         after = step + 1
         if after in (tick_ends, last_step):
             count_arrivals(x, s.coming, ticked, after)
+            count_shed(x, s.touched, rec, ticked, after, s.ready_at.shape[0] - 1)
             tell_apart(x, s)
             for b in range(s.ranks.size):
                 meet(x, s, rec, step, b, EVERYBODY)
@@ -79,5 +84,7 @@ def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, 
             record_deadlines(x, s, rec, ticked, after)
             ticked, tick_ends = after, next_after(after, x.latency_steps)
         if after in (window_ends, last_step):
+            add_replicas(s.ranks, after - same_since)
+            same_since = after
             close_window(x, s, rec, step)
             window_ends = next_after(after, x.window_steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.simulation.compiling import kernel
+from workbench.simulation.compiling import kernel, vectors
 from workbench.simulation.fluid.meeting import lay_out
 from workbench.simulation.fluid.settling import hand_over
 from workbench.simulation.latency import (
@@ -10,6 +10,7 @@ from workbench.simulation.latency import (
     note_percentiles,
 )
 from workbench.simulation.state import (
+    ABREAST,
     ARRIVED,
     BACKLOG,
     OLDEST,
@@ -43,6 +44,20 @@ def record_pools(pools: Pools, starting: Ints, kept: Floats, window: int) -> Non
         kept[window, p, 10] += pool.work
 
 
+@vectors
+def add_replicas(ranks: Ranks, steps: int) -> None:
+    """Add the replicas of every pool, which were the same for so many steps, to their sums."""
+    for b in range(ranks.size):
+        rank = ranks[b]
+        for i in range(ABREAST):
+            rank.sum_ready[i] += steps * rank.ready[i]
+            rank.sum_reclaiming[i] += steps * rank.reclaiming[i]
+            rank.sum_swapping[i] += steps * rank.swapping[i]
+            rank.sum_remote[i] += steps * rank.remote[i]
+            rank.sum_draining[i] += steps * rank.draining[i]
+            rank.sum_lent_gpus[i] += steps * rank.lent_gpus[i]
+
+
 @kernel
 def close_pools(ranks: Ranks, kept: Floats, window: int) -> None:
     """Hand the sums of every pool to its window, and begin anew."""
@@ -65,23 +80,25 @@ def close_pools(ranks: Ranks, kept: Floats, window: int) -> None:
 
 
 @kernel
-def list_bins(hour_bins: Floats, first: int, last: int, cells: Ints, bins: Ints, requests: Floats) -> None:
-    """List the latency bins that hold requests, cell by cell: a cell is an hour, origin, model and tier.
-
-    All lie in the bins ``first`` to ``last``, and the lists are as long as they are many.
-    """
-    hours, _, origins, models, tiers = hour_bins.shape
-    cell = listed = 0
-    for hour in range(hours):
-        for h in range(origins):
-            for m in range(models):
-                for k in range(tiers):
-                    for i in range(first, last + 1):
-                        count = hour_bins[hour, i, h, m, k]
-                        if count != 0.0:
-                            cells[listed], bins[listed], requests[listed] = cell, i, count
-                            listed += 1
-                    cell += 1
+def list_hour(rec: Record, hour: int) -> None:
+    """List the latency bins of an hour that hold requests, cell by cell, and begin anew."""
+    hour_bins, touched, filled, listed = rec.hour_bins, rec.hour_touched, rec.filled, rec.listed[0]
+    origins, models, tiers = hour_bins.shape[:3]
+    cell = hour * origins * models * tiers
+    for h in range(origins):
+        for m in range(models):
+            first, last = touched[h, m, 0], touched[h, m, 1]
+            touched[h, m, 0], touched[h, m, 1] = BINS, -1
+            for k in range(tiers):
+                for i in range(first, last + 1):
+                    requests = hour_bins[h, m, k, i]
+                    if requests != 0.0:
+                        row = filled[listed]
+                        row.requests, row.cell, row.bin = requests, cell, i
+                        hour_bins[h, m, k, i] = 0.0
+                        listed += 1
+                cell += 1
+    rec.listed[0] = listed
 
 
 @kernel
@@ -104,7 +121,7 @@ def close_window(x: Inputs, s: State, rec: Record, step: int) -> None:
     """Read off arrivals, backlog, ages and percentiles at a window's end and hand its latency bins to the hour."""
     arrived, released, completed, coming, before = s.arrived, s.released, s.completed, s.coming, s.before
     series, bins, hour_bins, touched = rec.series, rec.window_bins, rec.hour_bins, s.touched
-    window, hour = step // x.window_steps, min(int(step * x.step_s / 3600.0), hour_bins.shape[0] - 1)
+    window, steps = step // x.window_steps, s.ready_at.shape[0] - 1
     for p in range(s.pools.size):
         lay_out(x, s, rec, step, p)
     for k in range(coming.shape[2]):
@@ -117,15 +134,19 @@ def close_window(x: Inputs, s: State, rec: Record, step: int) -> None:
                 series[window, h, m, x.deferred[d], OLDEST] = oldest_s
             first, last = touched[h, m, 0], touched[h, m, 1]
             touched[h, m, 0], touched[h, m, 1] = BINS, -1
-            rec.bins_used[0], rec.bins_used[1] = min(rec.bins_used[0], first), max(rec.bins_used[1], last)
+            within = rec.hour_touched[h, m]
+            within[0], within[1] = min(within[0], first), max(within[1], last)
             for k in range(coming.shape[2]):
                 come = coming[h, m, k]
-                series[window, h, m, k, ARRIVED] = come - before[h, m, k]
+                series[window, h, m, k, ARRIVED] += come - before[h, m, k]
                 before[h, m, k] = come
                 series[window, h, m, k, BACKLOG] = max(come - completed[h, m, k], 0.0)
                 if x.deferrable[k]:
                     continue
                 note_percentiles(bins, rec.percentiles, window, h, m, k, first, last)
                 for b in range(first, last + 1):
-                    hour_bins[hour, b, h, m, k] += bins[h, m, k, b]
+                    hour_bins[h, m, k, b] += bins[h, m, k, b]
                     bins[h, m, k, b] = 0.0
+    hour = int(step * x.step_s / 3600.0)
+    if rec.filled.size > 0 and (step + 1 == steps or int((step + 1) * x.step_s / 3600.0) > hour):
+        list_hour(rec, hour)

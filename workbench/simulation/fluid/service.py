@@ -75,20 +75,11 @@ def note_lengths(pools: Pools, ranks: Ranks, prompt_grid: Floats, rules: r.Rules
 
 @within
 def take_in(rank: Rank) -> int:
-    """Mix the lengths of what came into those of what is inside; return in how many pools they are other than noted.
-
-    What comes and the replicas it finds are added to their sums.
-    """
+    """Mix the lengths of what came into those of what is inside; return in how many pools they are other than noted."""
     changed = 0
     for i in range(ABREAST):
         arriving = rank.arriving[i]
         rank.routed[i] += arriving
-        rank.sum_ready[i] += rank.ready[i]
-        rank.sum_reclaiming[i] += rank.reclaiming[i]
-        rank.sum_swapping[i] += rank.swapping[i]
-        rank.sum_remote[i] += rank.remote[i]
-        rank.sum_draining[i] += rank.draining[i]
-        rank.sum_lent_gpus[i] += rank.lent_gpus[i]
         share = 1.0 / (rank.inside[i] + arriving + NOTHING)
         rank.prompt[i] += share * (rank.prompts[i] - arriving * rank.prompt[i])
         rank.output[i] += share * (rank.outputs[i] - arriving * rank.output[i])
@@ -208,16 +199,23 @@ def sum_up(rank: Rank) -> None:
 
 
 @vectors
-def serve(pools: Pools, ranks: Ranks, prompt_grid: Floats, rules: r.Rules, step_s: float) -> bool:
-    """Advance every pool by a step; return whether some may have to be scaled."""
+def serve(
+    pools: Pools, ranks: Ranks, prompt_grid: Floats, rules: r.Rules, step_s: float, is_stirred: bool
+) -> bool:  # fmt: skip
+    """Advance every pool by a step; return whether some may have to be scaled.
+
+    What runs is as the last step left it, unless a pool was scaled since (``is_stirred``) or has other slots.
+    """
     stirred = 0
     for b in range(ranks.size):
         rank = ranks[b]
-        if take_in(rank) > 0:
+        unlike = take_in(rank)
+        if unlike > 0:
             for p in range(b * ABREAST, min((b + 1) * ABREAST, pools.size)):
                 if rank.ready[p - b * ABREAST] > 0.0:
                     note_lengths(pools, ranks, prompt_grid, rules, p)
-        fill_slots(rank)
+        if is_stirred or unlike > 0:
+            fill_slots(rank)
         read_prompts(rank, step_s)
         complete(rank, step_s)
         fill_slots(rank)

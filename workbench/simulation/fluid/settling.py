@@ -6,15 +6,20 @@ import math
 
 from workbench.simulation.compiling import inlined, kernel, vectors
 from workbench.simulation.fluid.service import NOTHING, residual_s
+from workbench.simulation.latency import UNSERVED_S, bin_of
 from workbench.simulation.state import (
     ABREAST,
+    ARRIVED,
     KEPT,
     MISSED,
     RANK_BITS,
     SEAT,
     SERVED,
+    SHED,
+    TTFT_SUM,
     Floats,
     Inputs,
+    Ints,
     Rank,
     Ranks,
     Record,
@@ -120,3 +125,34 @@ def record_deadlines(x: Inputs, s: State, rec: Record, first: int, last: int) ->
                 missed = max(until - max(s.completed[h, m, k], fell), 0.0)
                 series[window, h, m, k, MISSED] += missed
                 series[window, h, m, k, KEPT] += until - fell - missed
+
+
+@kernel
+def count_shed(x: Inputs, touched: Ints, rec: Record, first: int, last: int, steps: int) -> None:
+    """Count what comes in the steps [first, last) of a tick and fits in no replica: arrived, and shed.
+
+    Such a request has no first token, so it is later than every other and counts with its age in the mean; the deadline
+    of a deferrable one passes without completion.
+    """
+    if x.shed_rps.shape[0] == 0:
+        return
+    series, bins, window, never = rec.series, rec.window_bins, (last - 1) // x.window_steps, bin_of(UNSERVED_S)
+    age_s = (steps - 0.5 * (first + last)) * x.step_s
+    for w in range(first // x.demand_steps, (last - 1) // x.demand_steps + 1):
+        lasts_s = (min(last, (w + 1) * x.demand_steps) - max(first, w * x.demand_steps)) * x.step_s
+        for h in range(bins.shape[0]):
+            for m in range(bins.shape[1]):
+                for k in range(bins.shape[2]):
+                    requests = x.shed_rps[w, h, m, k] * lasts_s
+                    if requests <= 0.0:
+                        continue
+                    series[window, h, m, k, ARRIVED] += requests
+                    series[window, h, m, k, SHED] += requests
+                    if x.deferrable[k]:
+                        due = last + int(min(x.promise_s[k] / x.step_s, 1e15))
+                        if due <= steps:
+                            series[(due - 1) // x.window_steps, h, m, k, MISSED] += requests
+                        continue
+                    series[window, h, m, k, TTFT_SUM] += requests * age_s
+                    bins[h, m, k, never] += requests
+                    touched[h, m, 0], touched[h, m, 1] = min(touched[h, m, 0], never), max(touched[h, m, 1], never)

@@ -20,7 +20,7 @@ from workbench.simulation.lanes.latency import (
     note_cycles,
 )
 from workbench.simulation.lanes.layout import LANES, Block, Floats, Place, Reals, Site, real
-from workbench.simulation.lanes.replicas import finish, follow_plan, pool_at, scale
+from workbench.simulation.lanes.replicas import begin_with, finish, follow_plan, pool_at, scale
 from workbench.simulation.lanes.serving import advance, mix_lengths, note_lengths, read_table, share_out, sum_up
 from workbench.simulation.state import Inputs
 
@@ -165,6 +165,7 @@ def simulate(b: Block, c: Site, x: Inputs, first_step: int, last_step: int) -> N
     steps_per_hour = int(3600.0 / x.step_s)
     if first_step == 0:
         for p in range(c.gpus.size):
+            begin_with(b.pools, pool_at(p))
             if mix_lengths(b.pools, pool_at(p), b.work) > 0:
                 read_table(b.pools, pool_at(p), b.work, c.grid[p], c.segments[p, 0], c.segments[p, 1])
                 note_lengths(b.pools, pool_at(p), b.work, b.scenario, c.facts[p])

@@ -33,7 +33,11 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     lumps, more = facts[row.SQUARE], facts[row.DISPERSION] - real(1.0)
     one = real(1.0)
     for i in range(LANES):
-        per_replica, prompt_s, iteration = w[row.PER_REPLICA + i], a[at + row.PROMPT_S + i], a[at + row.ITERATION + i]
+        per_replica, prompt_s, iteration = (
+            a[at + row.PER_REPLICA + i],
+            a[at + row.PROMPT_S + i],
+            a[at + row.ITERATION + i],
+        )
         reads = min(w[row.PROMPT_SHARE + i], MOST_READ)
         share = min(reads, real(0.98))
         # 1 - s, 1 - s^2, 1 - s^3, iteration and prompt divide: all from one quotient
@@ -69,9 +73,9 @@ def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         least = pending + np.sqrt(pending * pending + spread) + real(1e-12)
         left = (above + np.sqrt(above * above + spread)) / least
         left = left if n > one else one
-        varied = left * np.sqrt(w[row.PER_REPLICA + i])
+        varied = left * a[at + row.EVENED + i]
         seen = cycle + varied * w[row.ALONE + i] * w[row.PER_CYCLE + i]
-        others = left * max(rate * seen + more * w[row.PER_REPLICA + i], nought)
+        others = left * max(rate * seen + more * a[at + row.PER_REPLICA + i], nought)
         ended = iteration + left * (seen - iteration)
         w[row.COMPANY + i] = left
         w[row.VARIED + i] = varied
@@ -92,7 +96,7 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     clumps = max(dispersion, one)
     for i in range(LANES):
         serves = a[at + row.READY + i] > nought
-        per_replica, rate, came = w[row.PER_REPLICA + i], w[row.RATE + i], a[at + row.RECENT + i]
+        per_replica, rate, came = a[at + row.PER_REPLICA + i], w[row.RATE + i], a[at + row.RECENT + i]
         prompt_s, iteration, running = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i], a[at + row.RUNNING + i]
         left, seen, others, mean = w[row.COMPANY + i], w[row.SEEN + i], w[row.OTHERS + i], w[row.TTFT_MEAN + i]
         cycle, busy, share = w[row.CYCLE + i], w[row.BUSY + i], min(w[row.PROMPT_SHARE + i], real(0.98))

@@ -34,13 +34,13 @@ def _rows(count: int) -> list[np.uint64]:
     return [np.uint64(i * WIDTH) for i in range(count)]
 
 
-# rows of a pool: its state, what the last step left, what follows from its lengths, first tokens since the last look,
-# sums of the hour
-POOL_ROWS = 42
+# rows of a pool: its state, what follows from its replicas, what the last step left, what follows from its lengths,
+# first tokens since the last look, sums of the hour
+POOL_ROWS = 45
 (
-    INSIDE, VARIANCE, PROMPT, OUTPUT, READY, COMING, DRAINING, LENT, BUDGET, LAST_STEP,
+    INSIDE, VARIANCE, PROMPT, OUTPUT, READY, COMING, DRAINING, LENT, BUDGET, LAST_STEP, PER_REPLICA, EVENED,
     FINISHED, ARRIVING, PROMPTS, OUTPUTS, RECENT, RECENT_DELAY, ROOM, RUNNING, SIGNAL, ITERATION, UNREAD, READING,
-    NOTED_PROMPT, NOTED_OUTPUT, PROMPT_S, SLOPE, HELD_SHARE, PER_SLOT, ROUTE_EACH, RELEASE_EACH,
+    NOTED_PROMPT, NOTED_OUTPUT, PROMPT_S, SLOPE, HELD_SHARE, SLOTS, PER_SLOT, ROUTE_EACH, RELEASE_EACH,
     TTFT_COUNT, TTFT_SINCE, TTFT_FIRST, TTFT_SUM, TTFT_SQUARES, TTFT_CUBES,
     HELD, WASTED, LENT_SUM, READY_SUM, KV_SUM, WORK_SUM,
 ) = _rows(POOL_ROWS)  # fmt: skip
@@ -48,9 +48,9 @@ FIRST_SUM, SUM_ROWS = HELD, 6
 POOL_SIZE = np.uint64(POOL_ROWS * WIDTH)
 
 # rows of work, of one pool after the other: what a step of a pool works out and no later one needs
-WORK_ROWS = 31
+WORK_ROWS = 29
 (
-    CHANGED, PLACE, TABLED, PER_REPLICA, LIMIT, ABOVE, CROWDED, ADMITTED, PROMPT_SHARE, SHARE, SATURATED,
+    CHANGED, PLACE, TABLED, ABOVE, CROWDED, ADMITTED, PROMPT_SHARE, SHARE, SATURATED,
     RATE, CYCLE, ALONE, PER_CYCLE, PER_ITERATION, PER_THIRD, BUSY, WAITS, COMPANY, VARIED, SEEN, OTHERS,
     TTFT_MEAN, TTFT_VARIANCE, TTFT_LEAN, TTFT_MEAN_SO_FAR, TTFT_SPREAD, TTFT_THIRD, TTFT_BIN, LOOKS,
 ) = _rows(WORK_ROWS)  # fmt: skip

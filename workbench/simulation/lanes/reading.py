@@ -11,9 +11,10 @@ from workbench.simulation import state
 from workbench.simulation.compiling import kernel
 from workbench.simulation.lanes.latency import BINS
 from workbench.simulation.lanes.layout import WIDTH, Block, Floats
-from workbench.simulation.latency import BIN_HIGH_S, BIN_LOW_S, lognormal_of, share_within
+from workbench.simulation.latency import BIN_HIGH_S, BIN_LOW_S, UNSERVED_S, lognormal_of, share_within
 from workbench.simulation.loads import Span
 
+PERCENTILE = 0.95
 HALVINGS = 26  # of the logarithm of the range: within 1e-6 of it
 
 
@@ -51,9 +52,9 @@ def percentile(bins: Floats, quantity: int, level: float) -> float:
 
 
 @kernel
-def read_latencies(counted: Floats, interactive: state.Ints, promise_s: Floats, means: Floats, levels: Floats,
-                   shares: Floats) -> None:  # fmt: skip
-    """Write mean, 95th percentile and attainment of every scenario and interactive tier."""
+def read_latencies(counted: Floats, interactive: state.Ints, promise_s: Floats, wanted: Floats, means: Floats,
+                   levels: Floats, shares: Floats) -> None:  # fmt: skip
+    """Write mean, wanted percentile and attainment of every scenario and interactive tier."""
     for i in range(means.shape[0]):
         for j in range(interactive.size):
             k, weighted, total = interactive[j], 0.0, 0.0
@@ -65,8 +66,28 @@ def read_latencies(counted: Floats, interactive: state.Ints, promise_s: Floats, 
                     weighted += count * counted[i, b, interactive.size] / all_tiers
                     total += count
             means[i, k] = weighted / total if total > 0.0 else math.nan
-            levels[i, k] = percentile(counted[i], j, 0.95)
+            levels[i, k] = percentile(counted[i], j, wanted[i, k])
             shares[i, k] = attained(counted[i], j, promise_s[i, k])
+
+
+def shed_of(x: state.Inputs, span: Span) -> tuple[Floats, Floats, Floats]:
+    """Return by model and tier how many requests fit in no replica, their ages at the end, and how many fall due.
+
+    Without a scenario's factor; as :func:`workbench.simulation.fluid.settling.count_shed` has it.
+    """
+    none = np.zeros(x.rps.shape[2:])
+    if x.shed_rps.shape[0] == 0:
+        return none, none, none
+    at = np.arange(span.steps)
+    each = x.shed_rps.sum(axis=1)[at // x.demand_steps] * x.step_s
+    is_due = at[:, None] + 1 + np.minimum(x.promise_s / x.step_s, 1e15).astype(np.int64) <= span.steps
+    ages_s = (span.steps - at - 0.5) * x.step_s
+    return each.sum(axis=0), (each * ages_s[:, None, None]).sum(axis=0), (each * is_due[:, None, :]).sum(axis=0)
+
+
+def ratio(values: Floats, of: Floats) -> Floats:
+    """Return values over what they are part of, NaN where that is nothing."""
+    return np.divide(values, of, out=np.full_like(values, np.nan), where=of > 0)
 
 
 def totals_of(b: Block, x: state.Inputs, span: Span, promise_s: Floats, loads: Floats, count: int) -> dict[str, Floats]:
@@ -77,12 +98,14 @@ def totals_of(b: Block, x: state.Inputs, span: Span, promise_s: Floats, loads: F
     queue = b.queue.reshape(-1, tiers, WIDTH)[:, :, :count].sum(axis=0, dtype=np.float64)
     inside = b.tiers.reshape(pools, tiers, row.TIER_ROWS, WIDTH)[:, :, 0, :count].sum(axis=0, dtype=np.float64)
     steps = np.bincount(np.arange(span.steps) // x.demand_steps, minlength=x.rps.shape[0])
-    arrived = (x.rps * steps[:, None, None, None]).sum(axis=(0, 1)) * x.step_s
-    interactive = np.flatnonzero(x.deferrable == 0)
+    came = (loads * (x.rps * steps[:, None, None, None]).sum(axis=(0, 1)) * x.step_s).sum(axis=1)
+    shed, shed_ages_s, shed_due = ((loads * each).sum(axis=1) for each in shed_of(x, span))
+    waits, interactive, arrived = x.deferrable == 1, np.flatnonzero(x.deferrable == 0), came + shed
     means, levels, shares = (np.full((count, tiers), np.nan) for _ in range(3))
-    read_latencies(b.counted.reshape(WIDTH, BINS, -1), interactive, promise_s, means, levels, shares)
+    wanted = PERCENTILE * np.nan_to_num(ratio(arrived, came), nan=1.0)  # of those that come in, which are the faster
+    read_latencies(b.counted.reshape(WIDTH, BINS, -1), interactive, promise_s, wanted, means, levels, shares)
     missed, due = b.deadlines[:, :, :count].transpose(0, 2, 1)
-    kept = np.divide(due - missed, due, out=np.full_like(due, np.nan), where=due > 0)
+    kept = ratio(due - missed, due + shed_due)
     return {
         "held": held,
         "starting": starting,
@@ -90,10 +113,11 @@ def totals_of(b: Block, x: state.Inputs, span: Span, promise_s: Floats, loads: F
         "ready": ready,
         "kv": kv,
         "work": work,
-        "arrived": (loads * arrived).sum(axis=1),
+        "arrived": arrived,
+        "shed": shed,
         "backlog": (queue + inside).T,
-        "ttft_mean_s": means,
-        "ttft_p95_s": levels,
-        "attained": np.where(x.deferrable == 1, np.clip(kept, 0.0, 1.0), shares),
+        "ttft_mean_s": np.where(waits, np.nan, ratio(np.nan_to_num(means) * came + shed_ages_s, arrived)),
+        "ttft_p95_s": np.where((came <= 0) & (shed > 0) & ~waits, UNSERVED_S, np.minimum(levels, UNSERVED_S)),
+        "attained": np.where(waits, np.clip(kept, 0.0, 1.0), np.nan_to_num(shares) * ratio(came, arrived)),
         "met_saturation": b.bad[:, :count].T,
     }

@@ -12,7 +12,7 @@ import numpy as np
 
 import workbench.simulation.lanes.layout as row
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import inlined, vectors
+from workbench.simulation.compiling import inlined, vectors, within
 from workbench.simulation.fluid.replicas import DRAINED_AFTER
 from workbench.simulation.lanes.layout import LANES, Block, Counts, Ints, Place, Reals, Site, real
 from workbench.simulation.state import Inputs
@@ -27,6 +27,21 @@ def pool_at(p: int) -> Place:
     return np.uint64(p) * row.POOL_SIZE
 
 
+@within
+def note_replicas(a: Reals, at: Place, i: int) -> None:
+    """Note what follows from the ready replicas of a scenario: one over them, and the root of that."""
+    per_replica = real(1.0) / max(a[at + row.READY + i], real(1.0))
+    a[at + row.PER_REPLICA + i] = per_replica
+    a[at + row.EVENED + i] = np.sqrt(per_replica)
+
+
+@vectors
+def begin_with(a: Reals, at: Place) -> None:
+    """Note what follows from the replicas at the start."""
+    for i in range(LANES):
+        note_replicas(a, at, i)
+
+
 @vectors
 def become_ready(a: Reals, at: Place, lent: Reals, place: Place, starts: Counts, drains: Counts, gpus: float) -> None:
     """Turn finished starts into ready replicas and drained replicas into lent GPUs."""
@@ -34,6 +49,7 @@ def become_ready(a: Reals, at: Place, lent: Reals, place: Place, starts: Counts,
         begun, gone = real(starts[i]), real(drains[i])
         a[at + row.COMING + i] -= begun
         a[at + row.READY + i] += begun
+        note_replicas(a, at, i)
         a[at + row.DRAINING + i] -= gone
         a[at + row.LENT + i] += gone * real(gpus)
         lent[place + i] += gone * real(gpus)
@@ -179,6 +195,7 @@ def scale_in(b: Block, c: Site, x: Inputs, step: int, p: int, i: int) -> None:
     a[at + row.VARIANCE + i] *= stays
     a[at + row.RUNNING + i] -= running / ready
     a[at + row.READY + i] -= real(1.0)
+    note_replicas(a, at, i)
     a[at + row.DRAINING + i] += real(1.0)
     residual_s = 0.5 * c.facts[p, row.OUTPUT_SQUARE] * a[at + row.OUTPUT + i] * a[at + row.ITERATION + i]
     after = max(math.ceil(DRAINED_AFTER * residual_s / x.step_s), 1)

@@ -88,24 +88,16 @@ def note_lengths(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
         to_route = holds(h[row.ROUTE_BELOW + i], h[row.ROUTE_ODDS + i], kv_only, by_kv, slots, by_work)
         to_release = holds(h[row.RELEASE_ONE + i], h[row.RELEASE_ODDS + i], kv_only, by_kv, slots, by_work)
         per_slot = min(max(per_cap, reserved * per_room), real(1.0))
+        slots_each = max(slots, real(1.0))
         a[at + row.NOTED_PROMPT + i] = prompt if changed else a[at + row.NOTED_PROMPT + i]
         a[at + row.NOTED_OUTPUT + i] = output if changed else a[at + row.NOTED_OUTPUT + i]
         a[at + row.PROMPT_S + i] = prompt_s if changed else a[at + row.PROMPT_S + i]
         a[at + row.SLOPE + i] = slope if changed else a[at + row.SLOPE + i]
         a[at + row.HELD_SHARE + i] = held * per_room if changed else a[at + row.HELD_SHARE + i]
+        a[at + row.SLOTS + i] = slots_each if changed else a[at + row.SLOTS + i]
         a[at + row.PER_SLOT + i] = per_slot if changed else a[at + row.PER_SLOT + i]
         a[at + row.ROUTE_EACH + i] = to_route if changed else a[at + row.ROUTE_EACH + i]
         a[at + row.RELEASE_EACH + i] = to_release if changed else a[at + row.RELEASE_EACH + i]
-
-
-@vectors
-def note_limits(a: Reals, at: Place, w: Reals) -> None:
-    """Note one over the replicas, and the slots of the pool."""
-    for i in range(LANES):
-        n, per_slot = max(a[at + row.READY + i], real(1.0)), a[at + row.PER_SLOT + i]
-        split = real(1.0) / (n * per_slot)
-        w[row.PER_REPLICA + i] = split * per_slot
-        w[row.LIMIT + i] = n * n * split
 
 
 @vectors
@@ -114,7 +106,7 @@ def note_running(a: Reals, at: Place, w: Reals) -> None:
     for i in range(LANES):
         mean = a[at + row.INSIDE + i]
         deviation = np.sqrt(max(a[at + row.VARIANCE + i], real(1e-6)))
-        z = (mean - w[row.LIMIT + i]) / deviation
+        z = (mean - max(a[at + row.READY + i], real(1.0)) * a[at + row.SLOTS + i]) / deviation
         far = min(abs(z), FARTHEST)
         rare = tail(far)
         excess = deviation * (loss(far) + max(z, real(0.0)))
@@ -128,7 +120,7 @@ def note_left(a: Reals, at: Place, w: Reals) -> None:
     for i in range(LANES):
         mean = a[at + row.INSIDE + i]
         deviation = np.sqrt(max(a[at + row.VARIANCE + i], real(1e-6)))
-        z = (mean - w[row.LIMIT + i]) / deviation
+        z = (mean - max(a[at + row.READY + i], real(1.0)) * a[at + row.SLOTS + i]) / deviation
         excess = deviation * (loss(min(abs(z), FARTHEST)) + max(z, real(0.0)))
         a[at + row.RUNNING + i] = min(max(mean - excess, real(0.0)), mean)
         w[row.CROWDED + i] = real(1.0) if z > TWENTIETH else real(0.0)
@@ -145,7 +137,7 @@ def read_prompts(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32
     half_prompt = real(0.5) * max(facts[row.SQUARE] + facts[row.DISPERSION] - real(1.0), real(1.0))
     for i in range(LANES):
         ready, running, above = a[at + row.READY + i], a[at + row.RUNNING + i], w[row.ABOVE + i]
-        per_replica, prompt_s = w[row.PER_REPLICA + i], a[at + row.PROMPT_S + i]
+        per_replica, prompt_s = a[at + row.PER_REPLICA + i], a[at + row.PROMPT_S + i]
         iteration = base + a[at + row.SLOPE + i] * running * per_replica
         rate = a[at + row.ARRIVING + i] * per_s
         most = running / (a[at + row.OUTPUT + i] * iteration + running * prompt_s * per_replica)
@@ -167,7 +159,7 @@ def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) ->
     for i in range(LANES):
         before, arriving, output = a[at + row.INSIDE + i], a[at + row.ARRIVING + i], a[at + row.OUTPUT + i]
         serves = a[at + row.READY + i] > nought
-        per_replica, running, variance = w[row.PER_REPLICA + i], a[at + row.RUNNING + i], a[at + row.VARIANCE + i]
+        per_replica, running, variance = a[at + row.PER_REPLICA + i], a[at + row.RUNNING + i], a[at + row.VARIANCE + i]
         slope, rate, present = a[at + row.SLOPE + i] * per_replica, arriving * per_s, before + arriving
         per_decode = one / (output * (base + slope * running))
         per_iteration = output * per_decode
@@ -195,7 +187,7 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
     for i in range(LANES):
         serves = a[at + row.READY + i] > nought
         running, slope, output = a[at + row.RUNNING + i], a[at + row.SLOPE + i], a[at + row.OUTPUT + i]
-        per_slot, per_replica = a[at + row.PER_SLOT + i], w[row.PER_REPLICA + i]
+        per_slot, per_replica = a[at + row.PER_SLOT + i], a[at + row.PER_REPLICA + i]
         each, reading = running * per_replica, a[at + row.READING + i] * per_replica
         alone, work = output * base, a[at + row.PROMPT_S + i] + output * slope
         busy_work, full_work = each * work + alone, work + alone * per_slot
@@ -220,7 +212,6 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
 @vectors
 def advance(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, step_s: np.float32) -> None:
     """Advance a pool by a step."""
-    note_limits(a, at, w)
     note_running(a, at, w)
     read_prompts(a, at, w, facts, step_s)
     complete(a, at, w, facts, step_s)

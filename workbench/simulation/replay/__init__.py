@@ -111,6 +111,11 @@ class Replay:
         return found
 
     @property
+    def first_bins(self) -> NDArray[np.int32]:
+        """Times to the first token, counted by hour of arrival, region, model, tier and latency bin."""
+        return self._tally.first_bins
+
+    @property
     def whole_bins(self) -> NDArray[np.int32]:
         """Times to the last token, counted by hour of arrival, region, model, tier and latency bin."""
         return self._tally.whole_bins

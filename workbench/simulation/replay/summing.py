@@ -51,7 +51,7 @@ class Sums(NamedTuple):
 
     series: Floats  # windows, H, M, K, columns: whole numbers only
     seconds: Ints  # windows, H, M, K, GAPS + 1: sums of seconds and parts, and how many gaps
-    hour_bins: Floats  # hours, bins, H, M, K
+    first_bins: Counts  # hours, H, M, K, bins: times to the first token
     whole_bins: Counts  # hours, H, M, K, bins: times to the last token
 
 
@@ -80,7 +80,7 @@ def count_interactive(
     add_seconds(sums.seconds[window, h, m, k], TTFT_WHOLE, ttft_s if begun else facts.end_s - arrival_s)
     i = bin_of(ttft_s if begun else UNSERVED_S)
     bins[window % bins.shape[0], h, m, k, i] += 1
-    sums.hour_bins[int(arrival_s / 3600.0), i, h, m, k] += 1.0
+    sums.first_bins[int(arrival_s / 3600.0), h, m, k, i] += 1
 
 
 @kernel
@@ -178,8 +178,9 @@ class Tally:
             end_s=span.steps * span.step_s,
         )
         seconds = np.zeros((*record.series.shape[:4], GAPS + 1), dtype=np.int64)
-        self.whole_bins = np.zeros((span.hours, *record.series.shape[1:4], BINS), dtype=np.int32)
-        self._sums = Sums(series=record.series, seconds=seconds, hour_bins=record.hour_bins, whole_bins=self.whole_bins)
+        self.first_bins = np.zeros((span.hours, *record.series.shape[1:4], BINS), dtype=np.int32)
+        self.whole_bins = np.zeros_like(self.first_bins)
+        self._sums = Sums(series=record.series, seconds=seconds, first_bins=self.first_bins, whole_bins=self.whole_bins)
 
     def add(self, rows: Rows, now_s: float, *, everyone: bool = False) -> None:
         """Count the rows that are settled at an instant, or everyone, as nothing more will happen."""

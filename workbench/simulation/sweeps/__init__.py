@@ -53,6 +53,7 @@ SWEEP_TIERS = Table(
         "arrived": _number("requests", "arrivals"),
         "served": _number("requests", "completions"),
         "backlog": _number("requests", "queued or running at the end"),
+        "shed": _number("requests", "refused, because no replica has KV room for them"),
         "ttft_mean_s": _number("s", "mean time to first token; null for a deferrable tier", nullable=True),
         "ttft_p95_s": _number("s", "95th percentile of all arrivals; null where many met saturation", nullable=True),
         "slo_attainment_fraction": _number(
@@ -102,6 +103,7 @@ class Totals:
     work: Floats  # N, P
     arrived: Floats  # N, K
     backlog: Floats  # N, K
+    shed: Floats  # N, K
     ttft_mean_s: Floats  # N, K
     ttft_p95_s: Floats  # N, K
     attained: Floats  # N, K
@@ -157,7 +159,8 @@ def _tiers(totals: Totals, fleet: Fleet) -> pl.DataFrame:
                 "tier": [tier.key for tier in fleet.tiers] * count,
                 "arrived": arrived,
                 "backlog": totals.backlog.ravel(),
-                "served": np.maximum(arrived - totals.backlog.ravel(), 0.0),
+                "shed": totals.shed.ravel(),
+                "served": np.maximum(arrived - totals.backlog.ravel() - totals.shed.ravel(), 0.0),
                 **{name: pl.Series(values).fill_nan(None) for name, values in columns.items()},
                 "saturated_fraction": share,
             }

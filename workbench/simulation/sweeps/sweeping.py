@@ -71,6 +71,7 @@ def varied(inputs: state.Inputs, fleet: Fleet, variation: Variation, surprise: F
     load = np.array(loads_of(fleet, variation))
     return inputs._replace(
         rps=inputs.rps * load,
+        shed_rps=inputs.shed_rps * load,
         prompt_mean=np.maximum(inputs.prompt_mean * variation.input_tokens, 1.0),
         output_mean=np.maximum(inputs.output_mean * variation.output_tokens, 1.0),
         promise_s=promises_of(inputs, fleet, variation),
@@ -108,7 +109,7 @@ def _run_one(x: state.Inputs, variation: Variation, *, fleet: Fleet, policy: Pol
     )
     pools = setup.pools_of(mixed, decided)
     at_start = outset.state_of(mixed, pools, span, cooldown_s=decided.cooldown_s)
-    record = outset.record_of(mixed, pools, span, by_hour=False)
+    record = outset.record_of(mixed, pools, span)
     fluid.simulate(x, at_start, record, r.rules_of(decided), 0, span.steps)
     gpus = np.array([float(pool.gpus_per_replica) for pool in pools])
     return _totals(x, record, gpus, span)
@@ -120,7 +121,7 @@ def _totals(x: state.Inputs, record: state.Record, gpus: Floats, span: Span) -> 
     interactive = x.deferrable == 0
     arrived = series[:, state.ARRIVED]
     judged = np.where(interactive, arrived, series[:, state.MISSED] + series[:, state.KEPT])
-    bins = record.hour_bins.sum(axis=(0, 2, 3)).T
+    bins = record.hour_bins.sum(axis=(0, 1))
     return {
         "held": means[:, 0:5].sum(axis=1),
         "starting": means[:, 1:4].sum(axis=1),
@@ -129,6 +130,7 @@ def _totals(x: state.Inputs, record: state.Record, gpus: Floats, span: Span) -> 
         "kv": means[:, 8],
         "work": means[:, 10],
         "arrived": arrived,
+        "shed": series[:, state.SHED],
         "backlog": record.series[-1, :, :, :, state.BACKLOG].sum(axis=(0, 1)),
         "ttft_mean_s": np.where(interactive, _ratio(series[:, state.TTFT_SUM], arrived), np.nan),
         "ttft_p95_s": np.where(interactive, [_percentile(row, 0.95) for row in bins], np.nan),

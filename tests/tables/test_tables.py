@@ -1,4 +1,8 @@
-"""What fits a table passes unchanged; what does not is refused with the column or rule, the count and a sample row."""
+"""What fits a table passes unchanged; what does not is refused with the column or rule, the count and a sample row.
+
+Covers workbench.tables.declaring, and what is declared with it: workbench.tables.traffic, workbench.tables.forecasts,
+workbench.tables.backtests, workbench.tables.plans and workbench.tables.runs.
+"""
 
 from __future__ import annotations
 
