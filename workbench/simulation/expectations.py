@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from workbench.domain import Fleet
 from workbench.errors import SimulationError
-from workbench.simulation.loads import Laid, Span, windows_per_hour
+from workbench.simulation.loads import Laid, Span, windows_per_mean
 from workbench.units import SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]
@@ -53,8 +53,8 @@ class Surprise:
             return
         interactive = [i for i, tier in enumerate(self._fleet.tiers) if not tier.deferrable]
         per_window = int(self._span.demand_window_s / self._span.step_s)
-        hour = np.arange(laid.rps.shape[0]) // windows_per_hour(self._span.demand_window_s)
-        input_tps = (laid.rps * laid.prompt_mean[hour])[..., interactive].sum(axis=-1)
+        block = np.arange(laid.rps.shape[0]) // windows_per_mean(self._span.demand_window_s)
+        input_tps = (laid.rps * laid.prompt_mean[block])[..., interactive].sum(axis=-1)
         self._observed_tokens[:] = np.repeat(input_tps, per_window, axis=0)[: self._span.steps] * self._span.step_s
 
     def tell(self, first: int, last: int) -> None:

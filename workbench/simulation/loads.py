@@ -1,7 +1,11 @@
-"""Lay demand out over the simulated span: rates raw per window, token means smoothed over an hour.
+"""Lay demand out over the simulated span: rates raw per window, token means smoothed over ten minutes.
 
 What is laid out once serves many runs, of other policies, fleets with the same keys, and multiples of the load. A gap
-in the source is simulated at the mean of the last known hour of its series (simulation.md section 5 for the smoothing).
+in the source is simulated at the mean of the last known hour of its series.
+
+Where many requests come they are often short, so rates per window with the lengths of a whole hour bring more tokens at
+once than ever came: on the Azure conversations of 2023 that put 7 % too many requests into a pool at nine tenths of its
+load, lengths of ten minutes 1.5 %, and those of a minute no less.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from workbench.tables import INSTANT
 from workbench.units import SECONDS_PER_HOUR
 
 Floats = NDArray[np.float64]
+MEANS_OVER_S = 600.0
 SERIES = ("region", "model", "tier")
 
 
@@ -118,9 +123,9 @@ def keys_of(load: pl.DataFrame, fleet: Fleet, *, what: str) -> dict[str, list[st
 
 @dataclass(frozen=True, kw_only=True)
 class Laid:
-    """A load laid out over a span: requests per second by window, token means by hour (or longer window).
+    """A load laid out over a span: requests per second by window, token means by ten minutes (or longer window).
 
-    Arrays run over windows or hours, regions, models and tiers, in the order of ``keys``. Windows are of
+    Arrays run over windows or means, regions, models and tiers, in the order of ``keys``. Windows are of
     ``demand_window_s`` from ``start``. ``shed_rps`` comes on top of ``rps``: requests that no replica of their model
     has KV room for; it has no windows where there are none.
     """
@@ -148,9 +153,9 @@ def rooms_of(fleet: Fleet) -> dict[str, float]:
     }
 
 
-def windows_per_hour(demand_window_s: float) -> int:
-    """Return the demand windows over which token means are taken: an hour's, at least one."""
-    return max(int(SECONDS_PER_HOUR / demand_window_s), 1)
+def windows_per_mean(demand_window_s: float) -> int:
+    """Return the demand windows over which token means are taken: ten minutes', at least one."""
+    return max(int(MEANS_OVER_S / demand_window_s), 1)
 
 
 def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> Laid:
@@ -159,7 +164,7 @@ def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> Laid:
     Raises SimulationError where it names what the fleet lacks.
     """
     keys = keys_of(demand, fleet, what="demand has")
-    per_hour = windows_per_hour(span.demand_window_s)
+    per_hour, per_mean = max(int(SECONDS_PER_HOUR / span.demand_window_s), 1), windows_per_mean(span.demand_window_s)
     before = per_hour  # what was known in the hour before the start fills a gap at its beginning
     windows = int(np.ceil(span.steps * span.step_s / span.demand_window_s))
     shape = (windows, *(len(known) for known in keys.values()))
@@ -179,16 +184,16 @@ def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> Laid:
         array = np.full((before + windows, *shape[1:]), np.nan)
         array[index] = inside.get_column(measure).fill_null(np.nan).to_numpy()
         sums[measure] = _hold(array, per_hour)[before:]
-    hours = np.arange(0, windows, per_hour)
-    requests = np.add.reduceat(sums["requests"], hours, axis=0)
+    firsts = np.arange(0, windows, per_mean)
+    requests = np.add.reduceat(sums["requests"], firsts, axis=0)
     means = []
     for field in ("input_tokens", "output_tokens"):
-        tokens = np.add.reduceat(sums[field], hours, axis=0)
+        tokens = np.add.reduceat(sums[field], firsts, axis=0)
         usual = np.array([getattr(fleet.mixes[model], field) for model in keys["model"]])[None, :, None]
         means.append(np.maximum(np.where(requests > 0, tokens / np.maximum(requests, 1e-12), usual), 1.0))
     rps, rooms = sums["requests"] / span.demand_window_s, rooms_of(fleet)
     is_too_long = means[0] + means[1] > np.array([rooms[model] for model in keys["model"]])[:, None]
-    is_shed = np.repeat(is_too_long, per_hour, axis=0)[:windows] & (rps > 0)
+    is_shed = np.repeat(is_too_long, per_mean, axis=0)[:windows] & (rps > 0)
     return Laid(
         start=span.start,
         demand_window_s=span.demand_window_s,

@@ -20,7 +20,7 @@ from workbench.simulation.expectations import surprise_of
 from workbench.simulation.fluid.correcting import no_correction
 from workbench.simulation.fluid.paces import pace_of
 from workbench.simulation.fluid.shapes import shapes_of
-from workbench.simulation.loads import Laid, Span, windows_per_hour
+from workbench.simulation.loads import Laid, Span, windows_per_mean
 from workbench.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]
@@ -145,7 +145,7 @@ def inputs_of(
     return state.Inputs(
         step_s=span.step_s,
         demand_steps=int(span.demand_window_s / span.step_s),
-        mean_steps=windows_per_hour(span.demand_window_s) * int(span.demand_window_s / span.step_s),
+        mean_steps=windows_per_mean(span.demand_window_s) * int(span.demand_window_s / span.step_s),
         window_steps=int(span.window_s / span.step_s),
         latency_steps=max(int(min(SECONDS_PER_MINUTE, span.window_s, span.demand_window_s) / span.step_s), 1),
         rps=laid.rps,

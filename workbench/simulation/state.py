@@ -84,8 +84,8 @@ class Inputs(NamedTuple):
     latency_steps: int
     rps: Floats  # W, H, M, K
     shed_rps: Floats  # likewise, what fits in no replica; no windows where there is none
-    prompt_mean: Floats  # hours, H, M, K
-    output_mean: Floats  # hours, H, M, K
+    prompt_mean: Floats  # spans of mean_steps, H, M, K
+    output_mean: Floats  # likewise
     deferrable: Ints  # K
     deferred: Ints  # D: the deferrable tiers
     promise_s: Floats  # K: time to first token, or deadline

@@ -74,12 +74,23 @@ def waiting_of(inputs: Inputs, state: State, step: int, hours: int) -> Floats:
     arrived = state.arrived[edges]
     requests = np.clip(arrived[1:] - np.maximum(arrived[:-1], state.released), 0.0, None)
     found = np.zeros((hours, *inputs.rps.shape[1:], 3))
+    prompts, outputs = (_by_hour(inputs, means, hours) for means in (inputs.prompt_mean, inputs.output_mean))
     for d, k in enumerate(inputs.deferred):
         found[:, :, :, k, 0] = requests[..., d]
-        means = slice(0, min(hours, inputs.prompt_mean.shape[0]))
-        found[means, :, :, k, 1] = requests[means, ..., d] * inputs.prompt_mean[means, :, :, k]
-        found[means, :, :, k, 2] = requests[means, ..., d] * inputs.output_mean[means, :, :, k]
+        found[:, :, :, k, 1] = requests[..., d] * prompts[..., k]
+        found[:, :, :, k, 2] = requests[..., d] * outputs[..., k]
     return found
+
+
+def _by_hour(inputs: Inputs, means: Floats, hours: int) -> Floats:
+    """Return the mean length of an hour's requests, from the means of its parts; of a part where none came."""
+    first = np.arange(inputs.rps.shape[0]) * inputs.demand_steps
+    block, hour = first // inputs.mean_steps, first // int(SECONDS_PER_HOUR / inputs.step_s)
+    found, came = (np.zeros((max(hours, int(hour[-1]) + 1), *inputs.rps.shape[1:])) for _ in range(2))
+    weights = np.maximum(inputs.rps, 1e-12)
+    np.add.at(came, hour, weights)
+    np.add.at(found, hour, weights * means[block])
+    return (found / np.maximum(came, 1e-12))[:hours]
 
 
 def _waiting_frame(waiting: Floats, fleet: Fleet, span: Span) -> pl.DataFrame:

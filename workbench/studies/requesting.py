@@ -18,7 +18,7 @@ import polars as pl
 from workbench import simulation
 from workbench.domain import Fleet, Scenario
 from workbench.simulation.agreement.drawing import requests_like
-from workbench.simulation.loads import Laid, windows_per_hour
+from workbench.simulation.loads import Laid, windows_per_mean
 from workbench.studies.altering import Alteration
 from workbench.studies.drafting import kept_whole
 from workbench.studies.preparing import Span
@@ -98,7 +98,7 @@ def repeated(requests: pl.DataFrame, alteration: Alteration, *, window_s: float,
 
 
 def drawn(demand: pl.DataFrame, fleet: Fleet, span: Span, *, seed: int) -> Iterator[pl.DataFrame]:
-    """Yield requests drawn from sums: as many as come, in chance, with lengths about the means of their hour.
+    """Yield requests drawn from sums: as many as come, in chance, with lengths about the means of their ten minutes.
 
     Gaps are filled as the fluid engine fills them, with the mean of the last known hour.
     """
@@ -147,18 +147,18 @@ def _demand_of(laid: Laid, first: int, last: int) -> pl.DataFrame:
 
 
 def _lengths(laid: Laid, fleet: Fleet) -> pl.DataFrame:
-    """Return by hour and series how much longer prompts and outputs are than those of the model's mix."""
-    per_hour = windows_per_hour(laid.demand_window_s)
-    hour, *cell = np.indices(laid.prompt_mean.shape).reshape(4, -1)
+    """Return by ten minutes and series how much longer prompts and outputs are than those of the model's mix."""
+    per_mean = windows_per_mean(laid.demand_window_s)
+    block, *cell = np.indices(laid.prompt_mean.shape).reshape(4, -1)
     starts = pl.Series(
-        [after(laid.start, i * per_hour * laid.demand_window_s) for i in range(laid.prompt_mean.shape[0])],
+        [after(laid.start, i * per_mean * laid.demand_window_s) for i in range(laid.prompt_mean.shape[0])],
         dtype=INSTANT,
     )
     mixes = [fleet.mixes[model] for model in laid.keys["model"]]
     usual = {name: np.array([getattr(mix, name) for mix in mixes]) for name in ("input_tokens", "output_tokens")}
     return pl.DataFrame(
         {
-            "hour": starts.gather(hour),
+            "begin": starts.gather(block),
             **{name: pl.Series(laid.keys[name]).gather(place) for name, place in zip(SERIES, cell, strict=True)},
             "prompts": (laid.prompt_mean / usual["input_tokens"][None, None, :, None]).reshape(-1),
             "outputs": (laid.output_mean / usual["output_tokens"][None, None, :, None]).reshape(-1),
@@ -167,9 +167,9 @@ def _lengths(laid: Laid, fleet: Fleet) -> pl.DataFrame:
 
 
 def _scaled(requests: pl.DataFrame, lengths: pl.DataFrame) -> pl.DataFrame:
-    """Stretch lengths drawn from the mix to the means of their hour and series."""
+    """Stretch lengths drawn from the mix to the means of their ten minutes and series."""
     found = requests.sort("arrived_at").join_asof(
-        lengths.sort("hour"), left_on="arrived_at", right_on="hour", by=list(SERIES), check_sortedness=False
+        lengths.sort("begin"), left_on="arrived_at", right_on="begin", by=list(SERIES), check_sortedness=False
     )
 
     def stretched(name: str, by: str) -> pl.Expr:

@@ -70,7 +70,7 @@ def release(
 
 
 @within
-def ask_together(b: Block, x: Inputs, w: int, hour: int, h: int, m: int) -> int:
+def ask_together(b: Block, x: Inputs, w: int, block: int, h: int, m: int) -> int:
     """Sum up what an origin asks of a model for its interactive tiers, and return of how many there is something."""
     tiers, asking = x.deferrable.size, 0
     nothing_asked(b.scratch)
@@ -79,20 +79,20 @@ def ask_together(b: Block, x: Inputs, w: int, hour: int, h: int, m: int) -> int:
         b.some[k] = 0 if x.deferrable[k] or requests <= 0.0 else 1
         asking += b.some[k]
         if b.some[k] > 0:
-            prompt, output = real(x.prompt_mean[hour, h, m, k]), real(x.output_mean[hour, h, m, k])
+            prompt, output = real(x.prompt_mean[block, h, m, k]), real(x.output_mean[block, h, m, k])
             tier, factor = np.uint64(k) * LANES, np.uint64(m * tiers + k) * LANES
             ask(b.scratch, b.scenario, b.asked, tier, b.load, factor, requests, prompt, output)
     return asking
 
 
 @within
-def ask_deferrable(b: Block, x: Inputs, c: Site, w: int, hour: int, h: int, m: int, k: int) -> int:
+def ask_deferrable(b: Block, x: Inputs, c: Site, w: int, block: int, h: int, m: int, k: int) -> int:
     """Ask for the deferrable requests of a tier that go at once: all of them in a siloed fleet, else the old ones."""
     tiers = x.deferrable.size
     tier, factor = np.uint64(k) * LANES, np.uint64(m * tiers + k) * LANES
     own = np.uint64((h * x.rps.shape[2] + m) * tiers + k) * LANES
     requests, waiting = real(x.rps[w, h, m, k] * x.step_s), real(c.waiting_rps[w, h, m, k] * x.step_s)
-    prompt, output = real(x.prompt_mean[hour, h, m, k]), real(x.output_mean[hour, h, m, k])
+    prompt, output = real(x.prompt_mean[block, h, m, k]), real(x.output_mean[block, h, m, k])
     some = 0
     if c.waits[k]:
         some = wait(b.queue, own, b.asked, tier, b.load, factor, waiting, real(b.young[h, m, k]))
@@ -109,11 +109,11 @@ def ask_deferrable(b: Block, x: Inputs, c: Site, w: int, hour: int, h: int, m: i
 
 
 @within
-def release_all(b: Block, x: Inputs, hour: int, h: int, m: int, k: int) -> None:
+def release_all(b: Block, x: Inputs, block: int, h: int, m: int, k: int) -> None:
     """Release what waits in the queue of a region, model and tier into the region's pools."""
     tiers = x.deferrable.size
     own = np.uint64((h * x.rps.shape[2] + m) * tiers + k) * LANES
-    prompt, output = real(x.prompt_mean[hour, h, m, k]), real(x.output_mean[hour, h, m, k])
+    prompt, output = real(x.prompt_mean[block, h, m, k]), real(x.output_mean[block, h, m, k])
     for p in x.pools_in[m, 1, h]:
         if p < 0:
             break
@@ -124,13 +124,13 @@ def release_all(b: Block, x: Inputs, hour: int, h: int, m: int, k: int) -> None:
 @within
 def arrive(b: Block, x: Inputs, c: Site, step: int) -> None:
     """Bring in one step's requests: interactive ones are routed, deferrable ones queued and released, old ones go."""
-    w, hour = step // x.demand_steps, step // x.mean_steps
+    w, block = step // x.demand_steps, step // x.mean_steps
     for h in range(x.rps.shape[1]):
         for m in range(x.rps.shape[2]):
-            if ask_together(b, x, w, hour, h, m) > 0:
+            if ask_together(b, x, w, block, h, m) > 0:
                 route(b, x, h, m, 0)
             for k in x.deferred:
-                if ask_deferrable(b, x, c, w, hour, h, m, k) > 0:
+                if ask_deferrable(b, x, c, w, block, h, m, k) > 0:
                     route(b, x, h, m, 1)
                 if c.waits[k]:
-                    release_all(b, x, hour, h, m, k)
+                    release_all(b, x, block, h, m, k)

@@ -83,8 +83,8 @@ def surprise_factors(inputs: state.Inputs, fleet: Fleet, variations: Sequence[Va
     """Return by how much each variation lifts observed over expected input tokens, by model; 1 without expectation."""
     if (inputs.observed_over_forecast == 1.0).all():
         return np.ones((len(variations), len(fleet.models)))
-    hour = np.arange(inputs.rps.shape[0]) * inputs.demand_steps // inputs.mean_steps
-    tokens = (inputs.rps * inputs.prompt_mean[hour]).sum(axis=(0, 1)) * (inputs.deferrable == 0)
+    block = np.arange(inputs.rps.shape[0]) * inputs.demand_steps // inputs.mean_steps
+    tokens = (inputs.rps * inputs.prompt_mean[block]).sum(axis=(0, 1)) * (inputs.deferrable == 0)
     usual = np.maximum(tokens.sum(axis=1), 1e-12)
     return np.array(
         [
