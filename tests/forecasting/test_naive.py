@@ -74,3 +74,18 @@ def test_yesterday_is_moved_by_how_today_differs_from_it() -> None:
     made = fit.ahead(given.rates, origins=np.array([9]), leads=np.arange(3))[0]
     assert made[0] == pytest.approx(2 * 4.0, rel=0.1)
     assert 1.5 < made[2] < 2.0
+
+
+def test_a_jump_that_yesterday_holds_already_moves_nothing_a_second_time() -> None:
+    """Two days at 1 and one at 8, hour by hour: the next day is at most e^.4 above 8.
+
+    The first two hours look at three hours that the jump cuts. Twelve hours after it the curve is still the old one.
+    """
+    given = series([1.0] * 48 + [8.0] * 24)
+    fit = naive.yesterday(given, events=(), seed=1)
+    leads = np.arange(24)
+    whole = fit.ahead(given.rates, origins=np.array([72]), leads=leads)[0]
+    assert whole[2:].max() <= 8.0 * np.exp(naive.JUMP) * 1.01
+    assert whole.min() >= 8.0
+    amid = fit.ahead(given.rates, origins=np.array([60]), leads=leads)[0]
+    assert amid[0] > 6.0

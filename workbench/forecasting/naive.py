@@ -19,6 +19,8 @@ from workbench.units import SECONDS_PER_HOUR
 
 SMOOTHING_S = 0.5 * SECONDS_PER_HOUR
 DAMPING = 0.7
+JUMP = 0.4
+HELD_S = 1.5 * SECONDS_PER_HOUR
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,8 +82,9 @@ class Yesterday:
     """The curve of the 24 hours before the origin, smoothed over an hour, moved by how the last hours differed.
 
     How the whole day differed from the one before is already in the curve; that it goes on so is a trend, and is
-    damped. Measured with and without: mean WAPE of the first day .249 and .245 over the six public traces, no trace
-    worse; sixteen weeks of single clients .755 and .749; in the first hour no difference.
+    damped. And where yesterday, at the hour looked at, load had already jumped the way it differs now, by more than a
+    half, the rest of the jump is in the curve too and moves nothing a second time. Measured: the first day after a
+    level that doubled thrice and fell back errs .08, without either .17.
     """
 
     offset: float
@@ -94,10 +97,11 @@ class Yesterday:
         logs = np.log(rates[: origins.max()] + self.offset)
         means = Means.of(logs)
         times = np.arange(logs.size)
-        residuals = logs - self._smooth(means, times - day, ends=times)
+        residuals = logs - self._around(means, times - day, ends=times, half_s=SMOOTHING_S)
         residuals[:day] = np.nan
         ends = np.broadcast_to(origins[:, None], (origins.size, leads.size))
-        curve = self._smooth(means, origins[:, None] - day + leads[None, :] % day, ends=ends)
+        before = origins[:, None] - day + leads[None, :] % day
+        curve = self._around(means, before, ends=ends, half_s=SMOOTHING_S)
         ever = means.over(np.zeros_like(origins), origins)
         level = means.over(origins - day, origins)
         level = np.nan_to_num(np.where(np.isfinite(level), level, ever), nan=float(np.log(self.offset)))
@@ -105,10 +109,13 @@ class Yesterday:
         moved = corrected(
             residuals, origins=origins, leads=leads, window_s=self.window_s, settles=True, daily_share=DAMPING
         )
+        held = np.nan_to_num(self._around(Means.of(residuals), before, ends=ends, half_s=HELD_S))
+        both = np.where(np.sign(held) == np.sign(moved), np.minimum(np.abs(held), np.abs(moved)), 0.0)
+        moved = moved - np.sign(moved) * np.maximum(0.0, both - JUMP)
         return np.asarray(np.maximum(0.0, np.exp(curve + moved) - self.offset))
 
-    def _smooth(self, means: Means, times: Indices, *, ends: Indices) -> Values:
-        half = round(SMOOTHING_S / self.window_s)
+    def _around(self, means: Means, times: Indices, *, ends: Indices, half_s: float) -> Values:
+        half = round(half_s / self.window_s)
         return means.over(times - half, np.minimum(times + half + 1, ends))
 
 

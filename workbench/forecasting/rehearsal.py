@@ -167,10 +167,11 @@ def _combined(
         return np.asarray(points[0])
     realised = _realised(series.rates, known.origins, grid)
     prior = np.array([expert.prior_losses for expert in experts])[:, grid.places]
+    levels = ensemble.levels_of(series.rates, origins=known.origins, per_day=series.windows_per_day)
     weights = ensemble.weights_at(
         now,
         origins=known.origins,
-        losses=ensemble.losses_of(known.points, realised, grid),
+        losses=ensemble.losses_of(known.points, realised, grid, levels=levels),
         prior=prior,
         grid=grid,
     )
