@@ -28,6 +28,8 @@ def executed(name: str, study: Study, data: Path, folder: Path) -> Any:
             "every_hours": 12.0,
             "workers": 1,
         }
+    if name.startswith("05_"):
+        values["sizes"] = [1, 4]
     made = folder / name
     papermill.execute_notebook(
         NOTEBOOKS[name], made, parameters=values, progress_bar=False, cwd=NOTEBOOKS[name].parent, start_timeout=120
