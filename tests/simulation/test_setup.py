@@ -122,3 +122,12 @@ def test_a_gap_of_the_source_is_run_at_the_last_known_rate() -> None:
     )
     simulated = simulation.run(load, fleet=fleet(), policy=REACTIVE, start=START, hours=1.0)
     assert simulated.windows.get_column("arrived").sum() == pytest.approx(7200.0)
+
+
+@pytest.mark.parametrize(("ready", "width"), [(32_767, 2), (32_768, 4)])
+def test_calendars_hold_all_replicas_of_a_stock(ready: int, width: int) -> None:
+    """Starts are counted by step in numbers as narrow as the stock allows, and in none that wraps round."""
+    world = fleet(ready=ready)
+    span = loads.Span(start=START, steps=6, step_s=10.0, window_s=60.0, demand_window_s=10.0)
+    made = outset.state_of(world, setup.pools_of(world, REACTIVE), span, cooldown_s=15.0)
+    assert (made.ready_at.itemsize, made.drained_at.itemsize) == (width, width)

@@ -29,15 +29,15 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: flo
     order = [region.key for region in fleet.regions]
     for pool in pools:
         free[order.index(pool.region), gpus.index(pool.gpu)] -= (pool.ready + pool.lent) * pool.gpus_per_replica
-    records = _pool_records(fleet, pools, order, gpus, cooldown_s)
+    records, calendar = _pool_records(fleet, pools, order, gpus, cooldown_s), _calendar_of(fleet)
     return state.State(
         pools=records,
         ranks=_ranks_of(records),
         crews=_aligned((-(-count // state.ABREAST), h, k), state.CREW),
         starting=np.zeros((count, 3), dtype=np.int64),
         free_gpus=free.astype(np.int64),
-        ready_at=np.zeros((span.steps + 1, count, 3), dtype=np.int16),
-        drained_at=np.zeros((span.steps + 1, count), dtype=np.int16),
+        ready_at=np.zeros((span.steps + 1, count, 3), dtype=calendar),
+        drained_at=np.zeros((span.steps + 1, count), dtype=calendar),
         counted=np.zeros(k),
         brought=np.zeros((h, m, 1 + deferrable, 3)),
         share=np.zeros((h, m, k)),
@@ -49,6 +49,12 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: flo
         completed=np.zeros((h, m, k)),
         touched=np.broadcast_to(np.array([BINS, -1]), (h, m, 2)).copy(),
     )
+
+
+def _calendar_of(fleet: Fleet) -> type[np.int16 | np.int32]:
+    """Return the narrowest whole number that counts all replicas of a stock: calendars of steps are long."""
+    most = max(fleet.stock_gpus.values(), default=0) // min(replica.gpus for replica in fleet.replicas)
+    return np.int16 if most <= np.iinfo(np.int16).max else np.int32
 
 
 def _group_of(pool: Pool, pools: Sequence[Pool]) -> int:

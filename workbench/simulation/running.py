@@ -53,7 +53,7 @@ class Run:
     latencies: list[pl.DataFrame] = field(default_factory=list)
 
     def advance(self, first: int, last: int) -> None:
-        """Run the steps [first, last), a block of hours at most."""
+        """Run the steps [first, last), of BLOCK_HOURS at most: the list of latencies has room for no more."""
         if self.replay is not None:
             self.replay(first, last)
             return

@@ -37,6 +37,7 @@ def with_catalog_prices(
     missing: list[str] = []
 
     def usd(key: Key, kind: str) -> float:
+        """Return a price, or nought and note what is missing."""
         region, gpu = key
         where = provider_region if isinstance(provider_region, str) else provider_region.get(region)
         if where is None:
