@@ -81,31 +81,25 @@ SIM_POOLS = Table(
     rules=not_negative("ready", "running", "waiting", "gpu_hours", "waste_gpu_hours", "lent_gpu_hours", "cost_usd"),
 )
 
-TTFT_HISTOGRAM = Table(
-    name="TTFT_HISTOGRAM",
-    one_row_per="hour, region of origin, model, tier and latency bin that is not empty",
-    columns=WINDOW
-    | SERIES
-    | {
-        "ttft_low_s": number("s", "lower edge of the bin"),
-        "ttft_high_s": number("s", "upper edge of the bin"),
-        "requests": number("requests", "arrivals whose time to first token falls in the bin, unfinished included"),
-    },
-    rules=not_negative("requests") | {"low < high": pl.col("ttft_low_s") < pl.col("ttft_high_s")},
-)
 
-E2E_HISTOGRAM = Table(
-    name="E2E_HISTOGRAM",
-    one_row_per="hour, region of origin, model, tier and latency bin that is not empty",
-    columns=WINDOW
-    | SERIES
-    | {
-        "e2e_low_s": number("s", "lower edge of the bin"),
-        "e2e_high_s": number("s", "upper edge of the bin"),
-        "requests": number("requests", "arrivals whose time to last token falls in the bin, unfinished included"),
-    },
-    rules=not_negative("requests") | {"low < high": pl.col("e2e_low_s") < pl.col("e2e_high_s")},
-)
+def _histogram(what: str, token: str) -> Table:
+    return Table(
+        name=f"{what.upper()}_HISTOGRAM",
+        one_row_per="hour, region of origin, model, tier and latency bin that is not empty",
+        columns=WINDOW
+        | SERIES
+        | {
+            f"{what}_low_s": number("s", "lower edge of the bin"),
+            f"{what}_high_s": number("s", "upper edge of the bin"),
+            "requests": number(
+                "requests", f"arrivals whose time to {token} token falls in the bin, unfinished included"
+            ),
+        },
+        rules=not_negative("requests") | {"low < high": pl.col(f"{what}_low_s") < pl.col(f"{what}_high_s")},
+    )
+
+
+TTFT_HISTOGRAM, E2E_HISTOGRAM = _histogram("ttft", "first"), _histogram("e2e", "last")
 
 SCALING = Table(
     name="SCALING",
