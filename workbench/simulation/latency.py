@@ -22,7 +22,7 @@ from workbench.simulation.compiling import inlined, kernel, within
 #: 1 and 4: how widely the number of pending prompts spreads, by how much those that share an iteration are the short
 #: ones, and how many of the other replicas' requests end for an arrival to find their place. None of those pools is
 #: among the ones that ``python -m tests.simulation.agreement_table`` prints.
-PENDING_SPREAD = 3.6
+PENDING_SPREAD = 3.3
 SHORT_COMPANY = 0.9
 EARLY = 0.15
 LEVELS: NDArray[np.float64] = np.array([0.50, 0.95, 0.99])
@@ -138,15 +138,16 @@ def ttft_moments(
     square_ratio: float,
     cube_ratio: float,
     dispersion: float,
-) -> tuple[float, float, float, float]:
-    """Return mean, variance and third central moment of the time to first token, and the iteration's part of the mean.
+) -> tuple[float, float, float, float, float]:
+    """Return mean, variance and third central moment of the time to first token, the iteration's part, company left.
 
-    Waiting for a slot is not included. ``prompt_s`` is the mean prompt's marginal time in an iteration (b E[P]),
-    ``iteration_s`` the iteration without prompts, ``decode_slope_s`` its growth per running request and replica,
-    ``variance`` that of the requests in the pool. With an empty replica nothing has to end first, so the residual cycle
-    counts only when something runs. How much company is left depends on how many prompts are pending, and that on the
-    time sought: two rounds settle it. The choice among n replicas also evens out how long their cycles are: what is
-    left of a cycle's variance falls with the root of n.
+    The iteration's part of the mean is how long the one takes that reads the prompt; of the company that it has on a
+    replica by itself only a share is left. Waiting for a slot is not included. ``prompt_s`` is the mean prompt's
+    marginal time in an iteration (b E[P]), ``iteration_s`` the iteration without prompts, ``decode_slope_s`` its growth
+    per running request and replica, ``variance`` that of the requests in the pool. With an empty replica nothing has to
+    end first, so the residual cycle counts only when something runs. How much company is left depends on how many
+    prompts are pending, and that on the time sought: two rounds settle it. The choice among n replicas also evens out
+    how long their cycles are: what is left of a cycle's variance falls with the root of n.
     """
     rate = admitted_rps / replicas
     share = min(rate * prompt_s, 0.98)
@@ -176,7 +177,18 @@ def ttft_moments(
     spread += prompt_s * prompt_s * (alike * lumps + square_ratio - 1.0)
     slow = (mean - prompt_s) / iteration_s * decode_slope_s / replicas
     lean = prompt_s**3 * (cube_ratio - 3.0 * square_ratio + 2.0 + alike * cube_ratio)
-    return mean, spread + slow * slow * variance, lean, riding
+    return mean, spread + slow * slow * variance, lean, riding, left
+
+
+@within
+def carried_on(fed: float, gaps: float) -> float:
+    """Return what a first iteration that is longer adds to each gap after it, as a share of what it is longer by.
+
+    Of that ``fed`` comes back as prompts in the next iteration, of those as much in the one after, and so on until the
+    last gap of the request, of which there are ``gaps`` in the mean (geometric): all together
+    fed gaps / (1 + (1 - fed) gaps).
+    """
+    return fed / (1.0 + (1.0 - fed) * gaps)
 
 
 @kernel

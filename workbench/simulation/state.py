@@ -45,7 +45,7 @@ RANK = np.dtype(
             # replicas, one over those that are ready, and between which signals nothing is to be scaled
             "ready", "reclaiming", "swapping", "remote", "draining", "lent_gpus", "each_one", "calm_from", "calm_to",
             # what is inside: requests with their variance and mean lengths, seconds of prompts not read
-            "inside", "variance", "prompt", "output", "unread_s", "reading",
+            "inside", "variance", "prompt", "output", "unread_s", "reading", "lag_s",
             # what follows from the lengths when they were noted last
             "noted_prompt", "noted_output", "held", "reserved", "prompt_s", "slope_s", "slots_each",
             "decode_over_work", "per_output", "per_slot", "per_room", "full_work", "route_each", "release_each",
@@ -60,7 +60,7 @@ RANK = np.dtype(
             "sum_running", "sum_waiting", "sum_kv", "sum_slots", "sum_work",
             "sum_ready", "sum_reclaiming", "sum_swapping", "sum_remote", "sum_draining", "sum_lent_gpus",
             # how long an arrival takes to its first token now, and those met since they were laid out last
-            "coming", "mean_s", "spread", "lean", "gap_s", "will_read", "lost",
+            "coming", "mean_s", "spread", "lean", "gap_s", "will_read", "will_lag_s", "lost",
             "met", "met_mean_s", "met_square_s", "met_cube_s", "met_gap_s", "met_saturated", "met_lost",
         )
     ]

@@ -54,16 +54,20 @@ def settled(simulated: SimRun) -> dict[str, float]:
 @pytest.mark.parametrize("load_fraction", [0.2, 0.5, 0.8, 0.9])
 @pytest.mark.parametrize("replicas", [1, 4, 17])
 def test_constant_load_matches_the_closed_forms(load_fraction: float, replicas: int) -> None:
-    """B/n = l O c / (1 - rho) and gap = c / (1 - rho) (simulation.md section 3), within 2 %."""
+    """B/n = l O c / (1 - rho) and gap = c / (1 - rho) (simulation.md section 3), within 2 %.
+
+    A replica by itself holds up to 4 % more, as the replay does: a long iteration is followed by long ones.
+    """
     world = fleet(ready=replicas)
     rate = load_fraction * performance.max_rps(world.replicas[0], MIX) * replicas
     simulated = run(constant(rate, 3.0), world, hours=3.0)
     expected = performance.steady_state(world.replicas[0], MIX, rate / replicas)
     last = settled(simulated)
-    assert last["running"] + last["waiting"] == pytest.approx(expected.running * replicas, rel=0.02)
+    more = (last["running"] + last["waiting"]) / (expected.running * replicas) - 1.0
+    assert 0.0 < more < 0.04 if replicas == 1 else abs(more) <= 0.02
     assert last["work_fraction"] == pytest.approx(expected.work_fraction, rel=0.02)
     gap_s = simulated.windows.filter(pl.col("tier") == FAST).sort("window_start").get_column("itl_mean_s")[-1]
-    assert gap_s == pytest.approx(expected.itl_s, rel=0.02)
+    assert gap_s == pytest.approx(expected.itl_s, rel=0.04 if replicas == 1 else 0.02)
 
 
 @pytest.mark.parametrize("factor", [1.3, 2.0])

@@ -104,7 +104,7 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     latency.first_tokens(a, AT, w, FACTS)
     inside = max(float(np.float32(running + waiting)) - float(np.float32(running)), 0.0)
     read = ready * share / prompt_s
-    mean, variance, lean, riding = scalar_latency.ttft_moments(
+    mean, variance, lean, riding, left = scalar_latency.ttft_moments(
         float(ready), read, prompt_s, iteration, slope, running, running, square, cube, dispersion
     )
     mean, variance = mean + inside / most, variance + inside * dispersion / most**2
@@ -113,6 +113,9 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     assert read_row(w, "TTFT_LEAN") == pytest.approx(lean, rel=5e-3)
     reading = max(read * (riding - iteration / (1.0 - share)), 0.0)
     assert read_row(a, "READING") == pytest.approx(reading, rel=1e-2, abs=1e-3 * read * riding)
+    gaps = max(output - 1.0, 0.0)
+    lag_s = reading / read * gaps * scalar_latency.carried_on(left * share, gaps)
+    assert read_row(a, "LAG_S") == pytest.approx(lag_s, rel=1e-2, abs=1e-2 * riding)
 
 
 @pytest.mark.parametrize("prompt", [40.0, 700.0, 1490.0, 5000.0])

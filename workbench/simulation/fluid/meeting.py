@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from workbench.simulation.compiling import inlined, kernel, vectors, within
 from workbench.simulation.fluid.correcting import factors_at
 from workbench.simulation.fluid.service import NOTHING
 from workbench.simulation.fluid.shapes import add_shaped, limit_seen
 from workbench.simulation.latency import (
     add_latencies,
+    carried_on,
     lognormal_of,
     share_within,
     ttft_moments,
@@ -38,19 +41,23 @@ ALIKE = 0.1  # relative difference of mean latencies up to which minutes are lai
 def expect(rank: Rank, only: int) -> None:
     """Work out the time to first token of an arrival as the pools stand: mean, variance and third central moment.
 
-    With the gap between tokens and what reads: the requests of a pool that are in the iteration of their prompt, beyond
-    the one iteration of a mean length that the fluid state counts for it. Waiting for a slot is left out.
+    With the gap between tokens (of a request of median length: short ones have the longest), with what reads, the
+    requests of a pool that are in the iteration of their prompt beyond the one of a mean length that the fluid state
+    counts for it, and by how much a request takes longer because that one was long. Waiting for a slot is left out.
     """
     for i in range(ABREAST):
         n, iteration, prompt_s = max(rank.ready[i], 1.0), rank.iteration_s[i], rank.prompt_s[i]
         read = n * rank.prompt_share[i] / prompt_s
-        mean, spread, lean, riding = ttft_moments(
+        mean, spread, lean, riding, left = ttft_moments(
             n, read, prompt_s, iteration, rank.slope_s[i], rank.running[i], rank.variance[i], rank.square[i],
             rank.cube[i], rank.dispersion[i],
         )  # fmt: skip
         gap_s = iteration / (1.0 - rank.prompt_share[i])
-        rank.mean_s[i], rank.spread[i], rank.lean[i], rank.gap_s[i] = mean, spread, lean, gap_s
-        rank.will_read[i] = max(read * (riding - gap_s), 0.0)
+        longer_s, fed = max(riding - gap_s, 0.0), left * min(rank.prompt_share[i], 0.98)
+        gaps = max(rank.output[i] - 1.0, 0.0)
+        rank.mean_s[i], rank.spread[i], rank.lean[i] = mean, spread, lean
+        rank.gap_s[i] = gap_s + longer_s * carried_on(fed, gaps / np.sqrt(rank.output_square[i]))
+        rank.will_read[i], rank.will_lag_s[i] = read * longer_s, longer_s * gaps * carried_on(fed, gaps)
         requests = rank.routed[i] if only < 0 or i == only else 0.0
         rank.coming[i], rank.routed[i], rank.lost[i] = requests, rank.routed[i] - requests, 0.0
 
@@ -95,7 +102,9 @@ def add_met(rank: Rank, only: int) -> None:
         requests, mean, spread = rank.coming[i], rank.mean_s[i], rank.spread[i]
         met = requests > 0.0
         reading = rank.will_read[i] if met else 0.0
+        lag_s = rank.will_lag_s[i] if met else 0.0
         rank.reading[i] = reading if only < 0 or i == only else rank.reading[i]
+        rank.lag_s[i] = lag_s if only < 0 or i == only else rank.lag_s[i]
         rank.met[i] += requests
         rank.met_mean_s[i] += requests * mean if met else 0.0
         rank.met_square_s[i] += requests * (spread + mean * mean) if met else 0.0
@@ -141,7 +150,8 @@ def wait_for_replicas(x: Inputs, s: State, step: int, b: int) -> None:
         if rank.ready[i] <= 0.0 and rank.coming[i] > 0.0:
             wait_s, comes = until_ready_s(s.ready_at, b * ABREAST + i, step + 1, x.step_s)
             rank.mean_s[i], rank.lost[i] = wait_s + 0.5 * x.latency_steps * x.step_s, 0.0 if comes else 1.0
-            rank.spread[i] = rank.lean[i] = rank.gap_s[i] = rank.will_read[i] = 0.0
+            rank.spread[i] = rank.lean[i] = rank.gap_s[i] = 0.0
+            rank.will_read[i] = rank.will_lag_s[i] = 0.0
 
 
 @inlined

@@ -18,6 +18,7 @@ from workbench.simulation.state import ABREAST, PROMPT_GRID, RANK_BITS, SEAT, Fl
 SAME_LENGTHS = 1e-4  # a relative change of the mean lengths below which what follows from them is kept
 FAR = 36.0  # the square of the deviations from its limit at which the other side of a normal is 1e-9
 NOTHING = 1e-30
+AVOIDED = 0.45  # requests by which a replica that is chosen runs less than the mean, where no prompt is pending; fitted
 
 
 @kernel
@@ -140,24 +141,42 @@ def read_prompts(rank: Rank, step_s: float) -> None:
 def complete(rank: Rank, step_s: float) -> None:
     """Advance requests and their variance by a step (linearised implicit Euler); what was served is finished.
 
+    A request takes O iterations, in each of which a replica decodes for all that it runs and reads what came meanwhile
+    (simulation.md section 3). In a mean field that is O times the mean cycle; chance adds to it in three ways. Requests
+    are more often in the company of many than of few (variance over mean; no wider than that of an exponential). What
+    comes while a prompt is read is read in the next iteration, so a long one is followed by long ones: ``lag_s`` for
+    each request. And a prompt stops all that a replica runs, so the number inside spreads more than arrivals do: each
+    brings itself and the completions that it holds up, the more the fuller the replica is. Against it works that
+    arrivals take the replica that runs least, if none is read there: they hold up fewer than the mean.
+
     What comes to a pool without a ready replica stays.
     """
     per_s = 1.0 / step_s
     for i in range(ABREAST):
         serves, above, variance = rank.ready[i] > 0.0, rank.above[i], rank.variance[i]
-        base, slope = rank.base_s[i], rank.slope_s[i] * rank.each_one[i]
-        present, arriving = rank.inside[i] + rank.arriving[i], rank.arriving[i] * per_s
-        per_iteration = 1.0 / rank.iteration_s[i]
-        rate = (1.0 - rank.prompt_share[i]) * rank.per_output[i] * per_iteration
-        throughput = rank.running[i] * rate
-        easing = (1.0 - above) * rate * base * per_iteration
-        closure = easing * slope * per_iteration * variance
-        change = step_s * (arriving - throughput + closure) / (1.0 + step_s * easing)
+        running, each_one, spared = rank.running[i], rank.each_one[i], 1.0 - rank.prompt_share[i]
+        present, arriving, each = rank.inside[i] + rank.arriving[i], rank.arriving[i] * per_s, running * each_one
+        per_iteration, slope = 1.0 / rank.iteration_s[i], rank.slope_s[i] * each_one
+        heed = (1.0 - above) * rank.base_s[i] * per_iteration
+        missing = AVOIDED * (1.0 - each_one) * spared * spared
+        met, free = each + missing + NOTHING, each * spared + missing + NOTHING
+        uneven = heed * slope * per_iteration * min(variance, running * (each + 1.0))
+        decoding_s = rank.output[i] * rank.iteration_s[i] * met * (running + uneven + NOTHING)
+        rate = free * (running + NOTHING) / (decoding_s + free * running * heed * rank.lag_s[i])
+        throughput, easing = running * rate, heed * rate
+        stall = rank.per_output[i] * per_iteration * rank.prompt_s[i]
+        stalled, lumps, dispersion = each * stall, rank.square[i] - 1.0, rank.dispersion[i]
+        brings = dispersion * (1.0 + stalled) * (1.0 + stalled) + lumps * stalled * stalled
+        feeding = (1.0 - above) * (dispersion + lumps) * stall * stall * arriving * each_one
+        calming = max(2.0 * easing - feeding, 0.25 * easing)
+        slow, slower = 1.0 + step_s * easing, 1.0 + step_s * calming
+        split = 1.0 / (slow * slower)
+        change = step_s * (arriving - throughput) * split * slower
         served = min(max(rank.arriving[i] - change, 0.0), present) if serves else 0.0
         after = present - served
-        spread = (variance + step_s * (rank.dispersion[i] * arriving + throughput)) / (1.0 + 2.0 * step_s * easing)
+        spread = (variance + step_s * (arriving * brings + throughput)) * split * slow
         rank.inside[i], rank.finished[i] = after, served
-        rank.variance[i] = min(spread, after * after + after) if serves else variance
+        rank.variance[i] = min(spread, after * (after * each_one + 1.0)) if serves else variance
 
 
 @within
@@ -191,7 +210,7 @@ def sum_up(rank: Rank) -> None:
     for i in range(ABREAST):
         rank.served[i] += rank.finished[i]
         rank.arriving[i] = rank.prompts[i] = rank.outputs[i] = 0.0
-        rank.sum_running[i] += rank.running[i]
+        rank.sum_running[i] += rank.running[i] + rank.reading[i]
         rank.sum_waiting[i] += max(rank.inside[i] - rank.running[i], 0.0)
         rank.sum_kv[i] += rank.kv[i]
         rank.sum_slots[i] += rank.slots[i]

@@ -88,7 +88,8 @@ def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
 def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     """Note mean, variance and third moment of the time to first token of what came since the last tick.
 
-    And what reads: the requests in the iteration of their prompt beyond the one that the fluid state counts.
+    And what reads: the requests in the iteration of their prompt beyond the one that the fluid state counts; and by how
+    much a request takes longer because that one was long (:func:`workbench.simulation.latency.carried_on`).
     """
     square, cube, dispersion, one, nought = (
         facts[row.SQUARE], facts[row.CUBE], facts[row.DISPERSION], real(1.0), real(0.0),
@@ -117,12 +118,15 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         per_most = turn * split * max(came, real(1e-9)) * reads if running > nought else nought
         delay = a[at + row.RECENT_DELAY + i] * split * some * reads
         gap = iteration * split * some * max(came, real(1e-9))
-        reading = max(rate * a[at + row.READY + i] * (iteration + (one + others) * prompt_s - gap), nought)
+        longer = max(iteration + (one + others) * prompt_s - gap, nought)
+        fed, gaps = left * share, max(a[at + row.OUTPUT + i] - one, nought)
+        reading, lag = rate * a[at + row.READY + i] * longer, longer * gaps * fed / (one + (one - fed) * gaps)
         waiting = max(a[at + row.INSIDE + i] - running, nought) * per_most
         w[row.TTFT_MEAN + i] = (mean + waiting if serves else real(UNSERVED_S)) + delay
         w[row.TTFT_VARIANCE + i] = spread + waiting * clumps * per_most if serves else nought
         w[row.TTFT_LEAN + i] = lean if serves else nought
         a[at + row.READING + i] = reading if came > nought and serves else nought
+        a[at + row.LAG_S + i] = lag if came > nought and serves else nought
         a[at + row.RECENT + i] = nought
         a[at + row.RECENT_DELAY + i] = nought
 

@@ -9,12 +9,12 @@ import numpy as np
 
 import workbench.simulation.lanes.layout as row
 from workbench.simulation.compiling import vectors, within
-from workbench.simulation.fluid.service import SAME_LENGTHS
+from workbench.simulation.fluid.service import AVOIDED, SAME_LENGTHS
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
 from workbench.simulation.lanes.vectorising import FARTHEST, log2, loss, tail
 
 POINTS_PER_OCTAVE = real(4.0)  # of the prompt table
-SAME = real(SAME_LENGTHS)
+SAME, AWAY, LEAST = real(SAME_LENGTHS), real(AVOIDED), real(1e-9)
 TWENTIETH = real(-1.6448536)  # deviations under the limit at which a twentieth lies over it
 
 
@@ -155,24 +155,35 @@ def read_prompts(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32
 def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) -> None:
     """Advance the requests in the pool and their variance by a step (linearised implicit Euler)."""
     base, dispersion, per_s = facts[row.BASE_S], facts[row.DISPERSION], real(1.0) / step_s
-    one, nought = real(1.0), real(0.0)
+    one, nought, lumps = real(1.0), real(0.0), facts[row.SQUARE] - real(1.0)
     for i in range(LANES):
         before, arriving, output = a[at + row.INSIDE + i], a[at + row.ARRIVING + i], a[at + row.OUTPUT + i]
-        serves = a[at + row.READY + i] > nought
+        serves, calm = a[at + row.READY + i] > nought, one - w[row.ABOVE + i]
         per_replica, running, variance = a[at + row.PER_REPLICA + i], a[at + row.RUNNING + i], a[at + row.VARIANCE + i]
-        slope, rate, present = a[at + row.SLOPE + i] * per_replica, arriving * per_s, before + arriving
-        per_decode = one / (output * (base + slope * running))
+        slope, came, present = a[at + row.SLOPE + i] * per_replica, arriving * per_s, before + arriving
+        each, spared = running * per_replica, one - w[row.PROMPT_SHARE + i]
+        decode = output * (base + slope * running)
+        per_decode = one / decode
         per_iteration = output * per_decode
-        turn = (one - w[row.PROMPT_SHARE + i]) * per_decode
-        throughput = running * turn
-        easing = (one - w[row.ABOVE + i]) * turn * base * per_iteration
-        closure = easing * slope * per_iteration * variance
-        slow, slower = one + step_s * easing, one + real(2.0) * step_s * easing
+        heed = calm * base * per_iteration
+        missing = AWAY * (one - per_replica) * spared * spared + LEAST
+        met, free = each + missing, each * spared + missing
+        uneven = heed * slope * per_iteration * min(variance, running * (each + one))
+        lag = free * running * heed * a[at + row.LAG_S + i]
+        rate = free * (running + LEAST) / (decode * met * (running + uneven + LEAST) + lag)
+        throughput, easing = running * rate, heed * rate
+        stall = per_decode * a[at + row.PROMPT_S + i]
+        stalled = each * stall
+        brings = dispersion * (one + stalled) * (one + stalled) + lumps * stalled * stalled
+        feeding = calm * (dispersion + lumps) * stall * stall * came * per_replica
+        slow, slower = one + step_s * easing, one + step_s * max(real(2.0) * easing - feeding, real(0.25) * easing)
         split = one / (slow * slower)
-        change = step_s * (rate - throughput + closure) * split * slower
+        change = step_s * (came - throughput) * split * slower
         served = min(max(arriving - change, nought), present) if serves else nought
         after = present - served
-        spread = min((variance + step_s * (dispersion * rate + throughput)) * split * slow, after * after + after)
+        spread = min(
+            (variance + step_s * (came * brings + throughput)) * split * slow, after * (after * per_replica + one)
+        )
         a[at + row.INSIDE + i] = after
         a[at + row.ARRIVING + i] = nought
         a[at + row.VARIANCE + i] = spread if serves else variance
