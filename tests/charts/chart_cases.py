@@ -68,3 +68,9 @@ def totals() -> pl.DataFrame:
             "keeps_service": [True, False],
         }
     )
+
+
+def scored(method: str, region: str, wape: float, load: float, **more: object) -> dict[str, object]:
+    """Return a row of errors of one series."""
+    keys = {"region": region, "model": "a", "tier": "t", "measure": "input_tps", "method": method}
+    return keys | {"windows": 1, "realised_mean": load, "wape": wape, "bias": 0.0} | more

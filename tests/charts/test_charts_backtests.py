@@ -1,23 +1,15 @@
-"""workbench.charts.backtests: lines and maps of small tables, pooled by the load they stand for."""
+"""workbench.charts.backtests: lines of small tables, pooled by the load they stand for."""
 
 from __future__ import annotations
-
-from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
 
-from tests.charts.chart_cases import SOURCE, at, source_of
+from tests.charts.chart_cases import SOURCE, at, scored, source_of
 from workbench import charts
 from workbench.charts import backtests, theme
 
 HOUR_S = 3600.0
-
-
-def scored(method: str, region: str, wape: float, load: float, **more: object) -> dict[str, object]:
-    """A row of errors of one series."""
-    keys = {"region": region, "model": "a", "tier": "t", "measure": "input_tps", "method": method}
-    return keys | {"windows": 1, "realised_mean": load, "wape": wape, "bias": 0.0} | more
 
 
 def test_the_error_by_lead_is_pooled_by_load() -> None:
@@ -28,32 +20,6 @@ def test_the_error_by_lead_is_pooled_by_load() -> None:
     (line,) = figure.data
     assert (list(line.x), list(line.y)) == ([0.5, 1.5], pytest.approx([40.0, 20.0]))
     assert source_of(figure) == f"Source: {SOURCE}"
-
-
-def test_the_best_method_of_each_series_is_marked_and_the_oracle_is_not_shown() -> None:
-    rows = [
-        scored("x", "e", 0.30, 1.0, horizon_s=HOUR_S),
-        scored("y", "e", 0.20, 1.0, horizon_s=HOUR_S),
-        scored("x", "w", 0.10, 1.0, horizon_s=HOUR_S),
-        scored("y", "w", 0.40, 1.0, horizon_s=HOUR_S),
-        scored("oracle", "w", 0.0, 1.0, horizon_s=HOUR_S),
-    ]
-    (heat,) = backtests.wape_by_series(pl.DataFrame(rows), source=SOURCE, horizon_s=HOUR_S).data
-    assert list(heat.x) == ["x", "y"]
-    shown = dict(zip(heat.y, heat.text, strict=True))
-    assert shown == {"w · a · t": ["<b>10 •</b>", "40"], "e · a · t": ["30", "<b>20 •</b>"]}
-
-
-def test_when_a_method_is_off_is_a_map_of_days_and_hours() -> None:
-    rows = [
-        scored("x", "e", wape, 1.0, horizon_s=HOUR_S, hour_start=datetime(2026, 3, 2) + timedelta(hours=hour))
-        for hour, wape in ((0, 0.1), (25, 0.3))
-    ]
-    figure = backtests.wape_by_hour(pl.DataFrame(rows), source=SOURCE, horizon_s=HOUR_S, method="x")
-    (heat,) = figure.data
-    assert list(heat.y) == ["Mon 02 Mar", "Tue 03 Mar"]
-    assert (heat.z[0][0], heat.z[1][1], heat.z[0][1]) == (pytest.approx(10.0), pytest.approx(30.0), None)
-    assert figure.layout.title.text == "When x is off, 60 min ahead"
 
 
 def test_what_was_said_stands_over_what_came() -> None:

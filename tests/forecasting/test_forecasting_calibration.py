@@ -14,6 +14,7 @@ from workbench.forecasting.leads import grid_of
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:prophet", "ignore::Warning:prophet")
 HOURS = grid_of(3600.0)
 QUANTILES = (0.05, 0.5, 0.95)
+LN_2 = float(np.log(2.0))
 
 
 def spread(
@@ -22,7 +23,7 @@ def spread(
     centre: float = 10.0,
     unseen: float = 0.0,
     lead: float = 0.5,
-    moves: tuple[float, float] = (0.0, 0.0),
+    move: float = 0.0,
     swing: float = 1.0,
 ) -> np.ndarray:
     return calibration.spread(
@@ -33,7 +34,7 @@ def spread(
         ages_hours=np.arange(len(errors), 0.0, -1.0),
         grid=HOURS,
         offset=0.1,
-        moves=np.repeat(np.array(moves)[:, None], HOURS.buckets, axis=1),
+        moves=np.full(HOURS.buckets, move),
         swings=np.full(HOURS.buckets, swing),
         unseen=np.array([unseen]),
     )[0]
@@ -57,11 +58,18 @@ def test_many_errors_outweigh_it() -> None:
     assert low == pytest.approx(5.0, rel=0.1)
 
 
-def test_a_move_stretches_its_own_side() -> None:
-    """Laplace of .12: a logit twice as far reads the level 1 / (1 + 19^2) = .00276 on that side alone."""
-    plain, wide = (spread(np.empty((0, HOURS.leads.size)), moves=(0.0, move)) for move in (0.0, float(np.log(2))))
-    assert wide[:2] == pytest.approx(plain[:2])
-    assert np.log((wide[2] + 0.1) / 10.1) > 1.4 * np.log((plain[2] + 0.1) / 10.1)
+def test_a_move_stretches_both_sides() -> None:
+    """Laplace of .12: a logit twice as far reads the level 1 / (1 + 19^2) = .00276 on either side."""
+    plain, wide = (np.log((spread(np.empty((0, HOURS.leads.size)), move=move) + 0.1) / 10.1) for move in (0.0, LN_2))
+    assert wide[1] == plain[1] == 0.0
+    assert (np.abs(wide[[0, 2]]) > 1.4 * np.abs(plain[[0, 2]])).all()
+
+
+def test_the_first_minutes_are_surer_than_the_hour() -> None:
+    """Errors grow by (.57 + .43 / 2) / .57 = 1.377 from five minutes ahead to thirty, whatever was rehearsed."""
+    errors = np.tile(np.array([[-0.3], [0.3]]), (100, HOURS.leads.size))
+    near, middle = (np.log((spread(errors, lead=lead) + 0.1) / 10.1) for lead in (1 / 12, 0.5))
+    np.testing.assert_allclose(middle[[0, 2]] / near[[0, 2]], 1.377, rtol=5e-3)  # the widening is a part of it
 
 
 def test_a_swing_of_two_doubles_both_sides() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.forecasting import priors
+from workbench.forecasting.leads import grid_of
 
 
 def test_spreads_lie_between_those_of_the_table() -> None:
@@ -23,3 +24,12 @@ def test_known_errors_shrink_the_spread_and_never_raise_it() -> None:
 def test_few_hours_widen() -> None:
     """A day ahead from a day of errors: root of 1.4; from none as from twelve hours, root of 1.8."""
     assert priors.widening(24.0, np.array([24.0, 0.0])) == pytest.approx(np.sqrt([1.4, 1.8]))
+
+
+def test_errors_of_a_bucket_are_brought_to_its_middle() -> None:
+    """Half an hour stands midway between .57 and 1: the first window grows by .785 / .57, the sixth shrinks to .785."""
+    grid = grid_of(600.0)
+    factors = priors.to_middles(grid)
+    assert factors[[0, 5]] == pytest.approx([0.785 / 0.57, 0.785])
+    assert (factors[grid.bucket >= 2] == 1.0).all()
+    assert (priors.to_middles(grid_of(3600.0))[:1] == 1.0).all()

@@ -39,13 +39,22 @@ def test_later_errors_are_ranked_by_those_known_by_then() -> None:
 
 
 def test_one_miss_and_one_hit_by_hand() -> None:
-    """A miss far above moves the upper side out by .2 x .95 and the lower in by .2 x .05; then both fade."""
-    errors = np.full((2, HOURS.leads.size), np.nan)
-    errors[0, 0] = 4.0
-    moves = tracking.moves_of(errors, grid=HOURS)[:, :, 0]
-    assert moves[0].tolist() == [0.0, 0.0]
-    assert moves[1] == pytest.approx([-0.01, 0.19])
-    assert moves[2] == pytest.approx(np.array([-0.01, 0.19]) * 0.5 ** (1 / 48))
+    """A miss on one of two sides moves the levels out by .3 x (.5 - .05), a hit in by .3 x .05; all fades."""
+    errors = np.full((3, HOURS.leads.size), np.nan)
+    errors[:2, 0] = 4.0, 0.0
+    moves = tracking.moves_of(errors, grid=HOURS)[:, 0]
+    fade = 0.5 ** (1 / 36)
+    assert moves == pytest.approx([0.0, 0.135, 0.135 * fade - 0.015, (0.135 * fade - 0.015) * fade])
+
+
+def test_longer_leads_move_in_smaller_steps() -> None:
+    """The bucket of hours 13 to 24 is over after a day: a hit there moves by .3 x .05 / 24^.4."""
+    errors = np.full((24, HOURS.leads.size), np.nan)
+    mine = HOURS.bucket == 4
+    errors[0, mine] = 0.0
+    moves = tracking.moves_of(errors, grid=HOURS)[:, 4]
+    assert moves[:24].tolist() == [0.0] * 24
+    assert moves[24] == pytest.approx(-0.015 / 24**0.4)
 
 
 def test_levels_keep_their_order_and_side() -> None:
@@ -62,9 +71,9 @@ def test_misses_widen_and_calm_narrows() -> None:
     rng = np.random.default_rng(3)
     scale = np.repeat([0.05, 0.25, 0.02], [120, 48, 96])
     errors = rng.normal(size=(264, HOURS.leads.size)) * scale[:, None]
-    upper = tracking.moves_of(errors, grid=HOURS)[:, 1, 0]
-    assert upper[132:168].max() > upper[118] + 0.3
-    assert upper[-1] < min(0.0, upper[168])
+    moves = tracking.moves_of(errors, grid=HOURS)[:, 0]
+    assert moves[132:168].max() > moves[118] + 0.2
+    assert moves[-1] < min(0.0, moves[168])
 
 
 @settings(max_examples=15, deadline=None)
@@ -84,5 +93,5 @@ def test_short_windows_have_buckets_of_unlike_size() -> None:
     """Ten-minute windows: six leads in the first hour, twelve in the others."""
     errors = np.zeros((30, TENS.leads.size))
     moves = tracking.moves_of(errors, grid=TENS)
-    assert moves.shape == (31, 2, TENS.buckets)
-    assert (moves[-1, :, 0] < 0).all()
+    assert moves.shape == (31, TENS.buckets)
+    assert moves[-1, 0] < 0

@@ -11,12 +11,11 @@ from workbench.charts.backtests import (
     cost_of_service,
     residual_acf,
     said_and_came,
-    wape_by_hour,
     wape_by_lead,
-    wape_by_series,
 )
 from workbench.charts.burstiness import dispersion, gap_cv, peak_to_mean
 from workbench.charts.engines import error_heat, errors_by_measure, pools_by_engine, requests_in_band
+from workbench.charts.error_maps import wape_by_hour, wape_by_series
 from workbench.charts.forecasts import accuracy_bars, coverage, forecast_components, forecast_fan
 from workbench.charts.frontiers import frontier
 from workbench.charts.lengths import cache_hits, length_distribution, length_drift, output_by_prompt

@@ -1,7 +1,8 @@
-"""Charts of backtests: where and when each forecast method fails, what its residuals still know, what it is worth.
+"""Lines of backtests: how errors grow, what was said and came, what residuals still know, what a method is worth.
 
 A method keeps its colour and its dashes in every chart; the perfect forecast is black and dotted. Frames are the tables
-of a backtest and of a decision value; errors over several series are pooled by the load they stand for.
+of a backtest and of a decision value; errors over several series are pooled by the load they stand for. Maps of where
+and when a method fails are in :mod:`workbench.charts.error_maps`.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 ORACLE = "oracle"
 DASHES = ("solid", "dash", "dashdot", "longdash")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "pentagon", "star", "x", "hexagon")
-WORST_PERCENT = 60.0  # an error of that or more has the full colour
-SERIES = ("region", "model", "tier")
 CAME = pl.col("realised_mean") * pl.col("windows")
 POOLED = (pl.col("wape") * CAME).sum() / CAME.sum() * 100.0
 
@@ -70,83 +69,6 @@ def wape_by_lead(
             line={"color": look["color"], "dash": look["dash"], "width": 2},
         )
     fig.update_xaxes(rangemode="tozero")
-    return theme.or_said(fig, rows.get_column("wape"))
-
-
-def wape_by_series(
-    scores: pl.DataFrame,
-    *,
-    source: str,
-    horizon_s: float,
-    measure: str = "input_tps",
-    labels: Mapping[str, str] | None = None,
-    title: str | None = None,
-) -> go.Figure:
-    """Draw BACKTEST_SCORES of one horizon as a map of series and methods; the best of each series is framed by dots.
-
-    The hardest series stand on top, the best method left.
-    """
-    chosen = (pl.col("measure") == measure) & (pl.col("horizon_s") == horizon_s) & (pl.col("method") != ORACLE)
-    rows = scores.filter(chosen).with_columns(
-        series=pl.concat_str(*(pl.col(name).replace(dict(labels or {})) for name in SERIES), separator=" · ")
-    )
-    fig = theme.figure(
-        title=title or f"WAPE by series, {span_in_words(horizon_s)} ahead",
-        source=source,
-        x="",
-        y="",
-        height=150 + 24 * rows.get_column("series").n_unique(),
-    )
-    methods = _by_mean(rows, "method").get_column("method").to_list()
-    series = _by_mean(rows, "series").get_column("series").to_list()
-    values = {(row["series"], row["method"]): row["wape"] for row in rows.iter_rows(named=True)}
-    table = [[_percent(values.get((one, method))) for method in methods] for one in series]
-    best = [min((value for value in row if value is not None), default=None) for row in table]
-    _heat(
-        fig,
-        x=[theme.label(method, labels) for method in methods],
-        y=series,
-        z=table,
-        text=[[_told(value, is_best=value == low) for value in row] for row, low in zip(table, best, strict=True)],
-    )
-    fig.update_xaxes(type="category", showgrid=False)
-    fig.update_yaxes(type="category", showgrid=False, tickformat="")
-    fig.update_layout(margin={"t": 50}, hovermode="closest")
-    return theme.or_said(fig, rows.get_column("wape"))
-
-
-def wape_by_hour(
-    hours: pl.DataFrame,
-    *,
-    source: str,
-    horizon_s: float,
-    method: str,
-    measure: str = "input_tps",
-    labels: Mapping[str, str] | None = None,
-    title: str | None = None,
-) -> go.Figure:
-    """Draw BACKTEST_HOURS of one method and horizon as a map of hour of day and day: when it fails."""
-    chosen = (pl.col("measure") == measure) & (pl.col("horizon_s") == horizon_s) & (pl.col("method") == method)
-    rows = hours.filter(chosen).group_by("hour_start").agg(POOLED.alias("wape"))
-    fig = theme.figure(
-        title=title or f"When {theme.label(method, labels)} is off, {span_in_words(horizon_s)} ahead",
-        source=source,
-        x="hour of the day (UTC)",
-        y="",
-        height=170 + 30 * rows.get_column("hour_start").dt.date().n_unique(),
-    )
-    days = rows.get_column("hour_start").dt.date().unique().sort().to_list()
-    cells = {(at.date(), at.hour): wape for at, wape in rows.iter_rows()}
-    _heat(
-        fig,
-        x=[f"{hour:02d}" for hour in range(24)],
-        y=[f"{day:%a %d %b}" for day in days],
-        z=[[cells.get((day, hour)) for hour in range(24)] for day in days],
-        text=None,
-    )
-    fig.update_xaxes(type="category", showgrid=False)
-    fig.update_yaxes(type="category", autorange="reversed", showgrid=False, tickformat="")
-    fig.update_layout(margin={"t": 50}, hovermode="closest")
     return theme.or_said(fig, rows.get_column("wape"))
 
 
@@ -284,36 +206,3 @@ def cost_of_service(
     fig.update_yaxes(rangemode="normal", tickformat=".0f")
     fig.update_layout(hovermode="closest")
     return theme.or_said(fig, rows.get_column("cost_usd"))
-
-
-def _by_mean(rows: pl.DataFrame, name: str) -> pl.DataFrame:
-    return rows.group_by(name).agg(pl.col("wape").mean()).sort("wape", name)
-
-
-def _percent(fraction: float | None) -> float | None:
-    return None if fraction is None else fraction * 100.0
-
-
-def _told(percent: float | None, *, is_best: bool) -> str:
-    if percent is None:
-        return ""
-    return f"<b>{percent:.0f} •</b>" if is_best else f"{percent:.0f}"
-
-
-def _heat(fig: go.Figure, *, x: list[str], y: list[str], z: list[list[float | None]], text: Any) -> None:
-    fig.add_heatmap(
-        x=x,
-        y=y,
-        z=z,
-        text=text,
-        texttemplate="%{text}" if text else None,
-        textfont={"size": 12, "color": theme.INK},
-        zmin=0.0,
-        zmax=WORST_PERCENT,
-        colorscale=[[0.0, "#FFFFFF"], [1.0, theme.ORANGE]],
-        colorbar={"title": {"text": "WAPE, %"}, "thickness": 12},
-        xgap=1,
-        ygap=1,
-        hoverongaps=False,
-        hovertemplate="%{y}, %{x}: %{z:.0f} %<extra></extra>",
-    )

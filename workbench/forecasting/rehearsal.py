@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.forecasting import calendars, calibration, ensemble, swings, tracking
+from workbench.forecasting import calendars, calibration, ensemble, priors, swings, tracking
 from workbench.forecasting.correction import lead_hours
 from workbench.forecasting.fits import Event, Expert, Fit
 from workbench.forecasting.history import Indices, Series, Values, offset_of
@@ -184,7 +184,8 @@ def _errors(series: Series, known: Rehearsed, grid: Grid) -> Values:
     targets = known.origins[:, None] + grid.leads[None, :]
     is_far = lead_hours(grid.leads, window_s=grid.window_s) > calibration.NEAR_HOURS
     realised[calendars.unseen_from(series, known.origins, targets) & is_far] = np.nan
-    return calibration.log_errors(known.combined, realised, offset=_offset(series))
+    errors = calibration.log_errors(known.combined, realised, offset=_offset(series))
+    return errors * priors.to_middles(grid)
 
 
 def _offset(series: Series) -> float:

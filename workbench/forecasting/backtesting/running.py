@@ -96,30 +96,9 @@ def backtest(
         window_s=window_s,
     )
     parts, remarks = parts_of(conformed, grid)
-    tasks = [
-        Task(
-            method=method,
-            key=part.key,
-            demand=part.demand,
-            grid=part.grid,
-            quantiles=tuple(sorted({scoring.MEDIAN, *map(float, quantiles)})),
-            measures=tuple(sorted(measures)),
-            seed=seed,
-        )
-        for method in named
-        for part in parts
-    ]
+    tasks = _tasks(parts, methods=named, quantiles=quantiles, measures=measures, seed=seed)
     made = compute.map_tasks(run, tasks, workers=workers, progress=progress)
-    frames = {
-        name: table.conform(pl.concat([each[name] for each in made])).sort(table.key) for name, table in FRAMES.items()
-    }
-    return Backtest(
-        **frames,
-        origins=grid.origins,
-        horizons_s=grid.horizons_s,
-        window_s=grid.window_s,
-        remarks=(*grid.remarks, *remarks),
-    )
+    return _together(made, grid, remarks=(*grid.remarks, *remarks))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,6 +131,38 @@ def parts_of(demand: pl.DataFrame, grid: Grid) -> tuple[list[Part], list[str]]:
     if not parts:
         raise ForecastError(f"the backtest: every series begins after the last origin, {grid.origins[-1]}.")
     return parts, remarks
+
+
+def _tasks(
+    parts: Sequence[Part],
+    *,
+    methods: Sequence[str],
+    quantiles: Sequence[float],
+    measures: Sequence[str],
+    seed: int,
+) -> list[Task]:
+    """Return one task for each method and series; the median is always asked for."""
+    return [
+        Task(
+            method=method,
+            key=part.key,
+            demand=part.demand,
+            grid=part.grid,
+            quantiles=tuple(sorted({scoring.MEDIAN, *map(float, quantiles)})),
+            measures=tuple(sorted(measures)),
+            seed=seed,
+        )
+        for method in methods
+        for part in parts
+    ]
+
+
+def _together(made: Sequence[Frames], grid: Grid, *, remarks: tuple[str, ...]) -> Backtest:
+    """Put the tables of all tasks together."""
+    frames = {
+        name: table.conform(pl.concat([each[name] for each in made])).sort(table.key) for name, table in FRAMES.items()
+    }
+    return Backtest(**frames, origins=grid.origins, horizons_s=grid.horizons_s, window_s=grid.window_s, remarks=remarks)
 
 
 def _is_young(history: pl.DataFrame, own_s: float) -> bool:
