@@ -22,6 +22,7 @@ FEASIBILITY = 1e-5
 INTEGRALITY = 1e-5
 IPM_ABOVE_ROWS = 30_000
 DEAR_RATIO = 300.0
+INSIDE_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +58,35 @@ class Session:
             np.asarray(low, dtype=float).ravel(),
             np.asarray(high, dtype=float).ravel(),
         )
+
+    def price(self, columns: Places, cost: Numbers) -> None:
+        """Give columns another cost; answers keep telling what values cost by the matrix."""
+        self._highs.changeColsCost(columns.size, self._order[columns.ravel()], np.asarray(cost, dtype=float).ravel())
+
+    def limit(self, rows: Places, high: Numbers) -> None:
+        """Let rows be anything up to a value, infinity for no limit."""
+        low = np.full(rows.size, -np.inf)
+        self._highs.changeRowsBounds(rows.size, rows.astype(np.int32), low, np.asarray(high, dtype=float))
+
+    def admit_excess(self, rows: Places, cost: float) -> None:
+        """Let rows go beyond their upper limit at a price; answers are silent about how far they do."""
+        count = rows.size
+        self._highs.addCols(
+            count,
+            np.full(count, cost),
+            np.zeros(count),
+            np.full(count, np.inf),
+            count,
+            np.arange(count, dtype=np.int32),
+            rows.astype(np.int32),
+            np.full(count, -1.0),
+        )
+
+    def stay_inside(self) -> None:
+        """Solve by interior point and stay inside: prices of rows without a basis, near enough and soon had."""
+        self._highs.setOptionValue("solver", "ipx")
+        self._highs.setOptionValue("run_crossover", "off")
+        self._highs.setOptionValue("ipm_optimality_tolerance", INSIDE_TOLERANCE)
 
     def start_from(self, values: Numbers) -> None:
         """Offer values to start from; a solver that cannot use them ignores them."""

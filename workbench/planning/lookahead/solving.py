@@ -5,7 +5,9 @@ plan is within the gap asked for, the work is done without a search tree. Else b
 time that is left. Whatever a solver says of itself, a plan counts only when it keeps every row of the matrix, and the
 bound is the better of what the relaxation and the search have proven.
 
-Models that share no GPU kind in any region and no cap do not couple; they are solved apart, which loses nothing.
+Models that share no GPU kind in any region and no cap do not couple; they are solved apart, which loses nothing. Large
+programmes of models that do couple are first tried model by model, at prices for what they share (see ``apart``); where
+plan and bound of that are too far apart, all models are solved together.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 
 from workbench.errors import PlanError
 from workbench.planning.handover import Handed, refuse_unknown, to_pulp
+from workbench.planning.lookahead.apart import divide, is_divisible, solve_apart
 from workbench.planning.lookahead.building import Programme, build
 from workbench.planning.lookahead.outlook import Numbers, Outlook
 from workbench.planning.lookahead.rounding import dive, fix, free
@@ -68,11 +71,15 @@ def solve_outlook(
     refuse_unknown(solver)
     began = time.perf_counter()
     programme = build(outlook)
+    deadline_s = began + time_limit_s
+    if solver == "highs" and is_divisible(programme):
+        solved = _solved_apart(programme, gap_fraction=gap_fraction, began=began, deadline_s=deadline_s)
+        if solved is not None:
+            return solved
     handed = to_pulp(programme.matrix)
     session = Session(programme.matrix, handed, whole=False, threads=outlook.options.threads)
     built = time.perf_counter()
-    deadline_s = began + time_limit_s
-    relaxed = session.run(time_limit_s=time_limit_s)
+    relaxed = session.run(time_limit_s=deadline_s - built)
     if relaxed is None or not relaxed.is_proven:
         answer, bound = _fall_back(programme, session, relaxed), -math.inf
     else:
@@ -91,6 +98,27 @@ def solve_outlook(
         objective_usd=answer.objective,
         bound_usd=min(bound, answer.objective),
         status=("optimal" if answer.is_proven else "feasible") if math.isfinite(bound) else "heuristic",
+        build_s=built - began,
+        solve_s=time.perf_counter() - built,
+    )
+
+
+def _solved_apart(programme: Programme, *, gap_fraction: float, began: float, deadline_s: float) -> Solved | None:
+    """Return a plan made model by model; None where it is no plan or not within the gap asked for."""
+    divided = divide(programme)
+    built = time.perf_counter()
+    answer = solve_apart(divided, gap_fraction=gap_fraction, deadline_s=deadline_s)
+    if answer is None or not is_acceptable(programme.matrix, answer.values):
+        return None
+    gap_usd = gap_fraction * max(money_usd(programme, answer.values), 1e-9)
+    if answer.objective - answer.bound > gap_usd:
+        return None
+    return Solved(
+        programme=programme,
+        values=answer.values,
+        objective_usd=answer.objective,
+        bound_usd=min(answer.bound, answer.objective),
+        status="optimal",
         build_s=built - began,
         solve_s=time.perf_counter() - built,
     )
