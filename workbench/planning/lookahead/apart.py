@@ -24,7 +24,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.planning.handover import to_pulp
 from workbench.planning.lookahead.building import Programme, build
 from workbench.planning.lookahead.dividing import columns_of_model, first_windows, in_longer_windows, of_model
 from workbench.planning.lookahead.outlook import Numbers, Outlook, Places
@@ -33,7 +32,7 @@ from workbench.planning.lookahead.sessions import Answer, Session, cost_of
 from workbench.units import SECONDS_PER_HOUR
 
 APART_ABOVE_ROWS = 10_000
-INSIDE_ABOVE_ROWS = 6_000
+INSIDE_ABOVE_ROWS = 8_000
 LONG_WINDOW_S = 4 * SECONDS_PER_HOUR
 EXCESS_RATIO, NEGLIGIBLE_EXCESS = 100.0, 1e-6
 SHARE_OF_GAP = 0.5
@@ -154,7 +153,7 @@ def _part(outlook: Outlook, model: int) -> Part:
 
 
 def _session(programme: Programme) -> Session:
-    return Session(programme.matrix, to_pulp(programme.matrix), whole=False, threads=programme.outlook.options.threads)
+    return Session(programme.matrix, None, threads=programme.outlook.options.threads)
 
 
 def _at_prices(part: Part, prices: Numbers, deadline_s: float) -> Answer | None:

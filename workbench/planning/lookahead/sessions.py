@@ -15,7 +15,7 @@ import highspy
 import numpy as np
 import pulp
 
-from workbench.planning.handover import BulkHiGHS, Handed, Matrix, cbc
+from workbench.planning.handover import BulkHiGHS, Handed, Matrix, cbc, straight_to_highs
 from workbench.planning.lookahead.outlook import Numbers, Places
 
 FEASIBILITY = 1e-5
@@ -36,16 +36,25 @@ class Answer:
 
 
 class Session:
-    """One programme in HiGHS: all columns continuous, or the whole ones whole (``whole=True``)."""
+    """One programme in HiGHS: all columns continuous, or the whole ones whole (``whole=True``).
 
-    def __init__(self, matrix: Matrix, handed: Handed, *, whole: bool, threads: int, gap_usd: float = 0.0) -> None:
-        solver = BulkHiGHS(mip=whole, msg=False, threads=threads)
-        solver.createAndConfigureSolver(handed.programme)
-        solver.buildSolverModel(handed.programme)
+    Without ``handed``, PuLP's problem of the matrix, it is the relaxation and goes to HiGHS without one.
+    """
+
+    def __init__(
+        self, matrix: Matrix, handed: Handed | None, *, whole: bool = False, threads: int, gap_usd: float = 0.0
+    ) -> None:
         self.matrix = matrix
-        self._highs = handed.programme.solverModel
-        self._order = handed.columns
-        self._is_whole = whole
+        if handed is None:
+            self._highs = straight_to_highs(matrix, threads=threads)
+            self._order = np.arange(matrix.cost.size, dtype=np.int32)
+        else:
+            solver = BulkHiGHS(mip=whole, msg=False, threads=threads)
+            solver.createAndConfigureSolver(handed.programme)
+            solver.buildSolverModel(handed.programme)
+            self._highs = handed.programme.solverModel
+            self._order = handed.columns
+        self._is_whole = whole and handed is not None
         self._highs.setOptionValue("mip_rel_gap", 0.0)
         self._highs.setOptionValue("mip_abs_gap", gap_usd)
         self._is_first = True
