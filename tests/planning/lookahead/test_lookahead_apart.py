@@ -16,7 +16,7 @@ from workbench.planning.handover import to_pulp
 from workbench.planning.lookahead import LookAhead, Outlook, outlook, plan_ahead
 from workbench.planning.lookahead.apart import divide, is_divisible, shared_prices, shared_rows, solve_apart
 from workbench.planning.lookahead.building import Programme, build
-from workbench.planning.lookahead.dividing import columns_of_model, first_windows, in_longer_windows, of_model
+from workbench.planning.lookahead.dividing import columns_of_model, in_longer_windows, of_model, of_windows
 from workbench.planning.lookahead.sessions import Session, is_acceptable
 
 KEYS = [(f"region{r}", f"gpu{g}") for r in range(2) for g in range(2)]
@@ -78,7 +78,7 @@ def test_the_first_windows_of_a_plan_cost_no_more_when_planned_anew() -> None:
     session = Session(programme.matrix, to_pulp(programme.matrix), whole=False, threads=1)
     found = session.run(time_limit_s=60.0)
     assert found is not None
-    first, columns = first_windows(programme, found.values, 3)
+    first, columns = of_windows(programme, found.values, slice(0, 3))
     later = np.ones(programme.matrix.cost.size, dtype=bool)
     later[columns] = False
     kept = float(programme.matrix.cost[later] @ found.values[later])

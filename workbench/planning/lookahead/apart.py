@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.planning.lookahead.building import Programme, build
-from workbench.planning.lookahead.dividing import columns_of_model, first_windows, in_longer_windows, of_model
+from workbench.planning.lookahead.dividing import columns_of_model, in_longer_windows, of_model, of_windows
 from workbench.planning.lookahead.outlook import Numbers, Outlook, Places
 from workbench.planning.lookahead.rounding import dive
 from workbench.planning.lookahead.sessions import Answer, Session, cost_of
@@ -35,7 +35,7 @@ APART_ABOVE_ROWS = 10_000
 INSIDE_ABOVE_ROWS = 8_000
 LONG_WINDOW_S = 4 * SECONDS_PER_HOUR
 EXCESS_RATIO, NEGLIGIBLE_EXCESS = 100.0, 1e-6
-SHARE_OF_GAP = 0.5
+SHARE_OF_GAP, HOPELESS_GAPS = 0.5, 2.0
 MOST_TOGETHER, ROWS_TOGETHER = 24, 6_000
 AT_HAND = "at_hand"
 SHARED = ("stock", "quota", "spot_stock", AT_HAND)
@@ -102,7 +102,7 @@ def solve_apart(divided: Divided, *, gap_fraction: float, deadline_s: float) -> 
     """Return a plan whose first hours are whole, with a bound; None where turns or time came to no plan.
 
     ``deadline_s`` is an instant of ``time.perf_counter``; within ``gap_fraction`` of the bound no further turns are
-    taken. ``is_proven`` says nothing here: the bound does.
+    taken. Whether the plan is within it, or keeps every row, is for the caller to see.
     """
     prices = shared_prices(divided, deadline_s=deadline_s)
     if prices is None:
@@ -116,7 +116,9 @@ def solve_apart(divided: Divided, *, gap_fraction: float, deadline_s: float) -> 
     bound = sum(answer.bound for answer in answers) - float(prices @ divided.allowed)
     near_usd = bound + SHARE_OF_GAP * gap_fraction * abs(bound)
     values = _in_turn(divided, [answer.values for answer in answers], near_usd=near_usd, deadline_s=deadline_s)
-    return None if values is None else _begin_whole(divided.whole, values, bound, deadline_s)
+    if values is None:
+        return None
+    return _begin_whole(divided.whole, values, bound, gap_fraction=gap_fraction, deadline_s=deadline_s)
 
 
 def shared_rows(programme: Programme) -> Places:
@@ -210,18 +212,39 @@ def _together(divided: Divided, values: Sequence[Numbers]) -> Numbers:
     return whole
 
 
-def _begin_whole(programme: Programme, values: Numbers, bound: float, deadline_s: float) -> Answer | None:
-    """Return a plan with its first hours whole: the first windows planned anew together, later ones as they are."""
+def _begin_whole(
+    programme: Programme, values: Numbers, bound: float, *, gap_fraction: float, deadline_s: float
+) -> Answer | None:
+    """Return a plan with its first hours whole: the first windows planned anew together, later ones where it helps.
+
+    It helps where the gap asked for is missed by little.
+    """
     outlook = programme.outlook
     fitting = int(ROWS_TOGETHER * outlook.windows / programme.matrix.right.size)
-    first, columns = first_windows(programme, values, max(outlook.whole_windows, min(MOST_TOGETHER, fitting)))
-    session = _session(first)
-    begun = session.run(time_limit_s=deadline_s - time.perf_counter())
-    if begun is None or not begun.is_proven:
+    count = max(outlook.whole_windows, min(MOST_TOGETHER, fitting))
+    planned = _anew(programme, values, slice(0, count), deadline_s=deadline_s)
+    if planned is None:
         return None
-    found = dive(first, session, begun, block_windows=outlook.whole_windows, deadline_s=deadline_s)
-    if found is None:
+    for first in range(count, outlook.windows, count):
+        objective = cost_of(programme.matrix, planned)
+        is_hopeless = objective - bound > HOPELESS_GAPS * gap_fraction * abs(objective)
+        if objective - bound <= gap_fraction * abs(objective) or is_hopeless:
+            break
+        better = _anew(programme, planned, slice(first, first + count), deadline_s=deadline_s)
+        planned = planned if better is None else better
+    return Answer(values=planned, objective=cost_of(programme.matrix, planned), bound=bound, is_proven=True)
+
+
+def _anew(programme: Programme, values: Numbers, windows: slice, *, deadline_s: float) -> Numbers | None:
+    """Return a plan in which all models plan some windows anew together, whole windows whole; None where none is."""
+    part, columns = of_windows(programme, values, windows)
+    session = _session(part)
+    found = session.run(time_limit_s=deadline_s - time.perf_counter())
+    if found is not None and found.is_proven and windows.start == 0:
+        block_windows = programme.outlook.whole_windows
+        found = dive(part, session, found, block_windows=block_windows, deadline_s=deadline_s)
+    if found is None or not found.is_proven:
         return None
     planned = values.copy()
     planned[columns] = found.values
-    return Answer(values=planned, objective=cost_of(programme.matrix, planned), bound=bound, is_proven=True)
+    return planned

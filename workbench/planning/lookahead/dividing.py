@@ -1,9 +1,9 @@
-"""Parts of an outlook: one model alone, or all models in longer windows.
+"""Parts of an outlook: one model alone, or all models in longer windows; and some windows of a programme.
 
-Both are outlooks again, so the same functions lay their programmes out. A model alone keeps every region, GPU kind and
-window: its programme has the columns and rows that the whole programme has for it. Longer windows hold the mean of the
-work, prices and supply of the windows they span; what such a programme says of prices is near enough to be of use, and
-nothing else is read from it.
+The first two are outlooks again, so the same functions lay their programmes out. A model alone keeps every region, GPU
+kind and window: its programme has the columns and rows that the whole programme has for it. Longer windows hold the
+mean of the work, prices and supply of the windows they span; what such a programme says of prices is near enough to be
+of use, and nothing else is read from it.
 """
 
 from __future__ import annotations
@@ -90,20 +90,20 @@ def in_longer_windows(outlook: Outlook, span: int) -> Outlook:
     )
 
 
-def first_windows(programme: Programme, values: Numbers, count: int) -> tuple[Programme, Places]:
-    """Return the programme of the first windows, everything later held at given values, and its columns' old numbers.
+def of_windows(programme: Programme, values: Numbers, windows: slice) -> tuple[Programme, Places]:
+    """Return the programme of some windows, all others held at given values, and its columns' old numbers.
 
-    Its rows are those that a column of the first ``count`` windows stands in, less what the later ones take of them.
+    Its rows are those that a column of the windows stands in, less what the other windows take of them.
     """
     matrix = programme.matrix
-    old = np.concatenate([block.index[..., :count].ravel() for block in programme.columns.blocks])
+    old = np.concatenate([block.index[..., windows].ravel() for block in programme.columns.blocks])
     new = np.full(matrix.cost.size, -1, dtype=np.int64)
     new[old] = np.arange(old.size)
     row_of = np.repeat(np.arange(matrix.right.size), np.diff(matrix.starts))
-    is_early = new[matrix.columns] >= 0
+    is_free = new[matrix.columns] >= 0
     taken = matrix.coefficients * values[matrix.columns]
-    later = np.bincount(row_of[~is_early], weights=taken[~is_early], minlength=matrix.right.size)
-    rows = np.unique(row_of[is_early])
+    held = np.bincount(row_of[~is_free], weights=taken[~is_free], minlength=matrix.right.size)
+    rows = np.unique(row_of[is_free])
     cut = Matrix(
         column_names=[matrix.column_names[column] for column in old.tolist()],
         lower=matrix.lower[old],
@@ -112,11 +112,11 @@ def first_windows(programme: Programme, values: Numbers, count: int) -> tuple[Pr
         is_whole=matrix.is_whole[old],
         row_names=[matrix.row_names[row] for row in rows.tolist()],
         senses=[matrix.senses[row] for row in rows.tolist()],
-        right=(matrix.right - later)[rows],
-        starts=np.searchsorted(row_of[is_early], np.append(rows, matrix.right.size)),
-        columns=new[matrix.columns[is_early]],
-        coefficients=matrix.coefficients[is_early],
+        right=(matrix.right - held)[rows],
+        starts=np.searchsorted(row_of[is_free], np.append(rows, matrix.right.size)),
+        columns=new[matrix.columns[is_free]],
+        coefficients=matrix.coefficients[is_free],
     )
-    renumbered = {block.name: new[block.index[..., :count]] for block in programme.columns.blocks}
+    renumbered = {block.name: new[block.index[..., windows]] for block in programme.columns.blocks}
     columns = dataclasses.replace(programme.columns, blocks=(), **renumbered)
     return dataclasses.replace(programme, columns=columns, rows=(), matrix=cut), old
