@@ -96,6 +96,15 @@ def test_a_full_region_is_excused_from_its_local_share(plan: CapacityPlan) -> No
     assert kinds(with_counts(plan, 1, 4), fleet=tight) == []
 
 
+@pytest.mark.parametrize(("lacking_tps", "expected"), [(0.09, []), (0.11, ["local_cover"])])
+def test_a_local_share_that_lacks_less_than_a_thousandth_of_a_replica_is_left_open(
+    plan: CapacityPlan, lacking_tps: float, expected: list[str]
+) -> None:
+    """A replica does 100; east serves none of its own 2 x 0.09 or 2 x 0.11, of which it should serve half."""
+    tiny = requirement([(0, "east", "m", "fast", 2 * lacking_tps), (0, "west", "m", "fast", 100.0)])
+    assert kinds(with_counts(plan, 0, 2), requirement=tiny, floor_replicas=0) == expected
+
+
 def test_a_finding_has_every_key_and_null_where_it_is_about_none() -> None:
     frame = pl.DataFrame({"region": ["west", "east"], "used": [5, 4]})
     found = findings("stock", frame, found=pl.col("used"), allowed=pl.lit(3))

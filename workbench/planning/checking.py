@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 RELATIVE_SLACK = 1e-5
 ABSOLUTE_SLACK = 1e-5
+WORTH_A_REPLICA = 1e-3
 POOL = ("window_start", "region", "model")
 
 
@@ -46,7 +47,8 @@ def check(
     ``check`` is integrality, hours, local_cover (C2), global_cover (C3), floor, stock or cost; ``found`` is what the
     plan has and ``allowed`` the limit it breaks (tokens per second, replicas, GPUs, hours or USD). Demand counts minus
     the plan's shortfall. A region that lacks some of its local share is no finding when its free stock holds no
-    further replica of the model.
+    further replica of the model, or when what it lacks is less than a thousandth of what such a replica does: the
+    price of a missing local share is a thousand times that of capacity, so a replica for less would cost more.
     """
     if plan.programme == "lookahead":
         from workbench.planning.checking_ahead import check_ahead  # its options bring the solver along
@@ -107,10 +109,13 @@ def _need(
 
 
 def _local_cover(need: pl.DataFrame, *, held: pl.DataFrame) -> pl.DataFrame:
-    fits_one_more = held.filter(pl.col("free") >= pl.col("gpus_per_replica")).select(POOL).unique()
-    lacking = need.filter(pl.col("capacity") < pl.col("local_need") - _slack("input_tps"))
-    excused = lacking.join(fits_one_more, on=POOL, how="semi")
-    return findings("local_cover", excused, found=pl.col("capacity"), allowed=pl.col("local_need"))
+    one_more = (
+        held.filter(pl.col("free") >= pl.col("gpus_per_replica")).group_by(POOL).agg(one_more=pl.col("input_tps").min())
+    )
+    lacks = pl.col("local_need") - pl.col("capacity")
+    lacking = need.filter(lacks > _slack("input_tps")).join(one_more, on=POOL)
+    worth_it = lacking.filter(lacks >= WORTH_A_REPLICA * pl.col("one_more"))
+    return findings("local_cover", worth_it, found=pl.col("capacity"), allowed=pl.col("local_need"))
 
 
 def _global_cover(need: pl.DataFrame) -> pl.DataFrame:

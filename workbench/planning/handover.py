@@ -3,7 +3,9 @@
 PuLP's problem is the model of record: it can be written as text, changed, and solved by any solver PuLP knows. But a
 programme of a hundred thousand columns written as sums of expressions takes longer to build than to solve, and PuLP
 hands HiGHS one row at a time. So rows come as arrays, PuLP's variables and constraints are made from them directly, and
-:class:`BulkHiGHS` reads the problem back into one sparse matrix that HiGHS takes in a single call.
+:class:`BulkHiGHS` reads the problem back into one sparse matrix that HiGHS takes in a single call. Programmes that are
+only steps on the way to a plan, which nobody reads and no other solver sees, go there without PuLP's objects
+(:func:`straight_to_highs`).
 """
 
 from __future__ import annotations
@@ -104,6 +106,32 @@ def _to_pulp(matrix: Matrix, name: str) -> Handed:
     ]
     programme.extend(dict(zip(matrix.row_names, constraints, strict=True)))
     return Handed(programme=programme, variables=variables, constraints=constraints)
+
+
+def straight_to_highs(matrix: Matrix, *, threads: int) -> Any:
+    """Return HiGHS with the relaxation of a matrix in it, columns and rows in the order of the matrix."""
+    low, high = matrix.row_bounds
+    highs = highspy.Highs()  # type: ignore[no-untyped-call]
+    highs.setOptionValue("output_flag", False)
+    highs.setOptionValue("threads", threads)
+    highs.passModel(
+        matrix.cost.size,
+        matrix.right.size,
+        matrix.coefficients.size,
+        int(highspy.MatrixFormat.kRowwise),
+        int(highspy.ObjSense.kMinimize),
+        matrix.constant,
+        matrix.cost,
+        matrix.lower,
+        matrix.upper,
+        low,
+        high,
+        matrix.starts.astype(np.int32),
+        matrix.columns.astype(np.int32),
+        matrix.coefficients,
+        np.zeros(matrix.cost.size, dtype=np.int32),
+    )
+    return highs
 
 
 @contextmanager

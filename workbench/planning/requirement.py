@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from workbench import tables
-from workbench.domain import RiskPolicy, Tier
+from workbench.domain import Fleet, RiskPolicy, Tier
 from workbench.errors import PlanError, nearest
 from workbench.results import Forecast
 from workbench.units import SECONDS_PER_HOUR
@@ -152,3 +152,17 @@ def _refuse(
             f"a plan window of {plan_window_s:g} s does not hold a whole number of forecast windows of "
             f"{forecast.window_s:g} s; choose a forecast window that divides it."
         )
+
+
+def unknown_names(requirement: pl.DataFrame, fleet: Fleet) -> list[str]:
+    """Say of every region, model and tier that a requirement names and a fleet lacks which was probably meant."""
+    known = {
+        "region": [region.key for region in fleet.regions],
+        "model": [model.key for model in fleet.models],
+        "tier": [tier.key for tier in fleet.tiers],
+    }
+    return [
+        f"the requirement names {column} '{name}' that the fleet does not have; {nearest(name, names)}"
+        for column, names in known.items()
+        for name in sorted(set(requirement.get_column(column)) - set(names))
+    ]

@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from workbench import tables
-from workbench.domain import Fleet, RiskPolicy
+from workbench.domain import Fleet, RiskPolicy, Tier
 from workbench.errors import PlanError, nearest, together
 from workbench.planning.lookahead import LookAhead, plan_ahead
 from workbench.planning.problem import Place, Problem, standing_problem
 from workbench.planning.programme import HourPlan, solve_hour
-from workbench.planning.requirement import peak_demand
+from workbench.planning.requirement import peak_demand, unknown_names
 from workbench.planning.shortfall import shortfall_rows
 from workbench.results import CapacityPlan
 from workbench.units import SECONDS_PER_HOUR
@@ -28,7 +28,7 @@ from workbench.units import SECONDS_PER_HOUR
 PROGRAMMES = ("sageserve", "lookahead")
 STATUSES = ("optimal", "feasible", "heuristic")
 SWAP_S = 600.0
-WHOLE_GAP, ROLLING_GAP = 0.02, 0.005
+WHOLE_GAP, ROLLING_GAP, HOURLY_GAP = 0.02, 0.005, 0.001
 
 
 def solve(
@@ -85,17 +85,40 @@ def solve(
             waiting=waiting,
             yesterday=yesterday,
         )
-    gap_fraction = 0.001 if gap_fraction is None else gap_fraction
-    demand = peak_demand(needed, risk, last_hour_deferrable=last_hour_deferrable)
-    starts = demand.get_column("window_start").unique().sort().to_list()
-    problem = standing_problem(
-        fleet=fleet,
-        rates=tables.REPLICA_RATES.conform(rates),
-        epsilon_fraction=epsilon_fraction,
-        floor_replicas=floor_replicas,
-        plan_window_s=plan_window_s_of(needed),
-        start_s=start_s,
+    return _hour_by_hour(
+        standing_problem(
+            fleet=fleet,
+            rates=tables.REPLICA_RATES.conform(rates),
+            epsilon_fraction=epsilon_fraction,
+            floor_replicas=floor_replicas,
+            plan_window_s=plan_window_s_of(needed),
+            start_s=start_s,
+        ),
+        demand=peak_demand(needed, risk, last_hour_deferrable=last_hour_deferrable),
+        needed=needed,
+        tiers=fleet.tiers,
+        solver=solver,
+        gap_fraction=HOURLY_GAP if gap_fraction is None else gap_fraction,
+        time_limit_s=time_limit_s,
+        yesterday=yesterday,
+        progress=progress,
     )
+
+
+def _hour_by_hour(
+    problem: Problem,
+    *,
+    demand: pl.DataFrame,
+    needed: pl.DataFrame,
+    tiers: tuple[Tier, ...],
+    solver: str,
+    gap_fraction: float,
+    time_limit_s: float,
+    yesterday: CapacityPlan | None,
+    progress: Callable[[int, int], None] | None,
+) -> CapacityPlan:
+    """Return the plan of Programme S: every hour from what the one before holds, the first from what stands."""
+    starts = demand.get_column("window_start").unique().sort().to_list()
     allocation, shortfall, hours = [], [], []
     for start in starts:
         problem = _at(problem, demand.filter(pl.col("window_start") == start))
@@ -108,12 +131,12 @@ def solve(
         )
         required = needed.filter(pl.col("window_start") == start).to_dicts()
         allocation += [(start, *place, "on_demand", count) for place, count in hour.replicas.items()]
-        shortfall.append(shortfall_rows(problem, hour, window_start=start, required=required, tiers=fleet.tiers))
+        shortfall.append(shortfall_rows(problem, hour, window_start=start, required=required, tiers=tiers))
         hours.append(_hour_row(problem, hour, start))
         problem = dataclasses.replace(problem, replicas_now=hour.replicas)
         if progress is not None:
             progress(len(hours), len(starts))
-    return _plan(allocation, shortfall, pl.DataFrame(hours), solver=solver, programme=model)
+    return _plan(allocation, shortfall, pl.DataFrame(hours), solver=solver, programme="sageserve")
 
 
 def counts_at(plan: CapacityPlan, window_start: datetime) -> dict[Place, int] | None:
@@ -232,16 +255,7 @@ def _plan(
 
 
 def _refuse(requirement: pl.DataFrame, *, fleet: Fleet, programme: str) -> None:
-    known = {
-        "region": [region.key for region in fleet.regions],
-        "model": [model.key for model in fleet.models],
-        "tier": [tier.key for tier in fleet.tiers],
-    }
-    wrong = [
-        f"the requirement names {column} '{name}' that the fleet does not have; {nearest(name, names)}"
-        for column, names in known.items()
-        for name in sorted(set(requirement.get_column(column)) - set(names))
-    ]
+    wrong = unknown_names(requirement, fleet)
     if programme not in PROGRAMMES:
         wrong.append(f"there is no programme '{programme}'; {nearest(programme, PROGRAMMES)}")
     if requirement.is_empty():

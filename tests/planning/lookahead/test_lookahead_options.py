@@ -71,6 +71,20 @@ def test_everything_that_contradicts_the_fleet_is_one_error() -> None:
         assert part in text
 
 
+def test_every_name_that_the_fleet_lacks_is_told_with_what_was_meant() -> None:
+    asked = requirement(hourly([1.0], region="eats") + hourly([1.0], model="mm") + hourly([1.0], tier="fats"))
+    held = fleet(stock={EAST: 4})
+    with pytest.raises(PlanError) as caught:
+        outlook(asked, fleet=held, rates=rates({("m", "a100"): 100.0}), options=options())
+    text = str(caught.value)
+    for part in (
+        "region 'eats' that the fleet does not have; did you mean 'east'?",
+        "model 'mm' that the fleet does not have; did you mean 'm'?",
+        "tier 'fats' that the fleet does not have; did you mean 'fast'?",
+    ):
+        assert part in text
+
+
 def test_work_is_laid_out_in_units_of_a_replica() -> None:
     rows = hourly([400.0, 100.0]) + hourly([100.0], region="west", tier="normal") + hourly([50.0, 0.0], tier="batch")
     ahead = laid_out(rows)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import polars as pl
+
 from workbench.domain import Fleet
 from workbench.errors import PlanError, together
 from workbench.planning.lookahead.options import Key, LookAhead
+from workbench.planning.requirement import unknown_names
 
 
 def refuse_contradictions(
-    fleet: Fleet, *, known: Mapping[Key, Mapping[str, float]], keys: tuple[Key, ...], options: LookAhead
+    fleet: Fleet,
+    *,
+    requirement: pl.DataFrame,
+    known: Mapping[Key, Mapping[str, float]],
+    keys: tuple[Key, ...],
+    options: LookAhead,
 ) -> None:
     """Raise PlanError listing what contradicts itself; ``known`` are the rates by (model, gpu), ``keys`` the stock."""
     rated = {model for model, _ in known}
@@ -31,6 +39,7 @@ def refuse_contradictions(
         if (region, gpu) not in fleet.usd_per_gpu_hour
     ]
     wrong += [f"the price of {key} is negative" for key, usd in fleet.usd_per_gpu_hour.items() if usd < 0]
+    wrong += unknown_names(requirement, fleet)
     wrong += _wrong_names(fleet, options)
     wrong += _wrong_supply(fleet, known, options)
     if wrong:

@@ -15,13 +15,14 @@ import highspy
 import numpy as np
 import pulp
 
-from workbench.planning.handover import BulkHiGHS, Handed, Matrix, cbc
+from workbench.planning.handover import BulkHiGHS, Handed, Matrix, cbc, straight_to_highs
 from workbench.planning.lookahead.outlook import Numbers, Places
 
 FEASIBILITY = 1e-5
 INTEGRALITY = 1e-5
 IPM_ABOVE_ROWS = 30_000
 DEAR_RATIO = 300.0
+INSIDE_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,16 +36,25 @@ class Answer:
 
 
 class Session:
-    """One programme in HiGHS: all columns continuous, or the whole ones whole (``whole=True``)."""
+    """One programme in HiGHS: all columns continuous, or the whole ones whole (``whole=True``).
 
-    def __init__(self, matrix: Matrix, handed: Handed, *, whole: bool, threads: int, gap_usd: float = 0.0) -> None:
-        solver = BulkHiGHS(mip=whole, msg=False, threads=threads)
-        solver.createAndConfigureSolver(handed.programme)
-        solver.buildSolverModel(handed.programme)
+    Without ``handed``, PuLP's problem of the matrix, it is the relaxation and goes to HiGHS without one.
+    """
+
+    def __init__(
+        self, matrix: Matrix, handed: Handed | None, *, whole: bool = False, threads: int, gap_usd: float = 0.0
+    ) -> None:
         self.matrix = matrix
-        self._highs = handed.programme.solverModel
-        self._order = handed.columns
-        self._is_whole = whole
+        if handed is None:
+            self._highs = straight_to_highs(matrix, threads=threads)
+            self._order = np.arange(matrix.cost.size, dtype=np.int32)
+        else:
+            solver = BulkHiGHS(mip=whole, msg=False, threads=threads)
+            solver.createAndConfigureSolver(handed.programme)
+            solver.buildSolverModel(handed.programme)
+            self._highs = handed.programme.solverModel
+            self._order = handed.columns
+        self._is_whole = whole and handed is not None
         self._highs.setOptionValue("mip_rel_gap", 0.0)
         self._highs.setOptionValue("mip_abs_gap", gap_usd)
         self._is_first = True
@@ -57,6 +67,35 @@ class Session:
             np.asarray(low, dtype=float).ravel(),
             np.asarray(high, dtype=float).ravel(),
         )
+
+    def price(self, columns: Places, cost: Numbers) -> None:
+        """Give columns another cost; answers keep telling what values cost by the matrix."""
+        self._highs.changeColsCost(columns.size, self._order[columns.ravel()], np.asarray(cost, dtype=float).ravel())
+
+    def limit(self, rows: Places, high: Numbers) -> None:
+        """Let rows be anything up to a value, infinity for no limit."""
+        low = np.full(rows.size, -np.inf)
+        self._highs.changeRowsBounds(rows.size, rows.astype(np.int32), low, np.asarray(high, dtype=float))
+
+    def admit_excess(self, rows: Places, cost: float) -> None:
+        """Let rows go beyond their upper limit at a price; answers are silent about how far they do."""
+        count = rows.size
+        self._highs.addCols(
+            count,
+            np.full(count, cost),
+            np.zeros(count),
+            np.full(count, np.inf),
+            count,
+            np.arange(count, dtype=np.int32),
+            rows.astype(np.int32),
+            np.full(count, -1.0),
+        )
+
+    def stay_inside(self) -> None:
+        """Solve by interior point and stay inside: prices of rows without a basis, near enough and soon had."""
+        self._highs.setOptionValue("solver", "ipx")
+        self._highs.setOptionValue("run_crossover", "off")
+        self._highs.setOptionValue("ipm_optimality_tolerance", INSIDE_TOLERANCE)
 
     def start_from(self, values: Numbers) -> None:
         """Offer values to start from; a solver that cannot use them ignores them."""

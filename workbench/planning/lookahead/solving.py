@@ -5,11 +5,14 @@ plan is within the gap asked for, the work is done without a search tree. Else b
 time that is left. Whatever a solver says of itself, a plan counts only when it keeps every row of the matrix, and the
 bound is the better of what the relaxation and the search have proven.
 
-Models that share no GPU kind in any region and no cap do not couple; they are solved apart, which loses nothing.
+Models that share no GPU kind in any region and no cap do not couple; they are solved apart, which loses nothing. Large
+programmes of models that do couple are first tried model by model, at prices for what they share (see ``apart``); where
+plan and bound of that are too far apart, all models are solved together.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ import numpy as np
 
 from workbench.errors import PlanError
 from workbench.planning.handover import Handed, refuse_unknown, to_pulp
+from workbench.planning.lookahead.apart import divide, is_divisible, solve_apart
 from workbench.planning.lookahead.building import Programme, build
 from workbench.planning.lookahead.outlook import Numbers, Outlook
 from workbench.planning.lookahead.rounding import dive, fix, free
@@ -68,32 +72,56 @@ def solve_outlook(
     refuse_unknown(solver)
     began = time.perf_counter()
     programme = build(outlook)
-    handed = to_pulp(programme.matrix)
-    session = Session(programme.matrix, handed, whole=False, threads=outlook.options.threads)
-    built = time.perf_counter()
-    deadline_s = began + time_limit_s
-    relaxed = session.run(time_limit_s=time_limit_s)
-    if relaxed is None or not relaxed.is_proven:
-        answer, bound = _fall_back(programme, session, relaxed), -math.inf
+    deadline_s, build_s, known = began + time_limit_s, time.perf_counter() - began, None
+    if solver == "highs" and is_divisible(programme):
+        divided = divide(programme)
+        build_s = time.perf_counter() - began
+        known = solve_apart(divided, gap_fraction=gap_fraction, deadline_s=deadline_s)
+        known = known if known is not None and is_acceptable(programme.matrix, known.values) else None
+    if known is not None and known.objective - known.bound <= gap_fraction * money_usd(programme, known.values):
+        answer = known
     else:
-        bound = relaxed.bound
-        gap_usd = gap_fraction * max(money_usd(programme, relaxed.values), 1e-9)
-        answer, bound = _make_whole(
-            programme, handed, session, relaxed, solver=solver, gap_usd=gap_usd, deadline_s=deadline_s, start=start
+        answer, handing_s = _solve_together(
+            programme, known, solver=solver, gap_fraction=gap_fraction, deadline_s=deadline_s, start=start
         )
-        is_within = answer.objective - bound <= gap_usd * (1 + 1e-9) + 1e-9
-        answer = Answer(values=answer.values, objective=answer.objective, bound=bound, is_proven=is_within)
+        build_s += handing_s
     if not is_acceptable(programme.matrix, answer.values):
         raise PlanError("the look-ahead plan: the solver's values break a constraint; report the scenario.")
     return Solved(
         programme=programme,
         values=answer.values,
         objective_usd=answer.objective,
-        bound_usd=min(bound, answer.objective),
-        status=("optimal" if answer.is_proven else "feasible") if math.isfinite(bound) else "heuristic",
-        build_s=built - began,
-        solve_s=time.perf_counter() - built,
+        bound_usd=min(answer.bound, answer.objective),
+        status=("optimal" if answer.is_proven else "feasible") if math.isfinite(answer.bound) else "heuristic",
+        build_s=build_s,
+        solve_s=time.perf_counter() - began - build_s,
     )
+
+
+def _solve_together(
+    programme: Programme,
+    known: Answer | None,
+    *,
+    solver: str,
+    gap_fraction: float,
+    deadline_s: float,
+    start: Numbers | None,
+) -> tuple[Answer, float]:
+    """Return the best plan with its bound, and how long handing over took; ``known`` is a plan with a bound so far."""
+    began = time.perf_counter()
+    handed = to_pulp(programme.matrix)
+    session = Session(programme.matrix, handed, whole=False, threads=programme.outlook.options.threads)
+    built = time.perf_counter()
+    relaxed = session.run(time_limit_s=deadline_s - built)
+    if relaxed is None or not relaxed.is_proven:
+        answer = known or dataclasses.replace(_fall_back(programme, session, relaxed), bound=-math.inf)
+        return dataclasses.replace(answer, is_proven=False), built - began
+    gap_usd = gap_fraction * max(money_usd(programme, relaxed.values), 1e-9)
+    answer, bound = _make_whole(
+        programme, handed, session, relaxed, known, solver=solver, gap_usd=gap_usd, deadline_s=deadline_s, start=start
+    )
+    is_within = answer.objective - bound <= gap_usd * (1 + 1e-9) + 1e-9
+    return dataclasses.replace(answer, bound=bound, is_proven=is_within), built - began
 
 
 def money_usd(programme: Programme, values: Numbers) -> float:
@@ -108,6 +136,7 @@ def _make_whole(
     handed: Handed,
     session: Session,
     relaxed: Answer,
+    known: Answer | None,
     *,
     solver: str,
     gap_usd: float,
@@ -115,7 +144,7 @@ def _make_whole(
     start: Numbers | None,
 ) -> tuple[Answer, float]:
     """Return the best whole plan and the best bound."""
-    bound, found = relaxed.bound, []
+    bound, found = max(relaxed.bound, -math.inf if known is None else known.bound), [known]
     if solver == "highs":
         found += [_from_start(programme, session, start, deadline_s=deadline_s)]
         for block_windows in _blocks(programme.outlook):
