@@ -95,13 +95,24 @@ def test_the_observed_is_a_mean_over_as_long_as_asked() -> None:
     assert seen.ratio[:, 0, 0] == pytest.approx([6.0 / n for n in range(1, 13)])
 
 
+def test_the_highest_of_late_counts_and_is_forgotten_in_time() -> None:
+    """Means over 20 s of 600 tokens in the second step: 30 a second for two steps, remembered for 40 s."""
+    seen = Surprise(fleet(), TWO_MINUTES, is_expecting=True, over_s=20.0, highest_s=40.0)
+    seen.expect(expecting(10.0), 0, 12)
+    zero = np.zeros(1, dtype=np.int16)
+    seen.observe(np.array([1]), zero, zero, np.array([600.0]))
+    for first, last in ((0, 3), (3, 4), (4, 12)):  # in parts it is the same
+        seen.tell(first, last)
+    assert seen.ratio[:, 0, 0] == pytest.approx([0.0, *[3.0] * 5, *[0.0] * 6])
+
+
 def test_arrivals_are_held_against_what_one_replica_can_serve() -> None:
     """Whatever a forecast says: the ratio is the load in replicas, of the slowest kind where there are several."""
     world = fleet()
     kind, mix = world.replicas[0], world.mixes["m"]
     one_tps = performance.max_rps(kind, mix) * mix.input_tokens
     slower = dataclasses.replace(kind, gpu="other", decode_base_s=10.0 * kind.decode_base_s)
-    policy = dataclasses.replace(REACTIVE, scale_by="arrivals", arrivals_mean_s=120.0)
+    policy = dataclasses.replace(REACTIVE, scale_by="arrivals")
     for several in (False, True):
         fleet_now = dataclasses.replace(world, replicas=(kind, slower) if several else (kind,))
         seen = surprise_for(policy, fleet_now, TWO_MINUTES, expected=expecting(1.0), is_steered=True)

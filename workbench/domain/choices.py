@@ -43,10 +43,11 @@ class Policy:
     ``batch_fill_fraction``; it grows where its queue takes over ``drain_out_ratio`` times as long as the oldest request
     has until its deadline, and shrinks where it would stay under ``drain_in_ratio`` times that.
 
-    ``scale_by`` arrivals staffs a pool for the interactive work that arrives, in the mean over ``arrivals_mean_s``: for
-    ``a`` replicas that could just serve it, a / ``staffed_load_fraction`` + ``spare_ratio`` x the root of a at least,
-    and that with ``spare_in_ratio`` at most. Between the two a plan decides where one is followed, and nothing changes
-    where none is. Over the load signal ``scale_out_above_fraction`` a pool grows whatever arrives.
+    ``scale_by`` arrivals staffs a pool for the interactive work that arrives: of its means over ``arrivals_mean_s`` the
+    highest of the last ``arrivals_highest_s``, so that a pool grows at once and shrinks late. For ``a`` replicas that
+    could just serve it there are a / ``staffed_load_fraction`` + ``spare_ratio`` x the root of a at least, and that
+    with ``spare_in_ratio`` at most. Between the two a plan decides where one is followed, and nothing changes where
+    none is. Over the load signal ``scale_out_above_fraction`` a pool grows whatever arrives.
     """
 
     key: str
@@ -80,7 +81,8 @@ class Policy:
     staffed_load_fraction: float = 1.0
     spare_ratio: float = 1.0
     spare_in_ratio: float = 1.3
-    arrivals_mean_s: float = 600.0
+    arrivals_mean_s: float = 120.0
+    arrivals_highest_s: float = 900.0
     reclaim_s: float = 60.0
     swap_s: float = 600.0
     remote_s: float = 7200.0

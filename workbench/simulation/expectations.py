@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from workbench import performance
@@ -25,13 +26,21 @@ class Surprise:
 
     ``ratio`` (steps, regions, models) stays 1 where nothing is expected and nothing comes, and where the expectation
     says nothing; where nothing is ever expected it has one step, which holds for all. Engines keep a view of it. The
-    observed is a mean over the last ``over_s``.
+    observed is a mean over the last ``over_s``, the highest such mean of the last ``highest_s``.
     """
 
-    def __init__(self, fleet: Fleet, span: Span, *, is_expecting: bool, over_s: float = SECONDS_PER_MINUTE) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        span: Span,
+        *,
+        is_expecting: bool,
+        over_s: float = SECONDS_PER_MINUTE,
+        highest_s: float = 0.0,
+    ) -> None:
         shape = (span.steps if is_expecting else 1, len(fleet.regions), len(fleet.models))
         self.ratio = np.ones(shape)
-        self._fleet, self._span, self._over_s = fleet, span, over_s
+        self._fleet, self._span, self._over_s, self._highest_s = fleet, span, over_s, highest_s
         self._observed_tokens = np.zeros(shape)
         self._expected_tps = np.full(shape, np.nan)
 
@@ -65,6 +74,17 @@ class Surprise:
         """Fill in the ratio of the steps [first, last), in which all that comes is known."""
         if not self.is_expecting or first >= last:
             return
+        looks = max(int(self._highest_s / self._span.step_s), 1)
+        seen = self._seen_tps(max(first + 1 - looks, 0), last)
+        if looks > 1:
+            before = np.zeros((looks - 1 - min(looks - 1, first), *seen.shape[1:]))
+            seen = sliding_window_view(np.concatenate([before, seen]), looks, axis=0).max(axis=-1)
+        wanted = self._expected_tps[first:last]
+        is_known = ~np.isnan(wanted) & ((wanted > 0) | (seen > 0))
+        self.ratio[first:last] = np.where(is_known, seen / np.maximum(wanted, 1e-9), 1.0)
+
+    def _seen_tps(self, first: int, last: int) -> Floats:
+        """Return the mean rate observed by each of the steps [first, last)."""
         steps = max(int(self._over_s / self._span.step_s), 1)
         begin = max(first + 1 - steps, 0)
         total = np.cumsum(self._observed_tokens[begin:last], axis=0)
@@ -72,10 +92,7 @@ class Surprise:
         step = np.arange(first, last)
         since = np.maximum(step + 1 - steps, 0)
         seconds = (step + 1 - since) * self._span.step_s
-        seen = (total[step + 1 - begin] - total[since - begin]) / seconds[:, None, None]
-        wanted = self._expected_tps[first:last]
-        is_known = ~np.isnan(wanted) & ((wanted > 0) | (seen > 0))
-        self.ratio[first:last] = np.where(is_known, seen / np.maximum(wanted, 1e-9), 1.0)
+        return np.asarray((total[step + 1 - begin] - total[since - begin]) / seconds[:, None, None])
 
 
 def surprise_for(
@@ -87,7 +104,9 @@ def surprise_for(
     in replicas; else against what is expected beforehand, or hour by hour where the run ``is_steered``.
     """
     if policy.scale_by == "arrivals":
-        surprise = Surprise(fleet, span, is_expecting=True, over_s=policy.arrivals_mean_s)
+        surprise = Surprise(
+            fleet, span, is_expecting=True, over_s=policy.arrivals_mean_s, highest_s=policy.arrivals_highest_s
+        )
         surprise.expect(one_replica(fleet, span), 0, span.steps)
         return surprise
     surprise = Surprise(fleet, span, is_expecting=expected is not None or is_steered)
