@@ -31,6 +31,8 @@ POLICIES = {
     "lt_u": Policy(key="lt_u", label="LT-U", follow_plan="paced", **SOON),
     "lt_ua": Policy(key="lt_ua", label="LT-UA", follow_plan="paced_with_override", **SOON),
     "chiron": Policy(key="chiron", label="Chiron", siloed=True, mixed_share=0.25, scale_by="back_pressure", **SOON),
+    "tracking": Policy(key="tracking", label="Tracking", scale_by="arrivals", **SOON),
+    "tracking_plan": Policy(key="tracking_plan", label="Tracking", scale_by="arrivals", follow_plan="paced", **SOON),
 }
 MODELS, REGIONS = ("m", "other"), ("east", "west")
 
@@ -85,7 +87,8 @@ def test_a_rush_and_a_lull_bring_every_kind_of_event(name: str) -> None:
 
     events = np.zeros(len(r.KINDS))
     for planned in ([6, 20], [6, 2]):
-        sides = start(POLICIES[name], planned, gap=6.0)
+        few = POLICIES[name].scale_by == "arrivals"  # who would be staffed for six replicas' arrivals lends none
+        sides = start(POLICIES[name], planned, gap=1.0 if few else 6.0)
         walk(sides, range(345, 470), see)
         events += sides[0].rec.events.sum(axis=(0, 1))
     assert (events > 0).all()

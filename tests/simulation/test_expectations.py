@@ -5,6 +5,7 @@ The replay takes note of single requests block by block, the fluid simulator of 
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import numpy as np
@@ -14,11 +15,11 @@ import pytest
 from tests.simulation.fluid.test_fluid import REACTIVE, plan_of
 from tests.simulation.replay.replay_cases import requests
 from tests.simulation.simulation_cases import BATCH, FAST, START, allocation, constant, fleet
-from workbench import simulation
+from workbench import performance, simulation
 from workbench.domain import Policy
 from workbench.errors import SimulationError
 from workbench.simulation import loads, setup
-from workbench.simulation.expectations import Surprise
+from workbench.simulation.expectations import Surprise, surprise_for
 
 TWO_MINUTES = loads.Span(start=START, steps=12, step_s=10.0, window_s=60.0, demand_window_s=120.0)
 
@@ -82,6 +83,45 @@ def test_the_ratio_is_that_of_the_last_minute() -> None:
     assert ratio[:6] == pytest.approx([6.0 / n for n in range(1, 7)])
     assert ratio[6:8] == pytest.approx([2.0, 2.0])
     assert ratio[8:].tolist() == [1.0] * 4
+
+
+def test_the_observed_is_a_mean_over_as_long_as_asked() -> None:
+    """600 tokens in the first step alone; 10 a second are expected, and two minutes remember what one forgets."""
+    seen = Surprise(fleet(), TWO_MINUTES, is_expecting=True, over_s=120.0)
+    seen.expect(expecting(10.0), 0, 12)
+    zero = np.zeros(1, dtype=np.int16)
+    seen.observe(np.array([0]), zero, zero, np.array([600.0]))
+    seen.tell(0, 12)
+    assert seen.ratio[:, 0, 0] == pytest.approx([6.0 / n for n in range(1, 13)])
+
+
+def test_the_highest_of_late_counts_and_is_forgotten_in_time() -> None:
+    """Means over 20 s of 600 tokens in the second step: 30 a second for two steps, remembered for 40 s."""
+    seen = Surprise(fleet(), TWO_MINUTES, is_expecting=True, over_s=20.0, highest_s=40.0)
+    seen.expect(expecting(10.0), 0, 12)
+    zero = np.zeros(1, dtype=np.int16)
+    seen.observe(np.array([1]), zero, zero, np.array([600.0]))
+    for first, last in ((0, 3), (3, 4), (4, 12)):  # in parts it is the same
+        seen.tell(first, last)
+    assert seen.ratio[:, 0, 0] == pytest.approx([0.0, *[3.0] * 5, *[0.0] * 6])
+
+
+def test_arrivals_are_held_against_what_one_replica_can_serve() -> None:
+    """Whatever a forecast says: the ratio is the load in replicas, of the slowest kind where there are several."""
+    world = fleet()
+    kind, mix = world.replicas[0], world.mixes["m"]
+    one_tps = performance.max_rps(kind, mix) * mix.input_tokens
+    slower = dataclasses.replace(kind, gpu="other", decode_base_s=10.0 * kind.decode_base_s)
+    policy = dataclasses.replace(REACTIVE, scale_by="arrivals")
+    for several in (False, True):
+        fleet_now = dataclasses.replace(world, replicas=(kind, slower) if several else (kind,))
+        seen = surprise_for(policy, fleet_now, TWO_MINUTES, expected=expecting(1.0), is_steered=True)
+        zero = np.zeros(12, dtype=np.int16)
+        seen.observe(np.arange(12), zero, zero, np.full(12, 3.0 * one_tps * TWO_MINUTES.step_s))
+        seen.tell(0, 12)
+        least_tps = min(performance.max_rps(one, mix) for one in fleet_now.replicas) * mix.input_tokens
+        assert seen.ratio[:, 0, 0] == pytest.approx(3.0 * one_tps / least_tps)
+        assert (least_tps < one_tps) == several
 
 
 def test_without_an_expectation_nothing_surprises() -> None:

@@ -24,6 +24,7 @@ def test_nobody_lies_below_and_better_service_takes_more(small_study: Study) -> 
     alike = found.filter(pl.col("strategy") != "siloed").sort("slo_attainment_fraction")  # silos keep two floors
     assert (alike.get_column("least_gpu_hours").diff().drop_nulls() >= -0.5).all()
     assert set(found.get_column("tier")) == {"interactive_fast"}
+    assert (found.get_column("least_at_home_gpu_hours") >= found.get_column("least_gpu_hours") - 0.5).all()
     shown = studies.readable_least(found)
     assert shown.columns[1] == "interactive_fast kept, %"
     assert shown.height == found.height

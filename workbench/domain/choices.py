@@ -18,7 +18,7 @@ PROGRAMMES = ("sageserve", "lookahead", "peak")
 FORESIGHTS = ("forecast", "perfect")
 REPLAN = ("hourly", "once")
 SIGNALS = ("largest", "kv_cache")
-SCALE_BY = ("load", "back_pressure")
+SCALE_BY = ("load", "back_pressure", "arrivals")
 SOLVERS = ("highs", "cbc")
 ENGINES = ("fluid", "replay")
 SCHEDULERS = ("fcfs", "edf", "pf", "dpa")
@@ -42,6 +42,12 @@ class Policy:
     interactive request, as a mean over ``pressure_mean_s``. A batch pool is filled to the signal
     ``batch_fill_fraction``; it grows where its queue takes over ``drain_out_ratio`` times as long as the oldest request
     has until its deadline, and shrinks where it would stay under ``drain_in_ratio`` times that.
+
+    ``scale_by`` arrivals staffs a pool for the interactive work that arrives: of its means over ``arrivals_mean_s`` the
+    highest of the last ``arrivals_highest_s``, so that a pool grows at once and shrinks late. For ``a`` replicas that
+    could just serve it there are a / ``staffed_load_fraction`` + ``spare_ratio`` x the root of a at least, and that
+    with ``spare_in_ratio`` at most. Between the two a plan decides where one is followed, and nothing changes where
+    none is. Over the load signal ``scale_out_above_fraction`` a pool grows whatever arrives.
     """
 
     key: str
@@ -72,6 +78,11 @@ class Policy:
     batch_fill_fraction: float = 0.85
     drain_out_ratio: float = 1.0
     drain_in_ratio: float = 0.5
+    staffed_load_fraction: float = 1.0
+    spare_ratio: float = 1.0
+    spare_in_ratio: float = 1.3
+    arrivals_mean_s: float = 120.0
+    arrivals_highest_s: float = 900.0
     reclaim_s: float = 60.0
     swap_s: float = 600.0
     remote_s: float = 7200.0
@@ -106,6 +117,7 @@ class Policy:
             ("scale_in_below_fraction", "scale_out_above_fraction"),
             ("pressure_in_below_fraction", "pressure_out_above_fraction"),
             ("drain_in_ratio", "drain_out_ratio"),
+            ("spare_ratio", "spare_in_ratio"),
             ("override_in_ratio", "override_out_ratio"),
         )
         up_to = (("release_two_below_fraction", "release_one_below_fraction"),)
@@ -126,12 +138,20 @@ class Policy:
             f"scale_by must be one of {', '.join(SCALE_BY)}, got {self.scale_by}": self.scale_by not in SCALE_BY,
             f"siloed must be true or false, got {self.siloed!r}": not isinstance(self.siloed, bool),
             "planning_signal_fraction must be above 0": self.planning_signal_fraction == 0,
+            "staffed_load_fraction must be above 0": self.staffed_load_fraction == 0,
+            "arrivals_mean_s must be above 0": self.arrivals_mean_s == 0,
             "a siloed fleet follows no plan: the plan knows one pool per model and region": self.siloed is True
             and self.follow_plan != "no",
             "deferrable_share and mixed_share must leave a part for interactive work": self.siloed is True
             and self.deferrable_share + self.mixed_share >= 1,
             "scale_by back_pressure needs siloed = true: it is read from pools for interactive and for batch work": (
                 self.scale_by == "back_pressure" and self.siloed is not True
+            ),
+            "scale_by arrivals needs siloed = false: what arrives is staffed in shared pools": (
+                self.scale_by == "arrivals" and self.siloed is True
+            ),
+            f"scale_by arrivals follows no plan or a paced one, got follow_plan {self.follow_plan}": (
+                self.scale_by == "arrivals" and self.follow_plan not in {"no", "paced"}
             ),
             "mixed_share needs siloed = true": self.mixed_share != 0 and self.siloed is not True,
         }

@@ -1,17 +1,21 @@
-"""What was expected beside what comes: the override of a paced plan compares the two.
+"""What was expected beside what comes: the override of a paced plan compares the two, and so does staffing by arrivals.
 
-Compared is the interactive input of the last minute, so that at every step only what came before it counts.
+Compared is the interactive input of the last minute, or of the time over which a policy takes its mean, so that at
+every step only what came before it counts.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from workbench.domain import Fleet
+from workbench import performance
+from workbench.domain import Fleet, Policy
 from workbench.errors import SimulationError
 from workbench.simulation.loads import Laid, Span, windows_per_mean
+from workbench.tables import INSTANT
 from workbench.units import SECONDS_PER_MINUTE
 
 Floats = NDArray[np.float64]
@@ -21,13 +25,22 @@ class Surprise:
     """Observed over expected interactive input tokens per second, filled in step by step as both become known.
 
     ``ratio`` (steps, regions, models) stays 1 where nothing is expected and nothing comes, and where the expectation
-    says nothing; where nothing is ever expected it has one step, which holds for all. Engines keep a view of it.
+    says nothing; where nothing is ever expected it has one step, which holds for all. Engines keep a view of it. The
+    observed is a mean over the last ``over_s``, the highest such mean of the last ``highest_s``.
     """
 
-    def __init__(self, fleet: Fleet, span: Span, *, is_expecting: bool) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        span: Span,
+        *,
+        is_expecting: bool,
+        over_s: float = SECONDS_PER_MINUTE,
+        highest_s: float = 0.0,
+    ) -> None:
         shape = (span.steps if is_expecting else 1, len(fleet.regions), len(fleet.models))
         self.ratio = np.ones(shape)
-        self._fleet, self._span = fleet, span
+        self._fleet, self._span, self._over_s, self._highest_s = fleet, span, over_s, highest_s
         self._observed_tokens = np.zeros(shape)
         self._expected_tps = np.full(shape, np.nan)
 
@@ -61,17 +74,62 @@ class Surprise:
         """Fill in the ratio of the steps [first, last), in which all that comes is known."""
         if not self.is_expecting or first >= last:
             return
-        minute = max(int(SECONDS_PER_MINUTE / self._span.step_s), 1)
-        begin = max(first + 1 - minute, 0)
-        total = np.cumsum(self._observed_tokens[begin:last], axis=0)
-        total = np.concatenate([np.zeros_like(total[:1]), total])
-        step = np.arange(first, last)
-        since = np.maximum(step + 1 - minute, 0)
-        seconds = (step + 1 - since) * self._span.step_s
-        seen = (total[step + 1 - begin] - total[since - begin]) / seconds[:, None, None]
+        looks = max(int(self._highest_s / self._span.step_s), 1)
+        seen = self._seen_tps(max(first + 1 - looks, 0), last)
+        if looks > 1:
+            before = np.zeros((looks - 1 - min(looks - 1, first), *seen.shape[1:]))
+            seen = sliding_window_view(np.concatenate([before, seen]), looks, axis=0).max(axis=-1)
         wanted = self._expected_tps[first:last]
         is_known = ~np.isnan(wanted) & ((wanted > 0) | (seen > 0))
         self.ratio[first:last] = np.where(is_known, seen / np.maximum(wanted, 1e-9), 1.0)
+
+    def _seen_tps(self, first: int, last: int) -> Floats:
+        """Return the mean rate observed by each of the steps [first, last)."""
+        steps = max(int(self._over_s / self._span.step_s), 1)
+        begin = max(first + 1 - steps, 0)
+        total = np.cumsum(self._observed_tokens[begin:last], axis=0)
+        total = np.concatenate([np.zeros_like(total[:1]), total])
+        step = np.arange(first, last)
+        since = np.maximum(step + 1 - steps, 0)
+        seconds = (step + 1 - since) * self._span.step_s
+        return np.asarray((total[step + 1 - begin] - total[since - begin]) / seconds[:, None, None])
+
+
+def surprise_for(
+    policy: Policy, fleet: Fleet, span: Span, *, expected: pl.DataFrame | None, is_steered: bool = False
+) -> Surprise:
+    """Return what compares for a policy, with nothing observed yet.
+
+    Where pools scale by arrivals these are held against what one replica can just serve, so that the ratio is the load
+    in replicas; else against what is expected beforehand, or hour by hour where the run ``is_steered``.
+    """
+    if policy.scale_by == "arrivals":
+        surprise = Surprise(
+            fleet, span, is_expecting=True, over_s=policy.arrivals_mean_s, highest_s=policy.arrivals_highest_s
+        )
+        surprise.expect(one_replica(fleet, span), 0, span.steps)
+        return surprise
+    surprise = Surprise(fleet, span, is_expecting=expected is not None or is_steered)
+    if expected is not None:
+        surprise.expect(expected, 0, span.steps)
+    return surprise
+
+
+def one_replica(fleet: Fleet, span: Span) -> pl.DataFrame:
+    """Return as an expectation from the start on what one replica of each model can just serve, in every region.
+
+    Of several GPU kinds it is the one that serves least, so that a mixed group never falls short.
+    """
+    least: dict[str, float] = {}
+    for kind in fleet.replicas:
+        mix = fleet.mixes[kind.model]
+        input_tps = performance.max_rps(kind, mix) * mix.input_tokens
+        least[kind.model] = min(input_tps, least.get(kind.model, input_tps))
+    return pl.DataFrame(
+        [(span.start, region.key, model, input_tps) for region in fleet.regions for model, input_tps in least.items()],
+        schema={"window_start": INSTANT, "region": pl.String, "model": pl.String, "input_tps": pl.Float64},
+        orient="row",
+    )
 
 
 def expectation_of(expected: pl.DataFrame, fleet: Fleet, span: Span, *, first: int, last: int) -> Floats:
@@ -96,13 +154,11 @@ def expectation_of(expected: pl.DataFrame, fleet: Fleet, span: Span, *, first: i
     return np.asarray(table[of_step])
 
 
-def surprise_of(laid: Laid, expected: pl.DataFrame | None, fleet: Fleet, span: Span) -> Floats:
+def surprise_of(laid: Laid, expected: pl.DataFrame | None, fleet: Fleet, span: Span, policy: Policy) -> Floats:
     """Return the ratio of a :class:`Surprise` where both the load and what is expected are known beforehand."""
-    surprise = Surprise(fleet, span, is_expecting=expected is not None)
-    if expected is not None:
-        surprise.expect(expected, 0, span.steps)
-        surprise.observe_all(laid)
-        surprise.tell(0, span.steps)
+    surprise = surprise_for(policy, fleet, span, expected=expected)
+    surprise.observe_all(laid)
+    surprise.tell(0, span.steps)
     return surprise.ratio
 
 

@@ -17,7 +17,7 @@ from workbench.simulation import calibration as calibrating
 from workbench.simulation import intake, outset, readout, rules, setup, steering
 from workbench.simulation.calibration import Calibration
 from workbench.simulation.compiling import announced
-from workbench.simulation.expectations import Surprise
+from workbench.simulation.expectations import Surprise, surprise_for
 from workbench.simulation.fluid import engine as fluid
 from workbench.simulation.intake import Load
 from workbench.simulation.loads import Span
@@ -71,7 +71,10 @@ class Run:
         standing = steering.standing_of(
             self.state, waiting, fleet=self.fleet, pools=self.pools, span=self.span, step=first
         )
-        steering.carry_over(steer(standing), self.inputs, self.surprise, pools=self.pools, first=first, last=last)
+        orders = steer(standing)
+        if self.policy.scale_by == "arrivals":  # compared with what a replica can serve, not with the forecast
+            orders = dataclasses.replace(orders, expected=None)
+        steering.carry_over(orders, self.inputs, self.surprise, pools=self.pools, first=first, last=last)
 
     def _first_tokens(self) -> pl.DataFrame:
         """Return how many requests of an hour, origin, model and tier got their first token in which latency bin."""
@@ -131,9 +134,7 @@ def begin(
     :func:`workbench.simulation.run`.
     """
     laid = intake.laid_of(DEMAND.empty() if is_replayed else load, fleet, span)
-    surprise = Surprise(fleet, span, is_expecting=expected is not None or is_steered)
-    if expected is not None:
-        surprise.expect(expected, 0, span.steps)
+    surprise = surprise_for(policy, fleet, span, expected=expected, is_steered=is_steered)
     surprise.observe_all(laid)
     pools = setup.pools_of(fleet, policy)
     inputs = setup.inputs_of(

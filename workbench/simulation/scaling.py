@@ -8,6 +8,7 @@ takes it out and calls again.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel
@@ -82,6 +83,13 @@ def batch_of(pools: Pools, starting: Ints, p: int) -> tuple[float, float, float]
 
 
 @inlined
+def observed_over_expected(x: Inputs, pool: Any, step: int) -> float:
+    """Return what arrived for a pool's model in its region over what was expected, by the step before."""
+    known = min(max(step, 1), x.observed_over_forecast.shape[0]) - 1  # the same for all steps where there is one
+    return float(x.observed_over_forecast[known, pool.region, pool.model])
+
+
+@inlined
 def wanted_change(x: Inputs, s: State, rules: r.Rules, step: int, p: int) -> int:
     """Return what the rules want of a pool now: one replica more, one less or neither; nothing while it cools down."""
     pools, starting, now_s = s.pools, s.starting, step * x.step_s
@@ -91,11 +99,15 @@ def wanted_change(x: Inputs, s: State, rules: r.Rules, step: int, p: int) -> int
     ready_in_group, held_in_group = group_of(pools, starting, p)
     own_held = replicas_of(pools, starting, p)
     if rules.scale_by == r.LOAD:
-        known = min(max(step, 1), x.observed_over_forecast.shape[0]) - 1  # of the step before, or the same for all
-        gap = x.observed_over_forecast[known, pool.region, pool.model]
         return r.scaling_step(
             rules, pool.signal, pool.ready, own_held - pool.ready, ready_in_group, held_in_group, pool.budget,
-            now_s % 3600.0, gap,
+            now_s % 3600.0, observed_over_expected(x, pool, step),
+        )  # fmt: skip
+    if rules.scale_by == r.ARRIVALS:
+        is_full = pool.signal * pool.ready > rules.out_above * own_held
+        return r.arrivals_step(
+            rules, observed_over_expected(x, pool, step), is_full, pool.ready, ready_in_group, held_in_group,
+            pool.budget,
         )  # fmt: skip
     if pool.silo == r.DEFERRABLE:
         queued, ready_rps, held_rps = batch_of(pools, starting, p)

@@ -167,7 +167,7 @@ def inputs_of(
         siloed=policy.silos == 2,
         prompt_grid=np.array([_prompt_table(one) * pace_of(one, fleet.mixes[one.model]).mean for one in replicas]),
         target=_targets(plan if policy.needs_plan else None, pools, span),
-        observed_over_forecast=surprise_of(laid, expected, fleet, span),
+        observed_over_forecast=surprise_of(laid, expected, fleet, span, policy),
         correction=no_correction(len(pools)) if correction is None else correction,
         shapes=shapes_of([fleet.mixes[key] for key in models]),
     )

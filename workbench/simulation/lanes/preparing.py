@@ -34,8 +34,8 @@ def refuse_left_out(policies: Sequence[Policy]) -> None:
     for policy in policies:
         if policy.scale_by != "load" or policy.silos > 2:
             raise SimulationError(
-                f"policy {policy.key} scales by back-pressure or has mixed pools, which the lanes leave out; run this "
-                "sweep on engine 'fluid'."
+                f"policy {policy.key} scales by {policy.scale_by.replace('_', '-')} or has mixed pools, which "
+                "the lanes leave out; run this sweep on engine 'fluid'."
             )
 
 

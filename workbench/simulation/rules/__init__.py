@@ -17,7 +17,9 @@ from workbench.simulation.rules.pacing import calm_between, scaling_step
 from workbench.simulation.rules.readiness import acquire_kind, readiness_s
 from workbench.simulation.rules.release import release_until, released_from, released_per_signal
 from workbench.simulation.rules.routing import BY_PREFILL_TOKENS, BY_REQUESTS, choose_pool, replica_load, signal_of
+from workbench.simulation.rules.staffing import arrivals_step, staffed
 from workbench.simulation.rules.thresholds import (
+    ARRIVALS,
     AT_ONCE,
     BACK_PRESSURE,
     DEFERRABLE,
@@ -41,6 +43,7 @@ from workbench.simulation.rules.thresholds import (
 )
 
 __all__ = [
+    "ARRIVALS",
     "AT_ONCE",
     "BACK_PRESSURE",
     "BY_PREFILL_TOKENS",
@@ -63,6 +66,7 @@ __all__ = [
     "SWAP",
     "Rules",
     "acquire_kind",
+    "arrivals_step",
     "batch_step",
     "busy_replicas",
     "calm_between",
@@ -78,4 +82,5 @@ __all__ = [
     "rules_of",
     "scaling_step",
     "signal_of",
+    "staffed",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from workbench.simulation.compiling import kernel
-from workbench.simulation.rules.thresholds import AT_ONCE, BACK_PRESSURE, NO_PLAN, PACED_WITH_OVERRIDE, Rules
+from workbench.simulation.rules.thresholds import AT_ONCE, LOAD, NO_PLAN, PACED_WITH_OVERRIDE, Rules
 
 ROUNDING = 1e-12  # within which it is left to the rule itself on which side of a threshold a signal stands
 
@@ -63,7 +63,7 @@ def calm_between(
     """
     if rules.follow_plan == AT_ONCE:
         return (-math.inf, math.inf) if budget == 0 else (math.inf, -math.inf)
-    if rules.scale_by == BACK_PRESSURE or held_in_group < rules.floor:
+    if rules.scale_by != LOAD or held_in_group < rules.floor:
         return math.inf, -math.inf
     low, high = -math.inf, math.inf
     if ready > 0:

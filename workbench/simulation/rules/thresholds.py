@@ -11,7 +11,7 @@ KINDS = ("reclaim", "swap", "remote", "refused", "in")
 SHARED, INTERACTIVE, DEFERRABLE, MIXED = 0, 1, 2, 3
 SILOS = ("shared", "interactive", "deferrable", "mixed")
 NO_PLAN, AT_ONCE, PACED, PACED_WITH_OVERRIDE = range(len(FOLLOW_PLAN))
-LOAD, BACK_PRESSURE = range(len(SCALE_BY))
+LOAD, BACK_PRESSURE, ARRIVALS = range(len(SCALE_BY))
 NEVER = 1e18
 
 
@@ -43,6 +43,9 @@ class Rules(NamedTuple):
     batch_fill: float
     drain_out_ratio: float
     drain_in_ratio: float
+    staffed_load: float
+    spare: float
+    spare_in: float
     reclaim_s: float
     swap_s: float
     remote_s: float
@@ -71,6 +74,9 @@ def rules_of(policy: Policy) -> Rules:
         batch_fill=policy.batch_fill_fraction,
         drain_out_ratio=policy.drain_out_ratio,
         drain_in_ratio=policy.drain_in_ratio,
+        staffed_load=policy.staffed_load_fraction,
+        spare=policy.spare_ratio,
+        spare_in=policy.spare_in_ratio,
         reclaim_s=policy.reclaim_s,
         swap_s=policy.swap_s,
         remote_s=policy.remote_s,
