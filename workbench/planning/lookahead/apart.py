@@ -33,7 +33,7 @@ from workbench.units import SECONDS_PER_HOUR
 
 APART_ABOVE_ROWS = 10_000
 INSIDE_ABOVE_ROWS = 8_000
-LONG_WINDOW_S = 4 * SECONDS_PER_HOUR
+LONG_WINDOW_S, ROWS_IN_LONG_WINDOWS = 4 * SECONDS_PER_HOUR, 20_000
 EXCESS_RATIO, NEGLIGIBLE_EXCESS = 100.0, 1e-6
 SHARE_OF_GAP, HOPELESS_GAPS = 0.5, 2.0
 MOST_TOGETHER, ROWS_TOGETHER = 24, 6_000
@@ -86,7 +86,7 @@ def is_divisible(programme: Programme) -> bool:
 def divide(programme: Programme) -> Divided:
     """Build the programmes of the models alone and the one in longer windows."""
     outlook = programme.outlook
-    span = max(1, round(LONG_WINDOW_S / outlook.window_s))
+    span = max(1, round(LONG_WINDOW_S / outlook.window_s), -(-programme.matrix.right.size // ROWS_IN_LONG_WINDOWS))
     coarse = build(in_longer_windows(outlook, span))
     return Divided(
         whole=programme,

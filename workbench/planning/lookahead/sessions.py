@@ -96,6 +96,7 @@ class Session:
         self._highs.setOptionValue("solver", "ipx")
         self._highs.setOptionValue("run_crossover", "off")
         self._highs.setOptionValue("ipm_optimality_tolerance", INSIDE_TOLERANCE)
+        self._is_first = False
 
     def start_from(self, values: Numbers) -> None:
         """Offer values to start from; a solver that cannot use them ignores them."""
