@@ -153,3 +153,31 @@ def test_the_replay_compares_interactive_requests_alone() -> None:
         starts[expected_tps] = done.scaling.filter(pl.col("kind") == "reclaim").get_column("replicas").sum()
     assert starts[2000.0] > 0
     assert starts[2001.0] == 0
+
+
+@pytest.mark.parametrize("engine", ["fluid", "replay"])
+def test_a_pool_settles_at_the_least_from_below_and_at_the_most_from_above(engine: str) -> None:
+    """Arrivals for 3.9 replicas are staffed with 3.9 / 0.8 + 1 x 1.97 = 6.8 at least, and with 1.5 x 1.97 7.8 at most.
+
+    Deferrable requests come as often and are not staffed for.
+    """
+    world = fleet()
+    mix = world.mixes["m"]
+    rps = 3.9 * performance.max_rps(world.replicas[0], mix)
+    policy = Policy(
+        key="a", label="a", scale_by="arrivals", staffed_load_fraction=0.8, spare_ratio=1.0, spare_in_ratio=1.5,
+        scale_out_above_fraction=0.99, release_one_below_fraction=0.0, release_two_below_fraction=0.0,
+    )  # fmt: skip
+    rows = [
+        ((i + 0.5) / rps, round(mix.input_tokens), round(mix.output_tokens), tier, "east")
+        for i in range(int(1800 * rps))
+        for tier in (FAST, BATCH)
+    ]
+    settled = []
+    for ready in (3, 12):
+        done = simulation.run(
+            requests(rows), fleet=fleet(ready=ready, lent=12 - ready), policy=policy, start=START, hours=0.5,
+            engine=engine,
+        )  # fmt: skip
+        settled.append(done.pools.sort("window_start").get_column("ready").to_list()[-1])
+    assert settled == [7, 8]
