@@ -68,6 +68,8 @@ def test_the_frames_conform(value: DecisionValue) -> None:
     assert (value.hours, value.every_s, value.quantile) == (24.0, 86_400.0, 0.7)
     told = studies.readable_value(value)
     assert [frame.height for frame in told.values()] == [3, value.totals.height, value.tiers.height]
+    asked, *_ = studies.readable_value(value, attainment_fraction=0.5).values()
+    assert asked.get_column("promises kept, %").to_list() == [50.0] * 3
 
 
 def test_a_plan_every_few_hours_knows_more_than_one_a_day(small_study: Study, value: DecisionValue) -> None:

@@ -161,6 +161,9 @@ def forecast_value(
     every: Annotated[str, typer.Option(help="Time between two plans, whole hours.")] = "24h",
     quantiles: Annotated[str, typer.Option(help="Quantiles to plan for, with commas.")] = "0.5,0.7,0.9,0.95",
     strategies: Annotated[str | None, typer.Option(help="Strategies that follow a plan, with commas; all.")] = None,
+    service: Annotated[
+        float | None, typer.Option(help="Share of promises to compare at, 0-1; the best reached less half a point.")
+    ] = None,
     workers: Workers = None,
     out: Folder = None,
     format: Kind = "parquet",
@@ -180,11 +183,17 @@ def forecast_value(
             workers=workers,
             progress=lambda done, total: tell("Deciding", done / total),
         )
-    for title, frame in studies.readable_value(made).items():
+    for title, frame in studies.readable_value(made, attainment_fraction=service).items():
         console.print_frame(frame, title, whole_words=True)
     if out is not None:
         _write(
-            {"totals": made.totals, "tiers": made.tiers, "equal_service": studies.at_equal_service(made)}, out, format
+            {
+                "totals": made.totals,
+                "tiers": made.tiers,
+                "equal_service": studies.at_equal_service(made, attainment_fraction=service),
+            },
+            out,
+            format,
         )
         console.screen().print(f"Tables: {out}")
 

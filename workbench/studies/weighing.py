@@ -38,10 +38,10 @@ def at_equal_service(value: DecisionValue, *, attainment_fraction: float | None 
     return made.sort("strategy", "cost_usd", "method", nulls_last=True)
 
 
-def readable_value(value: DecisionValue) -> dict[str, pl.DataFrame]:
+def readable_value(value: DecisionValue, *, attainment_fraction: float | None = None) -> dict[str, pl.DataFrame]:
     """Return the value of the forecasts by title: at equal service, as tried, and what every tier got.
 
-    Shares are in percent; only names change, no number is made anew.
+    Service is equal as in :func:`at_equal_service`. Shares are in percent; only names change, no number is made anew.
     """
     how = f"a plan every {value.every_s / 3600:g} h for {value.hours:g} h from {value.as_of:%Y-%m-%d %H:%M} UTC"
     risk = [
@@ -51,7 +51,7 @@ def readable_value(value: DecisionValue) -> dict[str, pl.DataFrame]:
         pl.col("strategy"),
     ]
     return {
-        f"At equal service ({how})": at_equal_service(value).select(
+        f"At equal service ({how})": at_equal_service(value, attainment_fraction=attainment_fraction).select(
             "strategy",
             "method",
             (pl.col("attainment_fraction") * 100).round(1).alias("promises kept, %"),
