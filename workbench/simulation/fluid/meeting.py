@@ -102,9 +102,8 @@ def add_met(rank: Rank, only: int) -> None:
         requests, mean, spread = rank.coming[i], rank.mean_s[i], rank.spread[i]
         met = requests > 0.0
         reading = rank.will_read[i] if met else 0.0
-        lag_s = rank.will_lag_s[i] if met else 0.0
         rank.reading[i] = reading if only < 0 or i == only else rank.reading[i]
-        rank.lag_s[i] = lag_s if only < 0 or i == only else rank.lag_s[i]
+        rank.lag_s[i] = rank.will_lag_s[i] if only < 0 or i == only else rank.lag_s[i]
         rank.met[i] += requests
         rank.met_mean_s[i] += requests * mean if met else 0.0
         rank.met_square_s[i] += requests * (spread + mean * mean) if met else 0.0
@@ -150,8 +149,7 @@ def wait_for_replicas(x: Inputs, s: State, step: int, b: int) -> None:
         if rank.ready[i] <= 0.0 and rank.coming[i] > 0.0:
             wait_s, comes = until_ready_s(s.ready_at, b * ABREAST + i, step + 1, x.step_s)
             rank.mean_s[i], rank.lost[i] = wait_s + 0.5 * x.latency_steps * x.step_s, 0.0 if comes else 1.0
-            rank.spread[i] = rank.lean[i] = rank.gap_s[i] = 0.0
-            rank.will_read[i] = rank.will_lag_s[i] = 0.0
+            rank.spread[i] = rank.lean[i] = rank.gap_s[i] = rank.will_read[i] = 0.0
 
 
 @inlined

@@ -155,11 +155,12 @@ def complete(rank: Rank, step_s: float) -> None:
     for i in range(ABREAST):
         serves, above, variance = rank.ready[i] > 0.0, rank.above[i], rank.variance[i]
         running, each_one, spared = rank.running[i], rank.each_one[i], 1.0 - rank.prompt_share[i]
-        present, arriving, each = rank.inside[i] + rank.arriving[i], rank.arriving[i] * per_s, running * each_one
+        present, arriving = rank.inside[i] + rank.arriving[i], rank.arriving[i] * per_s
+        each = running * each_one + NOTHING
         per_iteration, slope = 1.0 / rank.iteration_s[i], rank.slope_s[i] * each_one
         heed = (1.0 - above) * rank.base_s[i] * per_iteration
         missing = AVOIDED * (1.0 - each_one) * spared * spared
-        met, free = each + missing + NOTHING, each * spared + missing + NOTHING
+        met, free = each + missing, each * spared + missing
         uneven = heed * slope * per_iteration * min(variance, running * (each + 1.0))
         decoding_s = rank.output[i] * rank.iteration_s[i] * met * (running + uneven + NOTHING)
         rate = free * (running + NOTHING) / (decoding_s + free * running * heed * rank.lag_s[i])

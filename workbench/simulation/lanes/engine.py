@@ -65,7 +65,7 @@ def count_first_tokens(b: Block, c: Site, x: Inputs, p: int) -> None:
 
 @within
 def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> None:
-    """Advance a pool by a step, work out first tokens where a minute is over, and count them after an hour."""
+    """Advance a pool by a step, work out first tokens where it is time, and count them after an hour."""
     a, w, h, at, tiers, facts = b.pools, b.work, b.scenario, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
     first = np.uint64(p * tiers) * row.TIER_SIZE
     if mix_lengths(a, at, w) > 0:
@@ -81,6 +81,20 @@ def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> Non
         mark_all(w)
         note_bins(a, at, w)
         count_tokens(a, at, w, b.tiers, first, c.interactive, b.counted)
+
+
+@vectors
+def judge(
+    judged: Reals, missed: Place, queue: Reals, own: Place, t: Reals, tier: Place, load: Reals, factor: Place,
+    fell_due: np.float32, not_due: np.float32,
+) -> None:  # fmt: skip
+    """Count the deadlines of this step that passed without completion where one pool serves: first come first served.
+
+    What is not completed waits in the queue or is inside the pool.
+    """
+    for i in range(LANES):
+        times, left = load[factor + i], queue[own + i] + t[tier + row.IN_TIER + i]
+        judged[missed + i] += min(max(left - times * not_due, real(0.0)), times * fell_due)
 
 
 @vectors
@@ -101,7 +115,7 @@ def unfinished_inside(s: Reals, t: Reals, tier: Place) -> None:
 def miss(
     judged: Reals, missed: Place, s: Reals, load: Reals, factor: Place, fell_due: np.float32, not_due: np.float32
 ) -> None:
-    """Count the deadlines of this step that passed without completion, first come first served."""
+    """Count the deadlines of this step that passed without completion where several pools serve, or none."""
     for i in range(LANES):
         due = load[factor + i] * fell_due
         judged[missed + i] += min(max(s[row.LEFT + i] - load[factor + i] * not_due, real(0.0)), due)
@@ -114,27 +128,40 @@ def fall_due(judged: Reals, kept: Place, load: Reals, factor: Place, fell_due: n
         judged[kept + i] += load[factor + i] * fell_due
 
 
+@within
+def judge_queue(b: Block, x: Inputs, h: int, m: int, k: int, fell_due: np.float32) -> None:
+    """Judge the queue of an origin, model and tier, of whose requests some are due in this step."""
+    models, tiers, pools_in = x.rps.shape[2], x.deferrable.size, x.pools_in[m, 1, h]
+    own, factor = np.uint64((h * models + m) * tiers + k) * LANES, np.uint64(m * tiers + k) * LANES
+    missed, not_due = np.uint64(k) * LANES, real(b.not_due[h, m, k])
+    if pools_in[0] >= 0 and (pools_in.size == 1 or pools_in[1] < 0):
+        tier = tier_at(pools_in[0], tiers, k)
+        judge(b.judged, missed, b.queue, own, b.tiers, tier, b.load, factor, fell_due, not_due)
+        return
+    unfinished(b.scratch, b.queue, own)
+    for p in pools_in:
+        if p < 0:
+            break
+        unfinished_inside(b.scratch, b.tiers, tier_at(p, tiers, k))
+    miss(b.judged, missed, b.scratch, b.load, factor, fell_due, not_due)
+
+
 @inlined
 def record_deadlines(b: Block, c: Site, x: Inputs, step: int) -> None:
     """Judge every queue of deferrable work whose first requests are due."""
-    models, tiers = x.rps.shape[2], x.deferrable.size
-    for k in range(tiers):
+    tiers = x.deferrable.size
+    for k in x.deferred:
         due = step - int(min(x.promise_s[k] / x.step_s, 1e15))
-        if not x.deferrable[k] or due < 0:
+        if due < 0:
             continue
-        for h in range(x.rps.shape[1]):
-            for m in range(models):
-                own, factor = np.uint64((h * models + m) * tiers + k) * LANES, np.uint64(m * tiers + k) * LANES
-                unfinished(b.scratch, b.queue, own)
-                for q in range(x.pools_in.shape[3]):
-                    p = x.pools_in[m, 1, h, q]
-                    if p < 0:
-                        break
-                    unfinished_inside(b.scratch, b.tiers, tier_at(p, tiers, k))
-                fell = real(c.waiting_rps[due // x.demand_steps, h, m, k] * x.step_s)
-                not_due = real(b.not_due[h, m, k])
-                miss(b.judged, np.uint64(k) * LANES, b.scratch, b.load, factor, fell, not_due)
-                fall_due(b.judged, np.uint64(tiers + k) * LANES, b.load, factor, fell)
+        for m in range(x.rps.shape[2]):
+            all_due = 0.0
+            for h in range(x.rps.shape[1]):
+                fell_due = c.waiting_rps[due // x.demand_steps, h, m, k] * x.step_s
+                all_due += fell_due
+                judge_queue(b, x, h, m, k, real(fell_due))
+            kept, factor = np.uint64(tiers + k) * LANES, np.uint64(m * tiers + k) * LANES
+            fall_due(b.judged, kept, b.load, factor, real(all_due))
 
 
 @inlined

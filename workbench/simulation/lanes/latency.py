@@ -126,7 +126,7 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         w[row.TTFT_VARIANCE + i] = spread + waiting * clumps * per_most if serves else nought
         w[row.TTFT_LEAN + i] = lean if serves else nought
         a[at + row.READING + i] = reading if came > nought and serves else nought
-        a[at + row.LAG_S + i] = lag if came > nought and serves else nought
+        a[at + row.LAG_S + i] = lag if serves else nought
         a[at + row.RECENT + i] = nought
         a[at + row.RECENT_DELAY + i] = nought
 

@@ -161,12 +161,12 @@ def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) ->
         serves, calm = a[at + row.READY + i] > nought, one - w[row.ABOVE + i]
         per_replica, running, variance = a[at + row.PER_REPLICA + i], a[at + row.RUNNING + i], a[at + row.VARIANCE + i]
         slope, came, present = a[at + row.SLOPE + i] * per_replica, arriving * per_s, before + arriving
-        each, spared = running * per_replica, one - w[row.PROMPT_SHARE + i]
+        each, spared = running * per_replica + LEAST, one - w[row.PROMPT_SHARE + i]
         decode = output * (base + slope * running)
         per_decode = one / decode
         per_iteration = output * per_decode
         heed = calm * base * per_iteration
-        missing = AWAY * (one - per_replica) * spared * spared + LEAST
+        missing = AWAY * (one - per_replica) * spared * spared
         met, free = each + missing, each * spared + missing
         uneven = heed * slope * per_iteration * min(variance, running * (each + one))
         lag = free * running * heed * a[at + row.LAG_S + i]
