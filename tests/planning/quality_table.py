@@ -2,10 +2,11 @@
 
 Every hour of the last two days of each record is decided with what is known then, at several levels of headroom:
 reactive sizes each pool for the highest ten minutes of the hour before; S (SageServe's programme) and L (the look-ahead
-programme over 24 hours, the first whole) plan on a forecast that is the hour around the same time a week ago, or a day
-ago where the record holds no week before, brought to the level of the last hour, which fades over six hours. Perfect is
-L on the demand as it came, its bound below every plan that holds each hour's peak. :mod:`tests.planning.quality_loop`
-judges.
+programme over 24 hours, the first whole) plan on the median of the default forecast, made anew every hour from what
+came before it. Perfect is L on the demand as it came, its bound below every plan that holds each hour's peak.
+:mod:`tests.planning.quality_loop` judges. A word names a source; ``level`` after it takes a simple forecast instead:
+the hour around the same time a week ago, or a day ago where the record holds no week before, brought to the level of
+the last hour, which fades over six hours.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -31,8 +33,8 @@ from tests.planning.quality_loop import (
     pools,
     run_loop,
 )
-from tests.planning.quality_worlds import DAY, Numbers, World, worlds
-from workbench import planning
+from tests.planning.quality_worlds import DAY, LATEST_CLOCK, START, WINDOW_S, Numbers, World, worlds
+from workbench import forecasting, planning
 from workbench.domain import RiskPolicy
 from workbench.planning.lookahead import LookAhead
 from workbench.results import CapacityPlan
@@ -43,17 +45,19 @@ EQUAL_SHORTFALLS = (0.02, 0.01, 0.005, 0.003, 0.001)
 FADES_OVER_H = 6.0
 AHEAD_HOURS = 24
 EPSILON = 0.5
+Foreseen = Mapping[int, Mapping[tuple[str, str, str], Numbers]]
 AHEAD = LookAhead(integer_hours=1.0, local_fraction=EPSILON, floor_replicas=FLOOR)
 
 
-def tabulate(world: World) -> tuple[pl.DataFrame, pl.DataFrame]:
+def tabulate(world: World, forecast: str = "default") -> tuple[pl.DataFrame, pl.DataFrame]:
     """Every policy and headroom with its outcome; and the cost of each policy at equal shortfall."""
     outcomes: dict[tuple[str, float], Outcome] = {}
+    foreseen = at_level(world) if forecast == "level" else foreseen_by_hour(world)
     for headroom in REACTIVE_HEADROOMS:
         outcomes["reactive", headroom] = run_loop(world, reactive(world, headroom))
     for headroom in HEADROOMS:
-        outcomes["S", headroom] = run_loop(world, planned(world, headroom, hours=1))
-        outcomes["L", headroom] = run_loop(world, planned(world, headroom, hours=AHEAD_HOURS))
+        outcomes["S", headroom] = run_loop(world, planned(world, foreseen, headroom, hours=1))
+        outcomes["L", headroom] = run_loop(world, planned(world, foreseen, headroom, hours=AHEAD_HOURS))
     bound, outcomes["perfect", 0.0] = perfect(world)
     rows = [
         {"source": world.name, "policy": policy, "headroom": headroom, **dataclasses.asdict(outcome)}
@@ -92,11 +96,54 @@ def reactive(world: World, headroom: float) -> Decide:
     return decide
 
 
-def planned(world: World, headroom: float, *, hours: int) -> Decide:
+def foreseen_by_hour(world: World) -> Foreseen:
+    """The median of the default forecast for the day after each hour that is judged, by series.
+
+    Clocks are shifted by rolling the record, so its end stands at the beginning of later regions: that is cut off.
+    """
+    begin = first_hour(world)
+    hours = range(begin, begin + 24 * DAYS)
+    rolled = forecasting.roll(
+        world.demand().filter(pl.col("window_start") >= START + timedelta(seconds=LATEST_CLOCK * WINDOW_S)),
+        origins=[START + timedelta(hours=hour) for hour in hours],
+        horizon_s=AHEAD_HOURS * 3600.0,
+        window_s=WINDOW_S,
+        quantiles=(0.5,),
+        measures=("input_tps",),
+    )
+    return {
+        hour: {
+            (str(region), str(model), str(tier)): series.sort("window_start").get_column("value").to_numpy()
+            for (region, model, tier), series in forecast.frame.partition_by(
+                "region", "model", "tier", as_dict=True
+            ).items()
+        }
+        for hour, forecast in zip(hours, rolled, strict=True)
+    }
+
+
+def at_level(world: World) -> Foreseen:
+    """The shape of a week or a day ago at the level of the last hour, for the day after each hour that is judged."""
+    begin, lead_h = first_hour(world), np.arange(AHEAD_HOURS * PER_HOUR) / PER_HOUR
+    found: dict[int, dict[tuple[str, str, str], Numbers]] = {}
+    for hour in range(begin, begin + 24 * DAYS):
+        now, found[hour] = hour * PER_HOUR, {}
+        ago = 7 * DAY if now - 7 * DAY >= PER_HOUR and world.windows >= 14 * DAY else DAY
+        for (region, model, tier), values in world.rates.items():
+            base = values if tier == BATCH.key else interactive(world, region, model)
+            seen, then = base[now - PER_HOUR : now].sum(), base[now - ago - PER_HOUR : now - ago].sum()
+            level = np.clip(seen / then, 0.2, 5.0) if then > 0 else 1.0
+            around = now - ago + np.arange(lead_h.size)[:, None] + np.arange(-3, 4)
+            shape = values[np.clip(around, 0, now - 1)].mean(axis=1)
+            found[hour][region, model, tier] = shape * (1 + (level - 1) * np.exp(-lead_h / FADES_OVER_H))
+    return found
+
+
+def planned(world: World, foreseen: Foreseen, headroom: float, *, hours: int) -> Decide:
     """The first hour of a plan made anew each hour: Programme S for one hour, else Programme L."""
 
     def decide(now: Moment) -> dict[Pool, int]:
-        needed = _required(world, now.hour, hours=hours, headroom=headroom)
+        needed = _requirement(foreseen[now.hour], hours, headroom)
         last = [
             (
                 region,
@@ -153,22 +200,6 @@ def perfect(world: World) -> tuple[float, Outcome]:
     return state["bound"], outcome
 
 
-def _required(world: World, hour: int, *, hours: int, headroom: float) -> pl.DataFrame:
-    """The forecast of the coming hours as a requirement."""
-    now = hour * PER_HOUR
-    ago = 7 * DAY if now - 7 * DAY >= PER_HOUR and world.windows >= 14 * DAY else DAY
-    lead_h = np.arange(hours * PER_HOUR) / PER_HOUR
-    found = {}
-    for (region, model, tier), values in world.rates.items():
-        base = values if tier == BATCH.key else interactive(world, region, model)
-        seen, then = base[now - PER_HOUR : now].sum(), base[now - ago - PER_HOUR : now - ago].sum()
-        level = np.clip(seen / then, 0.2, 5.0) if then > 0 else 1.0
-        around = now - ago + np.arange(hours * PER_HOUR)[:, None] + np.arange(-3, 4)
-        shape = values[np.clip(around, 0, now - 1)].mean(axis=1)
-        found[region, model, tier] = shape * (1 + (level - 1) * np.exp(-lead_h / FADES_OVER_H))
-    return _requirement(found, hours, headroom)
-
-
 def _requirement(rates: Mapping[tuple[str, str, str], Numbers], hours: int, headroom: float) -> pl.DataFrame:
     """Interactive tiers at the highest ten minutes of their sum, deferrable work as its mean."""
     rows = []
@@ -214,9 +245,9 @@ def _at(outcomes: Mapping[tuple[str, float], Outcome], policy: str, short: float
     return float(np.interp(short, shorts, costs)) / 1e3 if shorts[0] <= short <= shorts[-1] else None
 
 
-def main(chosen: str = "") -> None:
+def main(chosen: str = "", forecast: str = "default") -> None:
     """Print both tables for every source, or those whose name begins as asked."""
-    found = [tabulate(world) for world in worlds() if world.name.startswith(chosen)]
+    found = [tabulate(world, forecast) for world in worlds() if world.name.startswith(chosen)]
     if not found:
         sys.stdout.write("The shared data is not there: nothing to judge.\n")
         return
@@ -227,4 +258,4 @@ def main(chosen: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    main(*sys.argv[1:3])

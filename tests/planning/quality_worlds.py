@@ -26,6 +26,7 @@ START = datetime(2025, 1, 6)
 WINDOW_S = 600.0
 DAY = 144
 SHARES = {"east": (0.43, 0), "central": (0.29, 6), "west": (0.28, 18)}
+LATEST_CLOCK = max(later for _, later in SHARES.values())
 TIER_SHARES = {FAST.key: 0.45, NORMAL.key: 0.27, BATCH.key: 0.28}
 INTERACTIVE_SHARES = {FAST.key: 0.625, NORMAL.key: 0.375}
 MEAN_REPLICAS = 25.0
