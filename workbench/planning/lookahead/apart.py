@@ -31,12 +31,13 @@ from workbench.planning.lookahead.rounding import dive
 from workbench.planning.lookahead.sessions import Answer, Session, cost_of
 from workbench.units import SECONDS_PER_HOUR
 
-APART_ABOVE_ROWS = 10_000
-INSIDE_ABOVE_ROWS = 8_000
-LONG_WINDOW_S, ROWS_IN_LONG_WINDOWS = 4 * SECONDS_PER_HOUR, 20_000
-EXCESS_RATIO, NEGLIGIBLE_EXCESS = 100.0, 1e-6
-SHARE_OF_GAP, HOPELESS_GAPS = 0.5, 2.0
-MOST_TOGETHER, ROWS_TOGETHER = 24, 6_000
+# Chosen on the sizes of tests/benchmarks/plan_l.py. Bound and gap are proven whatever they are.
+APART_ABOVE_ROWS = 10_000  # smaller programmes are solved whole
+INSIDE_ABOVE_ROWS = 8_000  # from there an interior point without a vertex gives prices sooner than the simplex
+LONG_WINDOW_S, ROWS_IN_LONG_WINDOWS = 4 * SECONDS_PER_HOUR, 20_000  # windows grow longer where rows are more
+EXCESS_RATIO, NEGLIGIBLE_EXCESS = 100.0, 1e-6  # price of an excess over that of a replica held; GPUs that are none
+SHARE_OF_GAP, HOPELESS_GAPS = 0.5, 2.0  # of the gap asked for: left to turns, and from where improving is no use
+MOST_TOGETHER, ROWS_TOGETHER = 24, 6_000  # windows that all models plan anew together, and the rows those may have
 AT_HAND = "at_hand"
 SHARED = ("stock", "quota", "spot_stock", AT_HAND)
 
