@@ -31,6 +31,9 @@ def plan_solve(
     label: Annotated[str | None, typer.Option(help="Name to keep the plan under; else the programme's.")] = None,
     quantile: Annotated[float | None, typer.Option(help="Quantile of the forecast to plan for.")] = None,
     headroom: Annotated[float | None, typer.Option(help="Share to add to it, such as 0.1.")] = None,
+    recent_hours: Annotated[
+        float | None, typer.Option(help="Hours whose highest need stays servable, such as 3.")
+    ] = None,
     epsilon: Annotated[float | None, typer.Option(help="Share of its own peak a region must serve itself.")] = None,
     floor: Annotated[int | None, typer.Option(help="Replicas to keep of each model in each region.")] = None,
     gap: Annotated[float | None, typer.Option(help="How far from the bound a plan may be, such as 0.01.")] = None,
@@ -52,6 +55,7 @@ def plan_solve(
         model=model,
         quantile=quantile,
         headroom_fraction=headroom,
+        recent_peak_hours=recent_hours,
         epsilon_fraction=epsilon,
         floor_replicas=floor,
         gap_fraction=gap,
@@ -104,7 +108,7 @@ def plan_explain(
     opened = studies.open_study(study, root=data_dir / "studies")
     made, choices = studies.open_plan(opened, plan)
     risk, how = studies.risk_of(opened, choices), studies.arguments(opened, choices)
-    needed = planning.require(opened.forecast, risk=risk, tiers=opened.fleet.tiers)
+    needed = planning.require(opened.forecast, risk=risk, tiers=opened.fleet.tiers, observed=opened.demand)
     console.screen().print(_told(made), markup=False, soft_wrap=True)
     unused = explaining.rejected(made, fleet=opened.fleet, rates=opened.rates, catalog=catalog.load_beside(data_dir))
     if unused.height:
@@ -131,7 +135,12 @@ def plan_explain(
                 opened.forecast, fleet=opened.fleet, risk=risk, epsilon_fraction=how["epsilon_fraction"]
             )
             costs = explaining.wish_costs(
-                opened.forecast, asked, risk=risk, progress=lambda done, total: tell("Wishing", done / total), **how
+                opened.forecast,
+                asked,
+                risk=risk,
+                observed=opened.demand,
+                progress=lambda done, total: tell("Wishing", done / total),
+                **how,
             )
         shown = costs.select(
             "wish",

@@ -77,7 +77,12 @@ def _plan(study: Study, demand_factor: float, quantile: float, signal_fraction: 
     risk = dataclasses.replace(scenario.risk, quantile=quantile, planning_signal_fraction=signal_fraction)
     waiting = studies.last_hour_deferrable(study.demand, fleet, as_of=study.as_of, window_s=_demand_window_s(study))
     return planning.solve(
-        planning.require(_scaled_forecast(study.forecast, demand_factor), risk=risk, tiers=fleet.tiers),
+        planning.require(
+            _scaled_forecast(study.forecast, demand_factor),
+            risk=risk,
+            tiers=fleet.tiers,
+            observed=study.demand.with_columns(pl.col("input_tokens", "output_tokens") * demand_factor),
+        ),
         fleet=fleet,
         rates=performance.rates(fleet.replicas, fleet.mixes, signal_fraction=signal_fraction, signal="largest"),
         risk=risk,

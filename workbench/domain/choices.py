@@ -176,6 +176,10 @@ class RiskPolicy:
     last hour's deferrable load is added (sageserve.md section 5: 0.1). A replica counts with the rate at which its load
     signal reaches ``planning_signal_fraction``; the default is the level up to which deferrable work may fill a pool,
     so that the hour's interactive peak leaves no room for it and every quieter minute does.
+
+    A load that falls away for an hour or two and comes back at once is in no forecast. So what was seen in the
+    ``recent_peak_hours`` before a planned hour may be kept servable, to ``recent_peak_fraction`` of its highest window;
+    0 hours keeps nothing. Autoscalers know it as a stabilization window.
     """
 
     quantile: float = 0.7
@@ -183,6 +187,8 @@ class RiskPolicy:
     deferrable_buffer_fraction: float = 0.1
     planning_signal_fraction: float = 0.60
     quantile_by_tier: Mapping[str, float] = field(default_factory=dict)
+    recent_peak_hours: float = 0.0
+    recent_peak_fraction: float = 0.8
 
     def quantile_of(self, tier: str) -> float:
         """Return the quantile that is planned for in a tier."""
@@ -197,6 +203,12 @@ class RiskPolicy:
                 f"headroom_fraction must be above -1, got {self.headroom_fraction}": self.headroom_fraction <= -1,
                 "deferrable_buffer_fraction must not be negative": self.deferrable_buffer_fraction < 0,
                 "planning_signal_fraction must lie in 0-1": not 0 < self.planning_signal_fraction <= 1,
+                f"recent_peak_hours must be 0 or more, got {self.recent_peak_hours}": not 0
+                <= self.recent_peak_hours
+                < math.inf,
+                f"recent_peak_fraction must be 0 or more, got {self.recent_peak_fraction}": not 0
+                <= self.recent_peak_fraction
+                < math.inf,
                 **{
                     f"quantile_by_tier of {tier} must lie between 0 and 1, got {quantile}": not 0 < quantile < 1
                     for tier, quantile in self.quantile_by_tier.items()

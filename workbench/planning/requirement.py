@@ -18,6 +18,7 @@ import polars as pl
 from workbench import tables
 from workbench.domain import Fleet, RiskPolicy, Tier
 from workbench.errors import PlanError, nearest
+from workbench.planning.recent_peaks import recently_seen
 from workbench.results import Forecast
 from workbench.units import SECONDS_PER_HOUR
 
@@ -27,7 +28,12 @@ SERIES = (*POOL, "tier")
 
 
 def require(
-    forecast: Forecast, *, risk: RiskPolicy, tiers: Sequence[Tier], plan_window_s: float = SECONDS_PER_HOUR
+    forecast: Forecast,
+    *,
+    risk: RiskPolicy,
+    tiers: Sequence[Tier],
+    plan_window_s: float = SECONDS_PER_HOUR,
+    observed: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Say what must be servable in each plan window, as REQUIREMENT.
 
@@ -36,12 +42,21 @@ def require(
     region and model together are highest (looked up for input and output tokens separately). A deferrable tier gets
     the mean of its quantile over the hour without headroom, and its deadline as ``serve_by_s``. Rates in tokens/s.
 
+    With ``risk.recent_peak_hours`` what was seen so long before a plan window counts as one more forecast window of it,
+    at ``risk.recent_peak_fraction`` (and the headroom): ``observed`` is the demand, as DEMAND, of which only windows
+    that end by ``forecast.as_of`` are read. The further ahead a plan window lies the less of it is left, until the
+    forecast alone counts.
+
     Raises PlanError where the forecast lacks the quantile or a measure, names an unknown tier, or has windows that do
-    not divide the plan window.
+    not divide the plan window, and where recent hours are to be kept and ``observed`` is not given.
     """
     rates = _rates(forecast, risk=risk, tiers=tiers, plan_window_s=plan_window_s)
     waits = pl.col("tier").is_in([tier.key for tier in tiers if tier.deferrable])
-    interactive = rates.filter(~waits).with_columns(pl.col(MEASURES) * (1.0 + risk.headroom_fraction))
+    interactive = rates.filter(~waits)
+    if risk.recent_peak_hours > 0:
+        seen = recently_seen(observed, interactive, risk=risk, as_of=forecast.as_of, window_s=forecast.window_s)
+        interactive = pl.concat([interactive, seen.select(interactive.columns)])
+    interactive = interactive.with_columns(pl.col(MEASURES) * (1.0 + risk.headroom_fraction))
     parts = [
         _at_peak(interactive, "input_tps").join(_at_peak(interactive, "output_tps"), on=SERIES),
         rates.filter(waits).group_by(SERIES, maintain_order=True).agg(pl.col(MEASURES).mean()),

@@ -88,6 +88,7 @@ class Controller:
                 world.demand, world.fleet, as_of=standing.at, window_s=world.demand_window_s
             ),
             peak_replicas=world.peak_replicas,
+            observed=world.demand.filter(pl.col("window_start") < standing.at),
         )
 
 

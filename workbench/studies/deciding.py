@@ -140,7 +140,7 @@ def decide(task: Task) -> tuple[pl.DataFrame, pl.DataFrame]:
     wape = _wape(forecast, task)
     totals, tiers = [], []
     for risk in task.risks:
-        requirement = planning.require(forecast, risk=risk, tiers=fleet.tiers)
+        requirement = planning.require(forecast, risk=risk, tiers=fleet.tiers, observed=task.demand)
         scenario = dataclasses.replace(
             task.scenario, risk=risk, quantiles=tuple(sorted({*task.scenario.quantiles, risk.quantile, MEDIAN}))
         )

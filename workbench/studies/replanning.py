@@ -49,6 +49,7 @@ class PlanChoices:
     model: str = "sageserve"
     quantile: float | None = None
     headroom_fraction: float | None = None
+    recent_peak_hours: float | None = None
     epsilon_fraction: float | None = None
     floor_replicas: int | None = None
     gap_fraction: float | None = None
@@ -62,7 +63,7 @@ def plan_again(
 ) -> CapacityPlan:
     """Make a plan of a study's forecast under other choices; raises PlanError as planning does."""
     risk = risk_of(study, choices)
-    needed = planning.require(study.forecast, risk=risk, tiers=study.fleet.tiers)
+    needed = planning.require(study.forecast, risk=risk, tiers=study.fleet.tiers, observed=study.demand)
     return planning.solve(needed, risk=risk, progress=progress, **arguments(study, choices))
 
 
@@ -72,7 +73,7 @@ def check_again(study: Study, plan: CapacityPlan, choices: PlanChoices) -> pl.Da
     names = ("fleet", "rates", "epsilon_fraction", "floor_replicas", "last_hour_deferrable")
     return planning.check(
         plan,
-        requirement=planning.require(study.forecast, risk=risk, tiers=study.fleet.tiers),
+        requirement=planning.require(study.forecast, risk=risk, tiers=study.fleet.tiers, observed=study.demand),
         risk=risk,
         options=how.get("options"),
         **{name: how[name] for name in names},
@@ -81,7 +82,8 @@ def check_again(study: Study, plan: CapacityPlan, choices: PlanChoices) -> pl.Da
 
 def risk_of(study: Study, choices: PlanChoices) -> RiskPolicy:
     """Return the risk a plan carries: the scenario's, with what was chosen anew."""
-    chosen = {"quantile": choices.quantile, "headroom_fraction": choices.headroom_fraction}
+    names = ("quantile", "headroom_fraction", "recent_peak_hours")
+    chosen = {name: getattr(choices, name) for name in names}
     anew: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if choices.quantile is not None:
         anew["quantile_by_tier"] = {}

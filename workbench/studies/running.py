@@ -58,7 +58,7 @@ def run(
     whole, hourly = (each(scenario, demand, span, root.parent / "forecasts") for each in (whole_span, every_hour))
     forecast = foresee_all(scenario, whole, hourly, workers=workers, progress=tell)
     clock.lap("forecast")
-    requirement = planning.require(forecast, risk=scenario.risk, tiers=fleet.tiers)
+    requirement = planning.require(forecast, risk=scenario.risk, tiers=fleet.tiers, observed=demand)
     rates = performance.rates(
         fleet.replicas, fleet.mixes, signal_fraction=scenario.risk.planning_signal_fraction, signal="largest"
     )

@@ -31,7 +31,7 @@ class Situation:
 
     ``fleet`` has as initial replicas what is ready or starting now, and as lent ones what is lent now. ``waiting`` is
     the deferrable work in the queues (``WAITING``); ``last_hour_deferrable`` what came of it in the last hour, in input
-    tokens per second. ``peak_replicas`` is what the peak of the history needed.
+    tokens per second. ``peak_replicas`` is what the peak of the history needed; ``observed`` the demand before ``at``.
     """
 
     at: datetime
@@ -43,6 +43,7 @@ class Situation:
     waiting: pl.DataFrame
     last_hour_deferrable: pl.DataFrame
     peak_replicas: Mapping[Place, int]
+    observed: pl.DataFrame | None = None
 
 
 Foresee = Callable[[History], Iterator[Forecast]]
@@ -69,7 +70,7 @@ def hourly(now: Situation) -> CapacityPlan:
     scenario, ends = now.scenario, now.at + timedelta(hours=1)
     hour = dataclasses.replace(now.forecast, frame=now.forecast.frame.filter(pl.col("window_start") < ends))
     return planning.solve(
-        planning.require(hour, risk=scenario.risk, tiers=now.fleet.tiers),
+        planning.require(hour, risk=scenario.risk, tiers=now.fleet.tiers, observed=now.observed),
         fleet=now.fleet,
         rates=rates_of(now),
         risk=scenario.risk,
@@ -99,7 +100,7 @@ def look_ahead(now: Situation) -> CapacityPlan:
         lead_s={"reclaim": now.policy.reclaim_s, "swap": now.policy.swap_s, "remote": now.policy.remote_s},
     )
     return planning.solve(
-        planning.require(now.forecast, risk=scenario.risk, tiers=now.fleet.tiers),
+        planning.require(now.forecast, risk=scenario.risk, tiers=now.fleet.tiers, observed=now.observed),
         fleet=now.fleet,
         rates=rates_of(now),
         risk=scenario.risk,

@@ -57,6 +57,8 @@ def wishes(forecast: Forecast, *, fleet: Fleet, risk: RiskPolicy, epsilon_fracti
     found += [Wish(label=f"more risk: quantile {q:g}", risk={"quantile": q}) for q in below[-1:]]
     if risk.headroom_fraction > 0:
         found.append(Wish(label="no headroom", risk={"headroom_fraction": 0.0}))
+    if risk.recent_peak_hours > 0:
+        found.append(Wish(label="recent hours not kept", risk={"recent_peak_hours": 0.0}))
     if epsilon_fraction < 1:
         found.append(Wish(label="every region for itself", plan={"epsilon_fraction": 1.0}))
     if epsilon_fraction > 0:
@@ -74,29 +76,28 @@ def wish_costs(
     fleet: Fleet,
     rates: pl.DataFrame,
     risk: RiskPolicy,
+    observed: pl.DataFrame | None = None,
     progress: Callable[[int, int], None] | None = None,
     **how: Any,
 ) -> pl.DataFrame:
     """Plan once as asked and once for each wish; one row each, the plan as it is first.
 
-    ``how`` are the further arguments of :func:`workbench.planning.solve` (model, epsilon_fraction, solver, options
-    ...). A look-ahead plan takes a wish about epsilon or the floor in its options. A region that is given up keeps its
-    customers: their work is spread over the other regions in proportion to what these have. ``unserved_fraction`` is
-    the share of the input tokens asked for that goes short. A difference below ``gap_fraction`` of the cost means
-    nothing.
+    ``observed`` is the demand, for risks that keep recent hours servable; ``how`` are the further arguments of
+    :func:`workbench.planning.solve` (model, epsilon_fraction, solver, options ...). A look-ahead plan takes a wish
+    about epsilon or the floor in its options. A region that is given up keeps its customers: their work is spread over
+    the other regions in proportion to what these have. ``unserved_fraction`` is the share of the input tokens asked for
+    that goes short. A difference below ``gap_fraction`` of the cost means nothing.
 
     Raises PlanError for a region the fleet does not have, and whatever planning raises.
     """
     rows: list[tuple[object, ...]] = []
     base = 0.0
     for number, wish in enumerate((Wish(label="as planned"), *asked)):
-        needed = require(forecast, risk=dataclasses.replace(risk, **wish.risk), tiers=fleet.tiers)
-        world = fleet
+        wished = dataclasses.replace(risk, **wish.risk)
+        needed, world = require(forecast, risk=wished, tiers=fleet.tiers, observed=observed), fleet
         if wish.without_region is not None:
             needed, world = without_region(needed, fleet, wish.without_region)
-        plan = solve(
-            needed, fleet=world, rates=rates, risk=dataclasses.replace(risk, **wish.risk), **_changed(how, wish.plan)
-        )
+        plan = solve(needed, fleet=world, rates=rates, risk=wished, **_changed(how, wish.plan))
         base = plan.cost_usd if number == 0 else base
         rows.append(_row(wish.label, plan, needed, base))
         if progress is not None:
