@@ -73,6 +73,14 @@ def test_the_demand_is_multiplied_and_the_forecast_with_it(study: Study) -> None
     assert plans[0] < plans[1]
 
 
+def test_recent_hours_that_stay_servable_grow_with_the_demand(study: Study) -> None:
+    risk = dataclasses.replace(study.scenario.risk, recent_peak_hours=24.0, recent_peak_fraction=2.0)
+    keeping = dataclasses.replace(study, scenario=dataclasses.replace(study.scenario, risk=risk))
+    plans = [replica_hours(answers.plan_of(keeping, chosen(keeping, demand_factor=factor))) for factor in (0.5, 1.0)]
+    assert replica_hours(answers.plan_of(study, chosen(study))) < plans[1]
+    assert plans[0] < plans[1]
+
+
 def test_a_higher_quantile_plans_more(study: Study) -> None:
     planned = [
         replica_hours(answers.plan_of(study, chosen(study, quantile=quantile))) for quantile in (0.25, 0.5, 0.75, 0.95)

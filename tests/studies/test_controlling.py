@@ -110,6 +110,20 @@ def test_what_comes_later_changes_no_decision(hour: int) -> None:
     assert plans[0] != plans[1]
 
 
+def test_a_risk_that_keeps_recent_hours_plans_for_the_highest_of_them() -> None:
+    """After hours of 20 and 8 a second, four fifths of the 20 stay servable: 16 in place of 8 and of 2."""
+    plain, place = world(), world()
+    risk = dataclasses.replace(place.scenario.risk, recent_peak_hours=3.0, recent_peak_fraction=0.8)
+    place = dataclasses.replace(place, scenario=dataclasses.replace(place.scenario, risk=risk))
+    without, kept = (studies.control(strategy(), one, last_values(one), load=one.demand).plan for one in (plain, place))
+    assert without is not None
+    assert kept is not None
+    assert replicas(kept)[:5] == replicas(without)[:5]  # the load grew: the last hour is the highest of the last three
+    theta = place.rates.get_column("input_tps").item()
+    assert replicas(kept)[5] == pytest.approx(0.8 * 20.0 * 1490.0 / theta, abs=1.1)
+    assert replicas(without)[5] == pytest.approx(8.0 * 1490.0 / theta, abs=1.1)
+
+
 def test_perfect_foresight_plans_for_what_comes() -> None:
     place = world()
     plan = studies.control(strategy(), place, last_values(place), load=place.demand).plan

@@ -74,14 +74,19 @@ def plan_of(study: Study, choices: Choices) -> CapacityPlan:
 @lru_cache(maxsize=KEPT_PLANS)
 def _plan(study: Study, demand_factor: float, quantile: float, signal_fraction: float) -> CapacityPlan:
     scenario, fleet = study.scenario, study.fleet
-    risk = dataclasses.replace(scenario.risk, quantile=quantile, planning_signal_fraction=signal_fraction)
+    risk = dataclasses.replace(
+        scenario.risk,
+        quantile=quantile,
+        planning_signal_fraction=signal_fraction,
+        recent_peak_fraction=scenario.risk.recent_peak_fraction * demand_factor,  # what was seen grows as the forecast
+    )
     waiting = studies.last_hour_deferrable(study.demand, fleet, as_of=study.as_of, window_s=_demand_window_s(study))
     return planning.solve(
         planning.require(
             _scaled_forecast(study.forecast, demand_factor),
             risk=risk,
             tiers=fleet.tiers,
-            observed=study.demand.with_columns(pl.col("input_tokens", "output_tokens") * demand_factor),
+            observed=study.demand,
         ),
         fleet=fleet,
         rates=performance.rates(fleet.replicas, fleet.mixes, signal_fraction=signal_fraction, signal="largest"),

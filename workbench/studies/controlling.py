@@ -88,8 +88,16 @@ class Controller:
                 world.demand, world.fleet, as_of=standing.at, window_s=world.demand_window_s
             ),
             peak_replicas=world.peak_replicas,
-            observed=world.demand.filter(pl.col("window_start") < standing.at),
+            observed=self._observed(standing.at),
         )
+
+    def _observed(self, at: datetime) -> pl.DataFrame | None:
+        """Return what was seen of late where the risk asks for it, and a day more, to read off how long windows are."""
+        hours = self._world.scenario.risk.recent_peak_hours
+        if hours == 0:
+            return None
+        since = at - timedelta(hours=hours + 24.0)
+        return self._world.demand.filter(pl.col("window_start").is_between(since, at, closed="left"))
 
 
 def control(

@@ -31,7 +31,8 @@ class Situation:
 
     ``fleet`` has as initial replicas what is ready or starting now, and as lent ones what is lent now. ``waiting`` is
     the deferrable work in the queues (``WAITING``); ``last_hour_deferrable`` what came of it in the last hour, in input
-    tokens per second. ``peak_replicas`` is what the peak of the history needed; ``observed`` the demand before ``at``.
+    tokens per second. ``peak_replicas`` is what the peak of the history needed; ``observed`` the
+    demand of late, where the risk keeps recent hours servable.
     """
 
     at: datetime
