@@ -26,6 +26,7 @@ from workbench.units import SECONDS_PER_HOUR
 
 Floats = NDArray[np.float64]
 MEANS_OVER_S = 600.0
+LEAST_WINDOWS = 10  # in which noise can be told from a trend
 SERIES = ("region", "model", "tier")
 
 
@@ -127,7 +128,8 @@ class Laid:
 
     Arrays run over windows or means, regions, models and tiers, in the order of ``keys``. Windows are of
     ``demand_window_s`` from ``start``. ``shed_rps`` comes on top of ``rps``: requests that no replica of their model
-    has KV room for; it has no windows where there are none.
+    has KV room for; it has no windows where there are none. ``noise_seen`` says by region and model how much of the
+    noise of random arrivals the rates show (:func:`noise_seen_in`).
     """
 
     start: datetime
@@ -137,12 +139,15 @@ class Laid:
     prompt_mean: Floats
     output_mean: Floats
     shed_rps: Floats
+    noise_seen: Floats
 
     def times(self, factor: float) -> Laid:
         """Return the same load with every rate multiplied. Raises SimulationError for a factor below zero or none."""
         if not 0.0 <= factor < math.inf:
             raise SimulationError(f"a load can be multiplied by a number from nought up, got {factor}.")
-        return replace(self, rps=self.rps * factor, shed_rps=self.shed_rps * factor)
+        return replace(
+            self, rps=self.rps * factor, shed_rps=self.shed_rps * factor, noise_seen=self.noise_seen * factor
+        )
 
 
 def rooms_of(fleet: Fleet) -> dict[str, float]:
@@ -202,7 +207,24 @@ def grid_of(demand: pl.DataFrame, fleet: Fleet, span: Span) -> Laid:
         prompt_mean=means[0],
         output_mean=means[1],
         shed_rps=np.where(is_shed, rps, 0.0) if is_shed.any() else np.zeros((0, *rps.shape[1:])),
+        noise_seen=noise_seen_in(sums["requests"], [fleet.mixes[model].dispersion for model in keys["model"]]),
     )
+
+
+def noise_seen_in(requests: Floats, dispersions: Sequence[float]) -> Floats:
+    """Return how much of the noise of random arrivals requests per window show: regions by models, 0 where smooth.
+
+    ``requests`` are W, regions, models, tiers; ``dispersions`` variance over mean of a count by model. Counted requests
+    show about 1, expected ones nought, and more than 1 what was counted and multiplied. What does not follow the
+    straight line through its neighbours is taken as noise: of independent counts the second difference has six times
+    their variance. Too few windows show none.
+    """
+    counts = requests.sum(axis=3)
+    if counts.shape[0] < LEAST_WINDOWS:
+        return np.zeros(counts.shape[1:])
+    rough = np.square(np.diff(counts, n=2, axis=0)).mean(axis=0) / 6.0
+    usual = np.maximum(np.array(dispersions), 1e-3) * counts.mean(axis=0)
+    return np.where(usual > 0.0, rough / np.maximum(usual, 1e-12), 0.0)
 
 
 def refuse_other(laid: Laid, fleet: Fleet, span: Span) -> None:

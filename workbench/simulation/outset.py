@@ -95,6 +95,7 @@ def _pool_records(
             "batch_cap": replica.batch_cap,
             "square": mix.input_square_ratio * pace.square,
             "cube": mix.input_cube_ratio * pace.cube,
+            "prompt_cross": mix.input_square_ratio * pace.cross,
             "output_square": mix.output_square_ratio,
             "cross": mix.cross_ratio,
             "dispersion": mix.dispersion,
@@ -122,7 +123,7 @@ def _ranks_of(records: state.Pools) -> Any:
     """Return the pools side by side with their facts; a place without a pool is one without replicas."""
     ranks: Any = _aligned((-(-records.size // state.ABREAST),), state.RANK)
     shared = ("base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap")
-    for name in (*shared, "square", "cube", "output_square", "cross", "dispersion", "prompt", "output", "iteration_s"):
+    for name in (*shared, "square", "cube", "prompt_cross", "output_square", "cross", "dispersion", "prompt", "output", "iteration_s"):
         places = np.ones(ranks.size * state.ABREAST)
         places[: records.size] = records["base_s" if name == "iteration_s" else name]
         ranks[name] = places.reshape(ranks.size, state.ABREAST)

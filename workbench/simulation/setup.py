@@ -152,6 +152,9 @@ def inputs_of(
         shed_rps=laid.shed_rps,
         prompt_mean=laid.prompt_mean,
         output_mean=laid.output_mean,
+        noise_seen=np.clip(laid.noise_seen, 0.0, 1.0)[
+            [regions.index(pool.region) for pool in pools], [models.index(pool.model) for pool in pools]
+        ],
         deferrable=np.array([int(tier.deferrable) for tier in fleet.tiers]),
         deferred=np.array([k for k, tier in enumerate(fleet.tiers) if tier.deferrable], dtype=np.int64),
         promise_s=np.array(

@@ -22,7 +22,7 @@ POOL = np.dtype(
         *((name, np.int64) for name in ("region", "model", "gpu", "gpus", "silo", "group", "kin")),
         *((name, np.int64) for name in ("ready", "draining", "lent_gpus", "budget")),
         *((name, np.float64) for name in ("base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap")),
-        *((name, np.float64) for name in ("square", "cube", "output_square", "cross", "dispersion")),
+        *((name, np.float64) for name in ("square", "cube", "prompt_cross", "output_square", "cross", "dispersion")),
         *((name, np.float64) for name in ("prompt", "output")),
         *((name, np.float64) for name in ("signal", "inside", "running", "kv", "slots", "work", "saturated")),
         *((name, np.float64) for name in ("finished", "last_action_s", "busy", "queued", "left_s", "drain_rps")),
@@ -41,11 +41,11 @@ RANK = np.dtype(
         for name in (
             # how fast a replica is, and how lengths and arrivals spread
             "base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap",
-            "square", "cube", "output_square", "cross", "dispersion",
+            "square", "cube", "prompt_cross", "output_square", "cross", "dispersion", "seen",
             # replicas, one over those that are ready, and between which signals nothing is to be scaled
             "ready", "reclaiming", "swapping", "remote", "draining", "lent_gpus", "each_one", "calm_from", "calm_to",
             # what is inside: requests with their variance and mean lengths, seconds of prompts not read
-            "inside", "variance", "prompt", "output", "unread_s", "reading", "lag_s",
+            "inside", "variance", "prompt", "output", "unread_s", "reading", "company", "lingering",
             # what follows from the lengths when they were noted last
             "noted_prompt", "noted_output", "held", "reserved", "prompt_s", "slope_s", "slots_each",
             "decode_over_work", "per_output", "per_slot", "per_room", "full_work", "route_each", "release_each",
@@ -60,7 +60,7 @@ RANK = np.dtype(
             "sum_running", "sum_waiting", "sum_kv", "sum_slots", "sum_work",
             "sum_ready", "sum_reclaiming", "sum_swapping", "sum_remote", "sum_draining", "sum_lent_gpus",
             # how long an arrival takes to its first token now, and those met since they were laid out last
-            "coming", "mean_s", "spread", "lean", "gap_s", "will_read", "will_lag_s", "lost",
+            "coming", "mean_s", "spread", "lean", "gap_s", "will_read", "will_meet", "will_linger", "lost",
             "met", "met_mean_s", "met_square_s", "met_cube_s", "met_gap_s", "met_saturated", "met_lost",
         )
     ]
@@ -86,6 +86,7 @@ class Inputs(NamedTuple):
     shed_rps: Floats  # likewise, what fits in no replica; no windows where there is none
     prompt_mean: Floats  # spans of mean_steps, H, M, K
     output_mean: Floats  # likewise
+    noise_seen: Floats  # P: how much of the noise of arrivals the rates show, 0 to 1
     deferrable: Ints  # K
     deferred: Ints  # D: the deferrable tiers
     promise_s: Floats  # K: time to first token, or deadline

@@ -28,7 +28,7 @@ from workbench.simulation.fluid.service import note_lengths, serve
 from workbench.simulation.fluid.settling import count_shed, record_deadlines, settle
 from workbench.simulation.fluid.traffic import bring_in, count_arrivals, join_tiers, tell_apart
 from workbench.simulation.scaling import become_ready, follow_plan
-from workbench.simulation.state import Inputs, Record, State
+from workbench.simulation.state import RANK_BITS, SEAT, Inputs, Record, State
 
 EVERYBODY = -1
 
@@ -47,7 +47,9 @@ def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, 
     a minute as a rule.
     """
     steps_per_hour, age_steps, ticked = int(3600.0 / x.step_s), int(rules.ages_after_s / x.step_s), first_step
+    window_s = x.demand_steps * x.step_s
     for p in range(s.pools.size):
+        s.ranks[p >> RANK_BITS].seen[p & SEAT] = x.noise_seen[p]
         note_lengths(s.pools, s.ranks, x.prompt_grid, rules, p)
     is_changing, is_stirred, same_since = take_over(s.pools, s.ranks, s.starting, rules), True, first_step
     demand_changes, may_stay = first_step, False
@@ -72,7 +74,7 @@ def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, 
             join_tiers(x, s, step, demand_changes)
             may_stay = offer(x, s, step, demand_changes, age_steps)
         bring_in(x, s, rules, step, age_steps, may_stay)
-        is_stirred = serve(s.pools, s.ranks, x.prompt_grid, rules, x.step_s, is_stirred)
+        is_stirred = serve(s.pools, s.ranks, x.prompt_grid, rules, x.step_s, window_s, is_stirred)
         after = step + 1
         if after in (tick_ends, last_step):
             count_arrivals(x, s.coming, ticked, after)

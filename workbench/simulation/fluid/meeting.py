@@ -57,7 +57,8 @@ def expect(rank: Rank, only: int) -> None:
         gaps = max(rank.output[i] - 1.0, 0.0)
         rank.mean_s[i], rank.spread[i], rank.lean[i] = mean, spread, lean
         rank.gap_s[i] = gap_s + longer_s * carried_on(fed, gaps / np.sqrt(rank.output_square[i]))
-        rank.will_read[i], rank.will_lag_s[i] = read * longer_s, longer_s * gaps * carried_on(fed, gaps)
+        rank.will_read[i], rank.will_meet[i] = read * longer_s, left
+        rank.will_linger[i] = rank.prompt_share[i] * (rank.prompt_cross[i] - 1.0) * gaps * carried_on(fed, gaps)
         requests = rank.routed[i] if only < 0 or i == only else 0.0
         rank.coming[i], rank.routed[i], rank.lost[i] = requests, rank.routed[i] - requests, 0.0
 
@@ -103,7 +104,8 @@ def add_met(rank: Rank, only: int) -> None:
         met = requests > 0.0
         reading = rank.will_read[i] if met else 0.0
         rank.reading[i] = reading if only < 0 or i == only else rank.reading[i]
-        rank.lag_s[i] = rank.will_lag_s[i] if only < 0 or i == only else rank.lag_s[i]
+        rank.company[i] = rank.will_meet[i] if only < 0 or i == only else rank.company[i]
+        rank.lingering[i] = rank.will_linger[i] if only < 0 or i == only else rank.lingering[i]
         rank.met[i] += requests
         rank.met_mean_s[i] += requests * mean if met else 0.0
         rank.met_square_s[i] += requests * (spread + mean * mean) if met else 0.0

@@ -25,11 +25,15 @@ ALIKE = 1e-6  # of the seconds, up to which a profile is a straight line
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """What seconds of prompts are over what their tokens say: the mean over that of the mean prompt, and the ratios."""
+    """What seconds of prompts are over what their tokens say: the mean over that of the mean prompt, and the ratios.
+
+    ``cross`` is that of the mean product of tokens and seconds.
+    """
 
     mean: float = 1.0
     square: float = 1.0
     cube: float = 1.0
+    cross: float = 1.0
 
 
 @functools.lru_cache(maxsize=1024)
@@ -45,6 +49,7 @@ def pace_of(replica: Replica, mix: TokenMix) -> Pace:
     return Pace(
         mean=mean,
         square=float(((seconds / mean) ** 2) @ weights / (ratios**2 @ weights)),
+        cross=float((seconds / mean * ratios) @ weights / (ratios**2 @ weights)),
         cube=float(((seconds / mean) ** 3) @ weights / (ratios**3 @ weights)),
     )
 

@@ -18,7 +18,7 @@ from workbench.simulation.state import ABREAST, PROMPT_GRID, RANK_BITS, SEAT, Fl
 SAME_LENGTHS = 1e-4  # a relative change of the mean lengths below which what follows from them is kept
 FAR = 36.0  # the square of the deviations from its limit at which the other side of a normal is 1e-9
 NOTHING = 1e-30
-AVOIDED = 0.45  # requests by which a replica that is chosen runs less than the mean, where no prompt is pending; fitted
+MET_LEAST, MET_MOST = 1.0 / 3.0, 2.0  # what runs in the mean iteration over what runs in the mean of time
 
 
 @kernel
@@ -138,39 +138,46 @@ def read_prompts(rank: Rank, step_s: float) -> None:
 
 
 @within
-def complete(rank: Rank, step_s: float) -> None:
+def complete(rank: Rank, step_s: float, window_s: float) -> None:
     """Advance requests and their variance by a step (linearised implicit Euler); what was served is finished.
 
     A request takes O iterations, in each of which a replica decodes for all that it runs and reads what came meanwhile
-    (simulation.md section 3). In a mean field that is O times the mean cycle; chance adds to it in three ways. Requests
-    are more often in the company of many than of few (variance over mean; no wider than that of an exponential). What
-    comes while a prompt is read is read in the next iteration, so a long one is followed by long ones: ``lag_s`` for
-    each request. And a prompt stops all that a replica runs, so the number inside spreads more than arrivals do: each
-    brings itself and the completions that it holds up, the more the fuller the replica is. Against it works that
-    arrivals take the replica that runs least, if none is read there: they hold up fewer than the mean.
+    (simulation.md section 3). The equations of the mean field hold for the mean over *iterations*; what is inside is a
+    mean over time, in which a long iteration counts for more, and long ones are those in which much runs and much is
+    read. With V the variance between iterations of what a replica runs, A the prompts that it reads in one and T its
+    mean cycle the two are apart by (V (slope + prompt / O) - prompt (Var A + E A) / 2) / T, which is exact: the second
+    term follows from the balance of V itself. So the mean iteration is the root of a quadratic.
+
+    V is that of the pool as a whole and what replicas differ by: as Poisson's, of which the choice of a replica leaves
+    the part that it leaves of an arrival's company, and no less than that a request is somewhere or not.
+
+    Of the noise of arrivals only what the demand does not show makes the state uncertain (``seen``): a mean field that
+    follows windows of ``window_s`` has the part 2 / (2 + window x relaxation) of it in its own course.
 
     What comes to a pool without a ready replica stays.
     """
     per_s = 1.0 / step_s
     for i in range(ABREAST):
-        serves, above, variance = rank.ready[i] > 0.0, rank.above[i], rank.variance[i]
-        running, each_one, spared = rank.running[i], rank.each_one[i], 1.0 - rank.prompt_share[i]
+        serves, variance = rank.ready[i] > 0.0, rank.variance[i]
+        calm, each_one, share = 1.0 - rank.above[i], rank.each_one[i], rank.prompt_share[i]
         present, arriving = rank.inside[i] + rank.arriving[i], rank.arriving[i] * per_s
-        each = running * each_one + NOTHING
-        per_iteration, slope = 1.0 / rank.iteration_s[i], rank.slope_s[i] * each_one
-        heed = (1.0 - above) * rank.base_s[i] * per_iteration
-        missing = AVOIDED * (1.0 - each_one) * spared * spared
-        met, free = each + missing, each * spared + missing
-        uneven = heed * slope * per_iteration * min(variance, running * (each + 1.0))
-        decoding_s = rank.output[i] * rank.iteration_s[i] * met * (running + uneven + NOTHING)
-        rate = free * (running + NOTHING) / (decoding_s + free * running * heed * rank.lag_s[i])
-        throughput, easing = running * rate, heed * rate
-        stall = rank.per_output[i] * per_iteration * rank.prompt_s[i]
-        stalled, lumps, dispersion = each * stall, rank.square[i] - 1.0, rank.dispersion[i]
-        brings = dispersion * (1.0 + stalled) * (1.0 + stalled) + lumps * stalled * stalled
-        feeding = (1.0 - above) * (dispersion + lumps) * stall * stall * arriving * each_one
-        calming = max(2.0 * easing - feeding, 0.25 * easing)
-        slow, slower = 1.0 + step_s * easing, 1.0 + step_s * calming
+        each, company, spared = rank.running[i] * each_one, rank.company[i], 1.0 - rank.prompt_share[i]
+        slope, prompt_each = rank.slope_s[i] * each_one * rank.ready[i], rank.prompt_s[i] * rank.per_output[i]
+        fed = company * company * share
+        clumps = calm * share * (1.0 + 0.5 * rank.square[i] * fed * fed / (1.0 - share * share + NOTHING))
+        unlike = max(company, 1.0 / (1.0 + 2.0 * each)) * each * (1.0 - each_one)
+        between = calm * (min(variance * each_one * each_one, each * (each + 1.0)) + unlike)
+        crowd_s = between * (slope + prompt_each) * spared
+        most_s = rank.base_s[i] + slope * (each + clumps)
+        usual_s = 0.5 * (most_s + np.sqrt(max(most_s * most_s - 4.0 * slope * crowd_s, 0.0)))
+        met = min(max(each + clumps - crowd_s / usual_s, MET_LEAST * each), MET_MOST * each)
+        per_iteration = 1.0 / (rank.base_s[i] + slope * met)
+        rate = spared * rank.per_output[i] * per_iteration
+        throughput, easing = rank.ready[i] * met * rate, calm * rank.base_s[i] * per_iteration * rate
+        stalled, lumps, dispersion = met * prompt_each * per_iteration, rank.square[i] - 1.0, rank.dispersion[i]
+        unseen = dispersion * (1.0 - 2.0 * rank.seen[i] / (2.0 + easing * window_s))
+        brings = unseen * (1.0 + stalled) * (1.0 + stalled) + lumps * stalled * stalled
+        slow, slower = 1.0 + step_s * easing, 1.0 + step_s * 2.0 * easing
         split = 1.0 / (slow * slower)
         change = step_s * (arriving - throughput) * split * slower
         served = min(max(rank.arriving[i] - change, 0.0), present) if serves else 0.0
@@ -190,7 +197,8 @@ def note_signal(rank: Rank, kv_cache_only: bool) -> int:
         # prompts being read are asked for, not held yet: also in the one iteration that is part of what runs
         asked = min((each * rank.held[i] + reading * rank.prompt[i]) * rank.per_room[i], 1.0)
         own = (rank.prompt[i] + 0.5 * rank.output[i]) * rank.per_output[i]
-        kv = min(each * max(rank.held[i] - own, 0.0) * rank.per_room[i], 1.0)
+        lingering = rank.lingering[i] * rank.prompt[i]
+        kv = min((each * max(rank.held[i] - own, 0.0) + lingering) * rank.per_room[i], 1.0)
         slots = min((each + reading) * rank.per_slot[i], 1.0)
         work = each / (each + rank.decode_over_work[i])
         full = max(1.0 if work > rank.full_work[i] else 0.0, 1.0 if rank.above[i] > 0.05 else 0.0)
@@ -220,7 +228,7 @@ def sum_up(rank: Rank) -> None:
 
 @vectors
 def serve(
-    pools: Pools, ranks: Ranks, prompt_grid: Floats, rules: r.Rules, step_s: float, is_stirred: bool
+    pools: Pools, ranks: Ranks, prompt_grid: Floats, rules: r.Rules, step_s: float, window_s: float, is_stirred: bool
 ) -> bool:  # fmt: skip
     """Advance every pool by a step; return whether some may have to be scaled.
 
@@ -237,7 +245,7 @@ def serve(
         if is_stirred or unlike > 0:
             fill_slots(rank)
         read_prompts(rank, step_s)
-        complete(rank, step_s)
+        complete(rank, step_s, window_s)
         fill_slots(rank)
         stirred += note_signal(rank, rules.kv_cache_only)
         sum_up(rank)
