@@ -40,6 +40,16 @@ def holds_each(rank: Rank, i: int, rules: r.Rules, limit: float) -> float:
 
 
 @within
+def either(is_new: bool, new: float, old: float) -> float:
+    """Return the new number or the old one, neither of them below nought.
+
+    Without the comparison LLVM would write some numbers of a vector only, under a mask, and processors of one maker
+    take tens of cycles to do so.
+    """
+    return max(new if is_new else old, 0.0)
+
+
+@within
 def is_same(rank: Rank, i: int) -> bool:
     """Return whether a pool's mean lengths are those that were noted last."""
     prompt, output = rank.noted_prompt[i], rank.noted_output[i]
@@ -133,8 +143,8 @@ def read_prompts(rank: Rank, step_s: float) -> None:
         left = half + np.sqrt(half * half + usual * unread)
         serves = rank.ready[i] > 0.0
         rank.iteration_s[i] = iteration
-        rank.prompt_share[i] = left / (left + usual) if serves else rank.prompt_share[i]
-        rank.unread_s[i] = left * rank.ready[i] if serves else rank.unread_s[i]
+        rank.prompt_share[i] = either(serves, left / (left + usual), rank.prompt_share[i])
+        rank.unread_s[i] = either(serves, left * rank.ready[i], rank.unread_s[i])
 
 
 @within
@@ -184,7 +194,7 @@ def complete(rank: Rank, step_s: float, window_s: float) -> None:
         after = present - served
         spread = (variance + step_s * (arriving * brings + throughput)) * split * slow
         rank.inside[i], rank.finished[i] = after, served
-        rank.variance[i] = min(spread, after * (after * each_one + 1.0)) if serves else variance
+        rank.variance[i] = either(serves, min(spread, after * (after * each_one + 1.0)), variance)
 
 
 @within

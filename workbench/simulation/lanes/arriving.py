@@ -31,7 +31,7 @@ def wait(
         old = old if old > CRUMB * waiting else real(0.0)
         queue[own + i] = waiting - old
         asked[tier + i] = old
-        some += np.int32(1) if old > real(0.0) else np.int32(0)
+        some = np.int32(some + (np.int32(1) if old > real(0.0) else np.int32(0)))
     return int(some)
 
 

@@ -96,7 +96,7 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     )  # fmt: skip
     clumps = max(dispersion, one)
     for i in range(LANES):
-        serves = a[at + row.READY + i] > nought
+        serving = min(a[at + row.READY + i], one)
         per_replica, rate, came = a[at + row.PER_REPLICA + i], w[row.RATE + i], a[at + row.RECENT + i]
         prompt_s, iteration, running = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i], a[at + row.RUNNING + i]
         left, seen, others, mean = w[row.COMPANY + i], w[row.SEEN + i], w[row.OTHERS + i], w[row.TTFT_MEAN + i]
@@ -122,11 +122,11 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         fed, gaps = left * share, max(a[at + row.OUTPUT + i] - one, nought)
         reading, lag = rate * a[at + row.READY + i] * longer, longer * gaps * fed / (one + (one - fed) * gaps)
         waiting = max(a[at + row.INSIDE + i] - running, nought) * per_most
-        w[row.TTFT_MEAN + i] = (mean + waiting if serves else real(UNSERVED_S)) + delay
-        w[row.TTFT_VARIANCE + i] = spread + waiting * clumps * per_most if serves else nought
-        w[row.TTFT_LEAN + i] = lean if serves else nought
-        a[at + row.READING + i] = reading if came > nought and serves else nought
-        a[at + row.LAG_S + i] = lag if serves else nought
+        w[row.TTFT_MEAN + i] = (mean + waiting) * serving + real(UNSERVED_S) * (one - serving) + delay
+        w[row.TTFT_VARIANCE + i] = (spread + waiting * clumps * per_most) * serving
+        w[row.TTFT_LEAN + i] = lean * serving
+        a[at + row.READING + i] = reading * serving if came > nought else nought
+        a[at + row.LAG_S + i] = lag * serving
         a[at + row.RECENT + i] = nought
         a[at + row.RECENT_DELAY + i] = nought
 
@@ -140,7 +140,7 @@ def mark_jumps(a: Reals, at: Place, w: Reals) -> int:
         apart = (mean - a[at + row.TTFT_FIRST + i]) * count - a[at + row.TTFT_SUM + i]
         jumped = abs(apart) > UNLIKE * mean * count
         w[row.LOOKS + i] = real(1.0) if jumped else real(0.0)
-        marked += np.int32(1) if jumped else np.int32(0)
+        marked = np.int32(marked + (np.int32(1) if jumped else np.int32(0)))
     return int(marked)
 
 

@@ -118,7 +118,7 @@ def may_change(a: Reals, at: Place, h: Reals, s: Reals, step: np.float32, step_s
         cool = (step - a[at + row.LAST_STEP + i]) * step_s >= h[row.COOLDOWN_S + i]
         wants = cool and (over or under or few)
         s[row.WANTS + i] = real(1.0) if wants else real(0.0)
-        marked += np.int32(1) if wants else np.int32(0)
+        marked = np.int32(marked + (np.int32(1) if wants else np.int32(0)))
     return int(marked)
 
 
@@ -127,7 +127,7 @@ def has_budget(a: Reals, at: Place) -> int:
     """Return in how many scenarios something of the plan is left to be carried out."""
     marked = np.int32(0)
     for i in range(LANES):
-        marked += np.int32(1) if a[at + row.BUDGET + i] != real(0.0) else np.int32(0)
+        marked = np.int32(marked + (np.int32(1) if a[at + row.BUDGET + i] != real(0.0) else np.int32(0)))
     return int(marked)
 
 

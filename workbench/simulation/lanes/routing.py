@@ -61,7 +61,7 @@ def offer_alone(a: Reals, at: Place, h: Reals, s: Reals) -> int:
         left -= going
         a[at + row.ROOM + i] = going
         s[row.LEFT + i] = left
-        more += np.int32(1) if left > CRUMB * s[row.ALL + i] else np.int32(0)
+        more = np.int32(more + (np.int32(1) if left > CRUMB * s[row.ALL + i] else np.int32(0)))
     return int(more)
 
 
@@ -101,7 +101,7 @@ def fill(s: Reals) -> int:
         s[row.PART + i] = part
         s[row.EACH + i] = real(0.0)
         s[row.LEFT + i] = left
-        more += np.int32(1) if left > CRUMB * s[row.ALL + i] else np.int32(0)
+        more = np.int32(more + (np.int32(1) if left > CRUMB * s[row.ALL + i] else np.int32(0)))
     return int(more)
 
 

@@ -11,7 +11,7 @@ import workbench.simulation.lanes.layout as row
 from workbench.simulation.compiling import vectors, within
 from workbench.simulation.fluid.service import AVOIDED, SAME_LENGTHS
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
-from workbench.simulation.lanes.vectorising import FARTHEST, log2, loss, tail
+from workbench.simulation.lanes.vectorising import FARTHEST, kept, log2, loss, tail
 
 POINTS_PER_OCTAVE = real(4.0)  # of the prompt table
 SAME, AWAY, LEAST = real(SAME_LENGTHS), real(AVOIDED), real(1e-9)
@@ -36,17 +36,17 @@ def mix_lengths(a: Reals, at: Place, w: Reals) -> int:
         inside, arriving = a[at + row.INSIDE + i], a[at + row.ARRIVING + i]
         old_prompt, old_output = a[at + row.PROMPT + i], a[at + row.OUTPUT + i]
         share = real(1.0) / max(inside + arriving, real(1e-9))
-        came = arriving > real(0.0)
-        prompt = (inside * old_prompt + a[at + row.PROMPTS + i]) * share if came else old_prompt
-        output = (inside * old_output + a[at + row.OUTPUTS + i]) * share if came else old_output
+        prompt = old_prompt + share * (a[at + row.PROMPTS + i] - arriving * old_prompt)
+        output = old_output + share * (a[at + row.OUTPUTS + i] - arriving * old_output)
         noted_prompt, noted_output = a[at + row.NOTED_PROMPT + i], a[at + row.NOTED_OUTPUT + i]
-        other = abs(prompt - noted_prompt) > SAME * noted_prompt or abs(output - noted_output) > SAME * noted_output
+        other = max(abs(prompt - noted_prompt) - SAME * noted_prompt, abs(output - noted_output) - SAME * noted_output)
+        mark = real(1.0) if other > real(0.0) else real(0.0)
         a[at + row.PROMPT + i] = prompt
         a[at + row.OUTPUT + i] = output
         a[at + row.PROMPTS + i] = real(0.0)
         a[at + row.OUTPUTS + i] = real(0.0)
-        w[row.CHANGED + i] = real(1.0) if other else real(0.0)
-        changed += np.int32(1) if other else np.int32(0)
+        w[row.CHANGED + i] = mark
+        changed = np.int32(changed + np.int32(mark))
     return int(changed)
 
 
@@ -89,15 +89,15 @@ def note_lengths(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
         to_release = holds(h[row.RELEASE_ONE + i], h[row.RELEASE_ODDS + i], kv_only, by_kv, slots, by_work)
         per_slot = min(max(per_cap, reserved * per_room), real(1.0))
         slots_each = max(slots, real(1.0))
-        a[at + row.NOTED_PROMPT + i] = prompt if changed else a[at + row.NOTED_PROMPT + i]
-        a[at + row.NOTED_OUTPUT + i] = output if changed else a[at + row.NOTED_OUTPUT + i]
-        a[at + row.PROMPT_S + i] = prompt_s if changed else a[at + row.PROMPT_S + i]
-        a[at + row.SLOPE + i] = slope if changed else a[at + row.SLOPE + i]
-        a[at + row.HELD_SHARE + i] = held * per_room if changed else a[at + row.HELD_SHARE + i]
-        a[at + row.SLOTS + i] = slots_each if changed else a[at + row.SLOTS + i]
-        a[at + row.PER_SLOT + i] = per_slot if changed else a[at + row.PER_SLOT + i]
-        a[at + row.ROUTE_EACH + i] = to_route if changed else a[at + row.ROUTE_EACH + i]
-        a[at + row.RELEASE_EACH + i] = to_release if changed else a[at + row.RELEASE_EACH + i]
+        a[at + row.NOTED_PROMPT + i] = kept(changed, prompt, a[at + row.NOTED_PROMPT + i])
+        a[at + row.NOTED_OUTPUT + i] = kept(changed, output, a[at + row.NOTED_OUTPUT + i])
+        a[at + row.PROMPT_S + i] = kept(changed, prompt_s, a[at + row.PROMPT_S + i])
+        a[at + row.SLOPE + i] = kept(changed, slope, a[at + row.SLOPE + i])
+        a[at + row.HELD_SHARE + i] = kept(changed, held * per_room, a[at + row.HELD_SHARE + i])
+        a[at + row.SLOTS + i] = kept(changed, slots_each, a[at + row.SLOTS + i])
+        a[at + row.PER_SLOT + i] = kept(changed, per_slot, a[at + row.PER_SLOT + i])
+        a[at + row.ROUTE_EACH + i] = kept(changed, to_route, a[at + row.ROUTE_EACH + i])
+        a[at + row.RELEASE_EACH + i] = kept(changed, to_release, a[at + row.RELEASE_EACH + i])
 
 
 @vectors
@@ -148,7 +148,7 @@ def read_prompts(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32
         larger = np.sqrt(half * half + usual * unread) + abs(half)
         left = larger if half > real(0.0) else usual * unread / larger
         w[row.PROMPT_SHARE + i] = left / (left + usual)
-        a[at + row.UNREAD + i] = left * ready if ready > real(0.0) else a[at + row.UNREAD + i]
+        a[at + row.UNREAD + i] = kept(ready > real(0.0), left * ready, a[at + row.UNREAD + i])
 
 
 @vectors
@@ -186,7 +186,7 @@ def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) ->
         )
         a[at + row.INSIDE + i] = after
         a[at + row.ARRIVING + i] = nought
-        a[at + row.VARIANCE + i] = spread if serves else variance
+        a[at + row.VARIANCE + i] = kept(serves, spread, variance)
         a[at + row.FINISHED + i] = served
         w[row.SHARE + i] = served / max(present, real(1e-9))
 
@@ -196,7 +196,7 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
     """Note the load signal of a pool and whether it is saturated, and add what goes into it to the sums of the hour."""
     base, per_room, one, nought = facts[row.BASE_S], real(1.0) / facts[row.KV_ROOM], real(1.0), real(0.0)
     for i in range(LANES):
-        serves = a[at + row.READY + i] > nought
+        serves, serving = a[at + row.READY + i] > nought, min(a[at + row.READY + i], one)
         running, slope, output = a[at + row.RUNNING + i], a[at + row.SLOPE + i], a[at + row.OUTPUT + i]
         per_slot, per_replica = a[at + row.PER_SLOT + i], a[at + row.PER_REPLICA + i]
         each, reading = running * per_replica, a[at + row.READING + i] * per_replica
@@ -212,9 +212,9 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
         over = one if busy > real(0.95) * greatest else nought
         over = max(over, w[row.CROWDED + i])
         waits = one if a[at + row.INSIDE + i] > nought else nought
-        a[at + row.RUNNING + i] = running if serves else nought
-        a[at + row.KV_SUM + i] += kv if serves else nought
-        a[at + row.WORK_SUM + i] += busy if serves else nought
+        a[at + row.RUNNING + i] = running * serving
+        a[at + row.KV_SUM + i] += kv * serving
+        a[at + row.WORK_SUM + i] += busy * serving
         a[at + row.SIGNAL + i] = signal if serves else waits
         w[row.SATURATED + i] = over if serves else waits
         a[at + row.ITERATION + i] = base + slope * each if serves else base
