@@ -28,7 +28,7 @@ from workbench.simulation.lanes import arriving, latency, replicas, routing, ser
 from workbench.simulation.lanes.layout import LANES, WIDTH, Reals
 
 AT = np.uint64(0)
-FACTS = np.array([0.0299, 206e-6, 1.74e-7, 1e6, 512, 2.718, 20.0, 1.9, 1.1, 1.5], dtype=np.float32)
+FACTS = np.array([0.0299, 206e-6, 1.74e-7, 1e6, 512, 2.718, 20.0, 2.6, 1.9, 1.1, 1.5, 0.5, 60.0], dtype=np.float32)
 
 
 def rows(count: int, **values: float | np.ndarray) -> Reals:
@@ -88,7 +88,9 @@ def test_running_requests_are_those_of_the_scalar_simulator(mean: float, varianc
 def test_first_tokens_are_those_of_the_scalar_formula(
     ready: int, load: float, prompt: float, output: float, waiting: float
 ) -> None:
-    base, per_request, per_token, _, _, square, cube, output_square, cross, dispersion = (float(x) for x in FACTS)
+    base, per_request, per_token, _, _, square, cube, prompt_cross, output_square, cross, dispersion, _, _ = (
+        float(x) for x in FACTS
+    )
     slope = per_request + per_token * (cross * prompt + 0.5 * output_square * output)
     prompt_s, running, share = 55e-6 * prompt, 20.0 * load * ready, min(0.7 * load, 0.95)
     iteration = base + slope * running / ready
@@ -114,8 +116,9 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     reading = max(read * (riding - iteration / (1.0 - share)), 0.0)
     assert read_row(a, "READING") == pytest.approx(reading, rel=1e-2, abs=1e-3 * read * riding)
     gaps = max(output - 1.0, 0.0)
-    lag_s = reading / read * gaps * scalar_latency.carried_on(left * share, gaps)
-    assert read_row(a, "LAG_S") == pytest.approx(lag_s, rel=1e-2, abs=1e-2 * riding)
+    lingering = share * (prompt_cross - 1.0) * gaps * scalar_latency.carried_on(left * share, gaps)
+    assert read_row(a, "LEFT_COMPANY") == pytest.approx(left, rel=1e-3)
+    assert read_row(a, "LINGERING") == pytest.approx(lingering, rel=1e-2, abs=1e-6)
 
 
 @pytest.mark.parametrize("prompt", [40.0, 700.0, 1490.0, 5000.0])

@@ -172,7 +172,7 @@ def complete(rank: Rank, step_s: float, window_s: float) -> None:
         calm, each_one, share = 1.0 - rank.above[i], rank.each_one[i], rank.prompt_share[i]
         present, arriving = rank.inside[i] + rank.arriving[i], rank.arriving[i] * per_s
         each, company, spared = rank.running[i] * each_one, rank.company[i], 1.0 - rank.prompt_share[i]
-        slope, prompt_each = rank.slope_s[i] * each_one * rank.ready[i], rank.prompt_s[i] * rank.per_output[i]
+        slope, prompt_each = rank.slope_s[i], rank.prompt_s[i] * rank.per_output[i]
         fed = company * company * share
         clumps = calm * share * (1.0 + 0.5 * rank.square[i] * fed * fed / (1.0 - share * share + NOTHING))
         unlike = max(company, 1.0 / (1.0 + 2.0 * each)) * each * (1.0 - each_one)

@@ -120,13 +120,15 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         gap = iteration * split * some * max(came, real(1e-9))
         longer = max(iteration + (one + others) * prompt_s - gap, nought)
         fed, gaps = left * share, max(a[at + row.OUTPUT + i] - one, nought)
-        reading, lag = rate * a[at + row.READY + i] * longer, longer * gaps * fed / (one + (one - fed) * gaps)
+        reading, longest = rate * a[at + row.READY + i] * longer, facts[row.PROMPT_CROSS] - one
+        lingering = share * longest * gaps * fed / (one + (one - fed) * gaps)
         waiting = max(a[at + row.INSIDE + i] - running, nought) * per_most
         w[row.TTFT_MEAN + i] = (mean + waiting) * serving + real(UNSERVED_S) * (one - serving) + delay
         w[row.TTFT_VARIANCE + i] = (spread + waiting * clumps * per_most) * serving
         w[row.TTFT_LEAN + i] = lean * serving
         a[at + row.READING + i] = reading * serving if came > nought else nought
-        a[at + row.LAG_S + i] = lag * serving
+        a[at + row.LEFT_COMPANY + i] = left
+        a[at + row.LINGERING + i] = lingering * serving
         a[at + row.RECENT + i] = nought
         a[at + row.RECENT_DELAY + i] = nought
 

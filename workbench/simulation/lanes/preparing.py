@@ -22,8 +22,8 @@ from workbench.simulation.sweeps.sweeping import surprise_factors
 from workbench.simulation.sweeps.variations import Variation, fleet_of
 
 FACT_NAMES = (
-    "base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap", "square", "cube", "output_square", "cross",
-    "dispersion",
+    "base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap", "square", "cube", "prompt_cross",
+    "output_square", "cross", "dispersion",
 )  # fmt: skip
 CACHE_LINE = 64
 RULES = np.dtype([(name, type(value)) for name, value in r.rules_of(Policy(key="", label=""))._asdict().items()])
@@ -39,6 +39,12 @@ def refuse_left_out(policies: Sequence[Policy]) -> None:
             )
 
 
+def _facts(x: state.Inputs, pools: state.Pools) -> NDArray[np.float32]:
+    """Return what is the same in all scenarios of every pool, as the layout numbers it."""
+    shown = (x.noise_seen, np.full(pools.size, x.demand_steps * x.step_s))
+    return np.stack([*(pools[name] for name in FACT_NAMES), *shown], axis=1).astype(np.float32)
+
+
 def site_of(x: state.Inputs, pools: state.Pools, policy: Policy, variations: Sequence[Variation], span: Span) -> Site:
     """Return what all blocks of a sweep read beside the inputs."""
     kinds = int(pools["gpu"].max()) + 1
@@ -51,7 +57,7 @@ def site_of(x: state.Inputs, pools: state.Pools, policy: Policy, variations: Seq
         group=_members(pools["group"][:, None] == pools["group"]),
         twins=_members(same_place & (pools["model"][:, None] == pools["model"])),
         mates=_members(same_place),
-        facts=np.ascontiguousarray(np.stack([pools[name] for name in FACT_NAMES], axis=1).astype(np.float32)),
+        facts=_facts(x, pools),
         grid=x.prompt_grid.astype(np.float32),
         segments=_segments(x, pools, variations),
         waiting_rps=_waiting(x),

@@ -9,12 +9,12 @@ import numpy as np
 
 import workbench.simulation.lanes.layout as row
 from workbench.simulation.compiling import vectors, within
-from workbench.simulation.fluid.service import AVOIDED, SAME_LENGTHS
+from workbench.simulation.fluid.service import MET_LEAST, MET_MOST, SAME_LENGTHS
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
 from workbench.simulation.lanes.vectorising import FARTHEST, kept, log2, loss, tail
 
 POINTS_PER_OCTAVE = real(4.0)  # of the prompt table
-SAME, AWAY, LEAST = real(SAME_LENGTHS), real(AVOIDED), real(1e-9)
+SAME, LEAST_MET, MOST_MET = real(SAME_LENGTHS), real(MET_LEAST), real(MET_MOST)
 TWENTIETH = real(-1.6448536)  # deviations under the limit at which a twentieth lies over it
 
 
@@ -155,28 +155,32 @@ def read_prompts(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32
 def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) -> None:
     """Advance the requests in the pool and their variance by a step (linearised implicit Euler)."""
     base, dispersion, per_s = facts[row.BASE_S], facts[row.DISPERSION], real(1.0) / step_s
-    one, nought, lumps = real(1.0), real(0.0), facts[row.SQUARE] - real(1.0)
+    one, nought, square, two, half = real(1.0), real(0.0), facts[row.SQUARE], real(2.0), real(0.5)
+    lumps, shown, window_s = square - one, two * facts[row.SEEN], facts[row.WINDOW_S]
     for i in range(LANES):
         before, arriving, output = a[at + row.INSIDE + i], a[at + row.ARRIVING + i], a[at + row.OUTPUT + i]
         serves, calm = a[at + row.READY + i] > nought, one - w[row.ABOVE + i]
         per_replica, running, variance = a[at + row.PER_REPLICA + i], a[at + row.RUNNING + i], a[at + row.VARIANCE + i]
-        slope, came, present = a[at + row.SLOPE + i] * per_replica, arriving * per_s, before + arriving
-        each, spared = running * per_replica + LEAST, one - w[row.PROMPT_SHARE + i]
-        decode = output * (base + slope * running)
-        per_decode = one / decode
-        per_iteration = output * per_decode
-        heed = calm * base * per_iteration
-        missing = AWAY * (one - per_replica) * spared * spared
-        met, free = each + missing, each * spared + missing
-        uneven = heed * slope * per_iteration * min(variance, running * (each + one))
-        lag = free * running * heed * a[at + row.LAG_S + i]
-        rate = free * (running + LEAST) / (decode * met * (running + uneven + LEAST) + lag)
-        throughput, easing = running * rate, heed * rate
-        stall = per_decode * a[at + row.PROMPT_S + i]
-        stalled = each * stall
-        brings = dispersion * (one + stalled) * (one + stalled) + lumps * stalled * stalled
-        feeding = calm * (dispersion + lumps) * stall * stall * came * per_replica
-        slow, slower = one + step_s * easing, one + step_s * max(real(2.0) * easing - feeding, real(0.25) * easing)
+        slope, came, present = a[at + row.SLOPE + i], arriving * per_s, before + arriving
+        each, company, share = running * per_replica, a[at + row.LEFT_COMPANY + i], w[row.PROMPT_SHARE + i]
+        spared, fed, twice = one - share, company * company * share, one + two * each
+        unread = max(spared * (one + share), real(1e-6))
+        split = one / (output * unread * twice)
+        per_output = split * unread * twice
+        prompt_each = a[at + row.PROMPT_S + i] * per_output
+        clumps = calm * share * (one + half * square * fed * fed * split * output * twice)
+        unlike = max(company, split * output * unread) * each * (one - per_replica)
+        between = calm * (min(variance * per_replica * per_replica, each * (each + one)) + unlike)
+        crowd_s, most_s = between * (slope + prompt_each) * spared, base + slope * (each + clumps)
+        usual_s = half * (most_s + np.sqrt(max(most_s * most_s - real(4.0) * slope * crowd_s, nought)))
+        met = min(max(each + clumps - crowd_s / usual_s, LEAST_MET * each), MOST_MET * each)
+        per_iteration = one / (base + slope * met)
+        rate = spared * per_output * per_iteration
+        throughput, easing = max(a[at + row.READY + i], one) * met * rate, calm * base * per_iteration * rate
+        stalled = met * prompt_each * per_iteration
+        unseen = dispersion * (one - shown / (two + easing * window_s))
+        brings = unseen * (one + stalled) * (one + stalled) + lumps * stalled * stalled
+        slow, slower = one + step_s * easing, one + two * step_s * easing
         split = one / (slow * slower)
         change = step_s * (came - throughput) * split * slower
         served = min(max(arriving - change, nought), present) if serves else nought
@@ -206,7 +210,7 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
         busy, greatest = each * work * split * full_work * output, work * split * busy_work * output
         prompt, held = a[at + row.PROMPT + i] * per_room, a[at + row.HELD_SHARE + i]
         own = prompt * split * busy_work * full_work + real(0.5) * per_room
-        kv = min(each * max(held - own, nought), one)
+        kv = min(each * max(held - own, nought) + a[at + row.LINGERING + i] * prompt, one)
         asked = min(each * held + reading * prompt, one)
         signal = asked if h[row.KV_ONLY + i] > nought else max(asked, max(min((each + reading) * per_slot, one), busy))
         over = one if busy > real(0.95) * greatest else nought
