@@ -110,6 +110,10 @@ def test_a_siloed_fleet_and_two_kinds_of_gpu_agree() -> None:
     assert scalar.pools.select("region", "gpu", "silo").equals(wide.pools.select("region", "gpu", "silo"))
     for column in ("gpu_hours", "kv_cache_used_fraction", "ready", "cost_usd"):
         assert wide.pools.get_column(column).to_list() == pytest.approx(scalar.pools.get_column(column), rel=0.01)
+    alone = simulation.run_many(
+        load, fleet=both, policy=policy, variations=[Variation()], start=START, hours=2.0, by_pool=True, engine="lanes"
+    )
+    assert alone.pools.equals(wide.pools.filter(scenario=0))  # whatever is routed beside it
 
 
 def test_deadlines_of_deferrable_work_are_judged_as_by_the_scalar_simulator() -> None:

@@ -69,12 +69,12 @@ def test_polynomials_stay_within_their_stated_errors() -> None:
 @pytest.mark.parametrize("mean", [0.0, 3.0, 90.0, 100.0, 130.0, 1e5])
 @pytest.mark.parametrize("variance", [0.0, 4.0, 400.0])
 def test_running_requests_are_those_of_the_scalar_simulator(mean: float, variance: float) -> None:
-    a, w = rows(row.POOL_ROWS, INSIDE=mean, VARIANCE=variance, READY=4.0, SLOTS=25.0), rows(row.WORK_ROWS)
-    serving.note_running(a, AT, w)
+    a = rows(row.POOL_ROWS, INSIDE=mean, VARIANCE=variance, READY=4.0, SLOTS=25.0)
+    serving.fill_slots(a, AT)
     expected, above = scalar_latency.mean_below(mean, variance, 100.0)
     assert read_row(a, "RUNNING") == pytest.approx(expected, abs=4e-6 * math.sqrt(variance) + 1e-3 + 1e-7 * mean)
     if variance > 0:
-        assert read_row(w, "ABOVE") == pytest.approx(above, abs=2e-5)
+        assert read_row(a, "ABOVE") == pytest.approx(above, abs=2e-5)
 
 
 @settings(deadline=None, max_examples=40)
@@ -101,7 +101,6 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     )  # fmt: skip
     w = rows(row.WORK_ROWS, PROMPT_SHARE=share)
     latency.note_cycles(a, AT, w, FACTS)
-    latency.note_company(a, AT, w, FACTS)
     latency.note_company(a, AT, w, FACTS)
     latency.first_tokens(a, AT, w, FACTS)
     inside = max(float(np.float32(running + waiting)) - float(np.float32(running)), 0.0)
@@ -213,7 +212,8 @@ def test_a_queue_lets_go_what_is_old_and_what_there_is_room_for() -> None:
 
 PLACE, ROW, NUMBER = numba.uint64, numba.float32[::1], numba.float32
 LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
-    "note_running": (serving.note_running, (ROW, PLACE, ROW)),
+    "note_running": (serving.note_running, (ROW, PLACE)),
+    "note_running_near": (serving.note_running_near, (ROW, PLACE)),
     "read_prompts": (serving.read_prompts, (ROW, PLACE, ROW, ROW, NUMBER)),
     "complete": (serving.complete, (ROW, PLACE, ROW, ROW, NUMBER)),
     "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW)),

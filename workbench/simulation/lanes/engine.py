@@ -15,13 +15,20 @@ from workbench.simulation.lanes.latency import (
     first_tokens,
     mark_all,
     mark_jumps,
-    note_bins,
     note_company,
     note_cycles,
 )
 from workbench.simulation.lanes.layout import LANES, Block, Floats, Place, Reals, Site, real
 from workbench.simulation.lanes.replicas import begin_with, finish, follow_plan, pool_at, scale
-from workbench.simulation.lanes.serving import advance, mix_lengths, note_lengths, read_table, share_out, sum_up
+from workbench.simulation.lanes.serving import (
+    advance,
+    fill_slots,
+    mix_lengths,
+    note_lengths,
+    read_table,
+    share_out,
+    sum_up,
+)
 from workbench.simulation.state import Inputs
 
 
@@ -48,19 +55,20 @@ def pass_time(b: Block, c: Site, x: Inputs, step: int) -> None:
 
 @within
 def count_first_tokens(b: Block, c: Site, x: Inputs, p: int) -> None:
-    """Work out the first tokens of a tick and add them to those since the last look, where they are alike."""
+    """Work out the first tokens of a tick and add them to those since the last look, where they are alike.
+
+    With what the step leaves in each tier, of which the same rows are read.
+    """
     a, w, at, tiers, facts = b.pools, b.work, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
     first = np.uint64(p * tiers) * row.TIER_SIZE
     note_cycles(a, at, w, facts)
     note_company(a, at, w, facts)
-    note_company(a, at, w, facts)
     first_tokens(a, at, w, facts)
     if mark_jumps(a, at, w) > 0:
-        note_bins(a, at, w)
         count_tokens(a, at, w, b.tiers, first, c.interactive, b.counted)
-    add_tick(a, at, w)
     for k in range(tiers):
-        add_tier(w, b.tiers, first + np.uint64(k) * row.TIER_SIZE)
+        add_tier(a, at, w, b.tiers, first + np.uint64(k) * row.TIER_SIZE, x.deferrable[k] == 0)
+    add_tick(a, at, w)
 
 
 @within
@@ -71,15 +79,19 @@ def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> Non
     if mix_lengths(a, at, w) > 0:
         read_table(a, at, w, c.grid[p], c.segments[p, 0], c.segments[p, 1])
         note_lengths(a, at, w, h, facts)
+        b.stirred[p] = 1
+    if b.stirred[p] > 0:
+        fill_slots(a, at)
+        b.stirred[p] = 0
     advance(a, at, w, h, facts, real(x.step_s))
-    for k in range(tiers):
-        share_out(a, at, w, b.tiers, first + np.uint64(k) * row.TIER_SIZE, x.deferrable[k] == 0)
     sum_up(a, at, real(c.gpus[p]))
     if ticks:
         count_first_tokens(b, c, x, p)
+    else:
+        for k in range(tiers):
+            share_out(a, at, w, b.tiers, first + np.uint64(k) * row.TIER_SIZE, x.deferrable[k] == 0)
     if looks:
         mark_all(w)
-        note_bins(a, at, w)
         count_tokens(a, at, w, b.tiers, first, c.interactive, b.counted)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 import workbench.simulation.lanes.layout as row
-from workbench.simulation.compiling import vectors
+from workbench.simulation.compiling import vectors, within
 from workbench.simulation.fluid.meeting import ALIKE
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
 from workbench.simulation.lanes.vectorising import decay
@@ -60,28 +60,44 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         w[row.TTFT_MEAN + i] = (waits + one) * iteration + prompt_s
 
 
+@within
+def company_of(
+    n: np.float32, rate: np.float32, mean: np.float32, widely: np.float32, evened: np.float32, cycle: np.float32,
+    varies: np.float32, clumps: np.float32,
+) -> tuple[np.float32, np.float32, np.float32, np.float32]:  # fmt: skip
+    """Return the part of an arrival's company that the choice of a replica leaves, by how much a cycle varies with it.
+
+    And the cycle that an arrival sees, and how many others ride with it; ``mean`` is the time to first token so far.
+    """
+    one, nought = real(1.0), real(0.0)
+    pending = n * rate * mean
+    spread, above = widely * pending, pending - n + one
+    least = pending + np.sqrt(pending * pending + spread) + real(1e-12)
+    left = (above + np.sqrt(above * above + spread)) / least
+    left = left if n > one else one
+    varied = left * evened
+    seen = cycle + varied * varies
+    return left, varied, seen, left * max(rate * seen + clumps, nought)
+
+
 @vectors
 def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
-    """Note the part of an arrival's company that the choice of a replica leaves, and the mean with it: one round."""
+    """Note the company of an arrival and the mean with it, in two rounds: each depends on the other."""
     one, nought, more = real(1.0), real(0.0), facts[row.DISPERSION] - real(1.0)
     widely = real(PENDING_SPREAD) * max(facts[row.DISPERSION], nought)
     for i in range(LANES):
-        n, rate, mean = max(a[at + row.READY + i], one), w[row.RATE + i], w[row.TTFT_MEAN + i]
-        iteration, prompt_s, cycle = a[at + row.ITERATION + i], a[at + row.PROMPT_S + i], w[row.CYCLE + i]
-        pending = n * rate * mean
-        spread, above = widely * pending, pending - n + one
-        least = pending + np.sqrt(pending * pending + spread) + real(1e-12)
-        left = (above + np.sqrt(above * above + spread)) / least
-        left = left if n > one else one
-        varied = left * a[at + row.EVENED + i]
-        seen = cycle + varied * w[row.ALONE + i] * w[row.PER_CYCLE + i]
-        others = left * max(rate * seen + more * a[at + row.PER_REPLICA + i], nought)
-        ended = iteration + left * (seen - iteration)
+        n, rate, first, cycle = max(a[at + row.READY + i], one), w[row.RATE + i], w[row.TTFT_MEAN + i], w[row.CYCLE + i]
+        iteration, prompt_s, waits = a[at + row.ITERATION + i], a[at + row.PROMPT_S + i], w[row.WAITS + i]
+        clumps, evened = more * a[at + row.PER_REPLICA + i], a[at + row.EVENED + i]
+        varies = w[row.ALONE + i] * w[row.PER_CYCLE + i]
+        left, varied, seen, others = company_of(n, rate, first, widely, evened, cycle, varies, clumps)
+        mean = waits * (iteration + left * (seen - iteration)) + iteration + (one + others) * prompt_s
+        left, varied, seen, others = company_of(n, rate, mean, widely, evened, cycle, varies, clumps)
         w[row.COMPANY + i] = left
         w[row.VARIED + i] = varied
         w[row.SEEN + i] = seen
         w[row.OTHERS + i] = others
-        w[row.TTFT_MEAN + i] = w[row.WAITS + i] * ended + iteration + (one + others) * prompt_s
+        w[row.TTFT_MEAN + i] = waits * (iteration + left * (seen - iteration)) + iteration + (one + others) * prompt_s
 
 
 @vectors
@@ -169,30 +185,33 @@ def add_tick(a: Reals, at: Place, w: Reals) -> None:
 
 
 @vectors
-def add_tier(w: Reals, t: Reals, tier: Place) -> None:
-    """Add what came to a tier to what came since the last look, and note what of it met a saturated pool."""
+def add_tier(a: Reals, at: Place, w: Reals, t: Reals, tier: Place, interactive: bool) -> None:
+    """Take what was completed out of a tier and add what came to it to what came since the last look.
+
+    As :func:`workbench.simulation.lanes.serving.share_out` does between ticks, with what met a saturated pool noted.
+    """
     for i in range(LANES):
-        came = t[tier + row.CAME + i]
+        come = t[tier + row.COMES + i]
+        came = t[tier + row.CAME + i] + come
+        t[tier + row.COMES + i] = real(0.0)
+        t[tier + row.CAME + i] = real(0.0)
         t[tier + row.COUNTED + i] += came
         t[tier + row.BAD + i] += came * w[row.SATURATED + i]
-        t[tier + row.CAME + i] = real(0.0)
+        t[tier + row.IN_TIER + i] = (t[tier + row.IN_TIER + i] + come) * (real(1.0) - w[row.SHARE + i])
+        a[at + row.TTFT_COUNT + i] += come if interactive else real(0.0)
 
 
-@vectors
-def note_bins(a: Reals, at: Place, w: Reals) -> None:
-    """Note the three moments of what came since the last look, and the bin that its 95th percentile lies in."""
-    for i in range(LANES):
-        per_count = real(1.0) / max(a[at + row.TTFT_SINCE + i], real(1e-9))
-        off, square = a[at + row.TTFT_SUM + i] * per_count, a[at + row.TTFT_SQUARES + i] * per_count
-        mean = a[at + row.TTFT_FIRST + i] + off
-        spread = np.sqrt(max(square - off * off, real(0.0)))
-        key = np.float32(mean + NINETY_FIVE * spread).view(np.int32)
-        place = min(max((key >> BIN_BITS) - FIRST_BIN, np.int32(0)), np.int32(BINS - 1))
-        third = a[at + row.TTFT_CUBES + i] * per_count - off * (real(3.0) * square - real(2.0) * off * off)
-        w[row.TTFT_MEAN_SO_FAR + i] = mean
-        w[row.TTFT_SPREAD + i] = spread
-        w[row.TTFT_THIRD + i] = third
-        w[row.TTFT_BIN + i] = real(place)
+@within
+def bin_of(a: Reals, at: Place, i: int) -> tuple[np.float32, np.float32, np.float32, int]:
+    """Return the three moments of what came since the last look, and the bin that its 95th percentile lies in."""
+    per_count = real(1.0) / max(a[at + row.TTFT_SINCE + i], real(1e-9))
+    off, square = a[at + row.TTFT_SUM + i] * per_count, a[at + row.TTFT_SQUARES + i] * per_count
+    mean = a[at + row.TTFT_FIRST + i] + off
+    spread = np.sqrt(max(square - off * off, real(0.0)))
+    key = np.float32(mean + NINETY_FIVE * spread).view(np.int32)
+    place = min(max((key >> BIN_BITS) - FIRST_BIN, np.int32(0)), np.int32(BINS - 1))
+    third = a[at + row.TTFT_CUBES + i] * per_count - off * (real(3.0) * square - real(2.0) * off * off)
+    return mean, spread, third, int(place)
 
 
 @vectors
@@ -203,14 +222,15 @@ def count_tokens(a: Reals, at: Place, w: Reals, t: Reals, first: Place, interact
     for i in range(LANES):
         if w[row.LOOKS + i] == real(0.0):
             continue
-        line, total = (i * np.uint64(BINS) + np.uint64(w[row.TTFT_BIN + i])) * quantities, a[at + row.TTFT_SINCE + i]
+        mean, spread, third, place = bin_of(a, at, i)
+        line, total = (i * np.uint64(BINS) + np.uint64(place)) * quantities, a[at + row.TTFT_SINCE + i]
         for j in range(kinds):
-            place = first + np.uint64(interactive[j]) * row.TIER_SIZE + row.COUNTED + i
-            counted[line + j] += t[place]
-            t[place] = real(0.0)
-        counted[line + kinds] += total * w[row.TTFT_MEAN_SO_FAR + i]
-        counted[line + kinds + np.uint64(1)] += total * w[row.TTFT_SPREAD + i]
-        counted[line + kinds + np.uint64(2)] += total * w[row.TTFT_THIRD + i]
+            tier = first + np.uint64(interactive[j]) * row.TIER_SIZE + row.COUNTED + i
+            counted[line + j] += t[tier]
+            t[tier] = real(0.0)
+        counted[line + kinds] += total * mean
+        counted[line + kinds + np.uint64(1)] += total * spread
+        counted[line + kinds + np.uint64(2)] += total * third
         a[at + row.TTFT_SINCE + i] = real(0.0)
         a[at + row.TTFT_SUM + i] = real(0.0)
         a[at + row.TTFT_SQUARES + i] = real(0.0)

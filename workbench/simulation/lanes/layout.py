@@ -36,12 +36,12 @@ def _rows(count: int) -> list[np.uint64]:
 
 # rows of a pool: its state, what follows from its replicas, what the last step left, what follows from its lengths,
 # first tokens since the last look, sums of the hour
-POOL_ROWS = 47
+POOL_ROWS = 48
 (
     INSIDE, VARIANCE, PROMPT, OUTPUT, READY, COMING, DRAINING, LENT, BUDGET, LAST_STEP, PER_REPLICA, EVENED,
-    FINISHED, ARRIVING, PROMPTS, OUTPUTS, RECENT, RECENT_DELAY, ROOM, RUNNING, SIGNAL, ITERATION, UNREAD, READING,
-    LEFT_COMPANY, LINGERING, NOTED_PROMPT, NOTED_OUTPUT, PROMPT_S, SLOPE, HELD_SHARE, SLOTS, PER_SLOT, ROUTE_EACH,
-    RELEASE_EACH,
+    FINISHED, ARRIVING, PROMPTS, OUTPUTS, RECENT, RECENT_DELAY, ROOM, RUNNING, ABOVE, SIGNAL, ITERATION, UNREAD,
+    READING, LEFT_COMPANY, LINGERING, NOTED_PROMPT, NOTED_OUTPUT, PROMPT_S, SLOPE, HELD_SHARE, SLOTS, PER_SLOT,
+    ROUTE_EACH, RELEASE_EACH,
     TTFT_COUNT, TTFT_SINCE, TTFT_FIRST, TTFT_SUM, TTFT_SQUARES, TTFT_CUBES,
     HELD, WASTED, LENT_SUM, READY_SUM, KV_SUM, WORK_SUM,
 ) = _rows(POOL_ROWS)  # fmt: skip
@@ -49,11 +49,11 @@ FIRST_SUM, SUM_ROWS = HELD, 6
 POOL_SIZE = np.uint64(POOL_ROWS * WIDTH)
 
 # rows of work, of one pool after the other: what a step of a pool works out and no later one needs
-WORK_ROWS = 29
+WORK_ROWS = 22
 (
-    CHANGED, PLACE, TABLED, ABOVE, CROWDED, ADMITTED, PROMPT_SHARE, SHARE, SATURATED,
+    CHANGED, PLACE, TABLED, PROMPT_SHARE, SHARE, SATURATED,
     RATE, CYCLE, ALONE, PER_CYCLE, PER_ITERATION, PER_THIRD, BUSY, WAITS, COMPANY, VARIED, SEEN, OTHERS,
-    TTFT_MEAN, TTFT_VARIANCE, TTFT_LEAN, TTFT_MEAN_SO_FAR, TTFT_SPREAD, TTFT_THIRD, TTFT_BIN, LOOKS,
+    TTFT_MEAN, TTFT_VARIANCE, TTFT_LEAN, LOOKS,
 ) = _rows(WORK_ROWS)  # fmt: skip
 
 # rows of a scenario: its thresholds and lengths
@@ -122,6 +122,7 @@ class Block(NamedTuple):
     rules: Rules  # WIDTH
     due: Counts  # P, slots, starts and drains, WIDTH
     any_due: Ints  # P, slots
+    stirred: Ints  # P: whether replicas or slots changed since what runs was noted
     young: Floats  # regions, M, K: came to a queue since the age, without a scenario's factor
     not_due: Floats  # regions, M, K: came since the deadline
     sums: Floats  # P, SUM_ROWS, WIDTH

@@ -154,6 +154,7 @@ def block_of(
         rules=np.zeros(WIDTH, dtype=RULES).view(np.recarray),
         due=np.zeros((pools, slots, 2, WIDTH), dtype=np.int16),
         any_due=np.zeros((pools, slots), dtype=np.int64),
+        stirred=np.ones(pools, dtype=np.int64),
         young=np.zeros((regions, models, tiers)),
         not_due=np.zeros((regions, models, tiers)),
         sums=np.zeros((pools, row.SUM_ROWS, WIDTH)),

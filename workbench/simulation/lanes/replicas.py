@@ -65,6 +65,7 @@ def finish(b: Block, c: Site, step: int) -> None:
             become_ready(b.pools, pool_at(p), b.lent, np.uint64(c.place[p]) * LANES, starts, drains, float(c.gpus[p]))
             due[p, slot] = 0
             any_due[p, slot] = 0
+            b.stirred[p] = 1
 
 
 @inlined
@@ -197,6 +198,7 @@ def scale_in(b: Block, c: Site, x: Inputs, step: int, p: int, i: int) -> None:
     a[at + row.READY + i] -= real(1.0)
     note_replicas(a, at, i)
     a[at + row.DRAINING + i] += real(1.0)
+    b.stirred[p] = 1
     residual_s = 0.5 * c.facts[p, row.OUTPUT_SQUARE] * a[at + row.OUTPUT + i] * a[at + row.ITERATION + i]
     after = max(math.ceil(DRAINED_AFTER * residual_s / x.step_s), 1)
     slot = (step + min(after, due.shape[1] - 1)) % due.shape[1]

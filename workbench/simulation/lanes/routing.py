@@ -97,7 +97,7 @@ def fill(s: Reals) -> int:
     for i in range(LANES):
         left, room = s[row.LEFT + i], s[row.EACH + i]
         part = min(left / max(room, real(1e-9)), real(1.0)) if room > real(0.0) else real(0.0)
-        left -= part * room
+        left -= min(left, room)  # a crumb that rounding leaves would be routed where another scenario has more
         s[row.PART + i] = part
         s[row.EACH + i] = real(0.0)
         s[row.LEFT + i] = left

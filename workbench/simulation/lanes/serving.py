@@ -15,7 +15,7 @@ from workbench.simulation.lanes.vectorising import FARTHEST, kept, log2, loss, t
 
 POINTS_PER_OCTAVE = real(4.0)  # of the prompt table
 SAME, LEAST_MET, MOST_MET = real(SAME_LENGTHS), real(MET_LEAST), real(MET_MOST)
-TWENTIETH = real(-1.6448536)  # deviations under the limit at which a twentieth lies over it
+TWENTIETH = real(0.05)  # of the time: a pool that has more requests than slots for longer is saturated
 
 
 @within
@@ -101,29 +101,43 @@ def note_lengths(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
 
 
 @vectors
-def note_running(a: Reals, at: Place, w: Reals) -> None:
-    """Note E[min(X, limit)] and P(X > limit) of the requests in the pool, taken as normal."""
+def note_running(a: Reals, at: Place) -> int:
+    """Note E[min(X, limit)] and P(X > limit) of the requests in the pool where X is far from the limit.
+
+    Returns in how many scenarios it is not. A pool without a ready replica runs nothing.
+    """
+    near, square = np.int32(0), FARTHEST * FARTHEST
     for i in range(LANES):
-        mean = a[at + row.INSIDE + i]
-        deviation = np.sqrt(max(a[at + row.VARIANCE + i], real(1e-6)))
-        z = (mean - max(a[at + row.READY + i], real(1.0)) * a[at + row.SLOTS + i]) / deviation
-        far = min(abs(z), FARTHEST)
-        rare = tail(far)
-        excess = deviation * (loss(far) + max(z, real(0.0)))
-        a[at + row.RUNNING + i] = min(max(mean - excess, real(0.0)), mean)
-        w[row.ABOVE + i] = real(1.0) - rare if z > real(0.0) else rare
+        mean, ready = a[at + row.INSIDE + i], a[at + row.READY + i]
+        limit = max(ready, real(1.0)) * a[at + row.SLOTS + i]
+        apart = mean - limit
+        is_near = apart * apart < square * max(a[at + row.VARIANCE + i], real(1e-6))
+        a[at + row.RUNNING + i] = min(mean, limit) * min(ready, real(1.0))
+        a[at + row.ABOVE + i] = real(1.0) if apart > real(0.0) else real(0.0)
+        near = np.int32(near + (np.int32(1) if is_near else np.int32(0)))
+    return int(near)
 
 
 @vectors
-def note_left(a: Reals, at: Place, w: Reals) -> None:
-    """Note E[min(X, limit)] after the step, and whether P(X > limit) is over a twentieth."""
+def note_running_near(a: Reals, at: Place) -> None:
+    """Note the same where X may be on both sides of the limit, taken as normal; elsewhere the excess is nought."""
     for i in range(LANES):
-        mean = a[at + row.INSIDE + i]
+        mean, ready = a[at + row.INSIDE + i], a[at + row.READY + i]
         deviation = np.sqrt(max(a[at + row.VARIANCE + i], real(1e-6)))
-        z = (mean - max(a[at + row.READY + i], real(1.0)) * a[at + row.SLOTS + i]) / deviation
-        excess = deviation * (loss(min(abs(z), FARTHEST)) + max(z, real(0.0)))
-        a[at + row.RUNNING + i] = min(max(mean - excess, real(0.0)), mean)
-        w[row.CROWDED + i] = real(1.0) if z > TWENTIETH else real(0.0)
+        z = (mean - max(ready, real(1.0)) * a[at + row.SLOTS + i]) / deviation
+        far = min(abs(z), FARTHEST)
+        rest = real(1.0) if far < FARTHEST else real(0.0)
+        rare = tail(far) * rest
+        excess = deviation * (loss(far) * rest + max(z, real(0.0)))
+        a[at + row.RUNNING + i] = min(max(mean - excess, real(0.0)), mean) * min(ready, real(1.0))
+        a[at + row.ABOVE + i] = real(1.0) - rare if z > real(0.0) else rare
+
+
+@vectors
+def fill_slots(a: Reals, at: Place) -> None:
+    """Note what runs and how likely more is there than has a slot."""
+    if note_running(a, at) > 0:
+        note_running_near(a, at)
 
 
 @vectors
@@ -136,7 +150,7 @@ def read_prompts(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32
     base, per_s = facts[row.BASE_S], real(1.0) / step_s
     half_prompt = real(0.5) * max(facts[row.SQUARE] + facts[row.DISPERSION] - real(1.0), real(1.0))
     for i in range(LANES):
-        ready, running, above = a[at + row.READY + i], a[at + row.RUNNING + i], w[row.ABOVE + i]
+        ready, running, above = a[at + row.READY + i], a[at + row.RUNNING + i], a[at + row.ABOVE + i]
         per_replica, prompt_s = a[at + row.PER_REPLICA + i], a[at + row.PROMPT_S + i]
         iteration = base + a[at + row.SLOPE + i] * running * per_replica
         rate = a[at + row.ARRIVING + i] * per_s
@@ -159,7 +173,7 @@ def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) ->
     lumps, shown, window_s = square - one, two * facts[row.SEEN], facts[row.WINDOW_S]
     for i in range(LANES):
         before, arriving, output = a[at + row.INSIDE + i], a[at + row.ARRIVING + i], a[at + row.OUTPUT + i]
-        serves, calm = a[at + row.READY + i] > nought, one - w[row.ABOVE + i]
+        serves, calm = a[at + row.READY + i] > nought, one - a[at + row.ABOVE + i]
         per_replica, running, variance = a[at + row.PER_REPLICA + i], a[at + row.RUNNING + i], a[at + row.VARIANCE + i]
         slope, came, present = a[at + row.SLOPE + i], arriving * per_s, before + arriving
         each, company, share = running * per_replica, a[at + row.LEFT_COMPANY + i], w[row.PROMPT_SHARE + i]
@@ -214,9 +228,8 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
         asked = min(each * held + reading * prompt, one)
         signal = asked if h[row.KV_ONLY + i] > nought else max(asked, max(min((each + reading) * per_slot, one), busy))
         over = one if busy > real(0.95) * greatest else nought
-        over = max(over, w[row.CROWDED + i])
+        over = max(over, one if a[at + row.ABOVE + i] > TWENTIETH else nought)
         waits = one if a[at + row.INSIDE + i] > nought else nought
-        a[at + row.RUNNING + i] = running * serving
         a[at + row.KV_SUM + i] += kv * serving
         a[at + row.WORK_SUM + i] += busy * serving
         a[at + row.SIGNAL + i] = signal if serves else waits
@@ -226,11 +239,10 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
 
 @vectors
 def advance(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, step_s: np.float32) -> None:
-    """Advance a pool by a step."""
-    note_running(a, at, w)
+    """Advance a pool by a step; what runs is as the last one left it."""
     read_prompts(a, at, w, facts, step_s)
     complete(a, at, w, facts, step_s)
-    note_left(a, at, w)
+    fill_slots(a, at)
     note_signal(a, at, w, h, facts)
 
 
