@@ -215,6 +215,23 @@ def elsewhere() -> Iterator[tuple[str, Fleet, pl.DataFrame | None]]:
             yield f"{model} {gpu[:4]} {name}", _catalog_fleet(known, model, gpu, MIX), singles(azure_rows(name))
 
 
+def readers() -> Iterator[tuple[str, Fleet, pl.DataFrame | None]]:
+    """Pools that read prompts for two thirds of the time and more at the most that they can take."""
+    known = catalog.load()
+    yield "test prefill-heavy", fleet(mix=MIXES["prefill-heavy"]), None
+    places = [
+        ("llama31_8b", "b200_180gb", "prefill-heavy"),
+        ("llama31_8b", "l40s_48gb", "prefill-heavy"),
+        ("llama31_70b", "h200_141gb", "prefill-heavy"),
+        ("llama31_70b", "h100_80gb", "long"),
+        ("bloom_176b", "a100_80gb", "prefill-heavy"),
+    ]
+    for model, gpu, kind in places:
+        yield f"{model} {gpu[:4]} {kind}", _catalog_fleet(known, model, gpu, MIXES[kind]), None
+    if AZURE.is_dir():
+        yield "llama31_8b h100 code", _catalog_fleet(known, "llama31_8b", "h100_80gb", MIX), singles(azure_rows("code"))
+
+
 def _catalog_fleet(known: Catalog, model: str, gpu: str, mix: TokenMix) -> Fleet:
     """A fleet of one replica from the catalog, under the names of the test fleets."""
     kind = performance.replica(known.model(model), known.gpu(gpu), known.profile(model, gpu))

@@ -1,9 +1,9 @@
 """Print how far the fluid engine is off the replay over loads, sizes, burstiness, lengths, scaling and public traces.
 
 ``python -m tests.simulation.agreement_table`` prints all of it (some minutes); ``quick`` leaves out all but a few
-cells, and names of groups (constant, elsewhere, day, reactive, deferrable, azure, calibrated) choose. Errors are in
-percent of the replay, the attainment's in points; P95 of the replay in seconds. Of a cell that is drawn several times
-the errors are of the means over the draws, and the last columns tell by how much the replay's own KV cache and P95
+cells, and names of groups (constant, elsewhere, reading, day, reactive, deferrable, azure, calibrated) choose. Errors
+are in percent of the replay, the attainment's in points; P95 of the replay in seconds. Of a cell that is drawn several
+times the errors are of the means over the draws, and the last columns tell by how much the replay's own KV cache and P95
 differ from draw to draw (standard deviation, in percent): no engine can be held to less on a single draw. ``x`` marks a
 cell beyond what is promised for pools of four replicas or more at nine tenths of what they can take or less: KV cache
 5 %, GPU-hours 3 %, P95 10 %. ``.`` is a cell for which nothing is promised, ``1`` one draw of a cell that is judged by
@@ -36,6 +36,7 @@ COLUMNS = {
 }
 SHIFTS = ((1.0, 1.0), (0.73, 1.0), (1.33, 1.0), (1.0, 0.8), (1.0, 2.0), (0.73, 2.0), (1.33, 0.8))
 DRAWS = 3
+DRAWS_READING = 6
 DRAWS_ELSEWHERE = 12  # of pools that are done with their requests in minutes, in which KV caches differ by 9 %
 TRUSTED_FRACTION = 0.9  # of a pool's work, from which on a day with scaling is counted
 CV_SQUARES, SIZES, LOADS = (1.0, 4.0, 16.0), (1, 4, 8, 16, 40), (0.3, 0.6, 0.8, 0.9)
@@ -178,6 +179,14 @@ def elsewhere(*, is_quick: bool) -> Iterator[Cell]:
         yield from cells_of("elsewhere", name, table, draws=DRAWS_ELSEWHERE)
 
 
+def reading(*, is_quick: bool) -> Iterator[Cell]:
+    """Pools that mostly read prompts, of sizes and at loads between those of the other groups."""
+    sizes, loads = ((4,), (0.7,)) if is_quick else ((4, 6, 12), (0.5, 0.7, 0.8, 0.9))
+    for name, world, requests in cases.readers():
+        table = agreement.error_map(world, requests=requests, replicas=sizes, loads=loads, draws=DRAWS_READING, seed=5)
+        yield from cells_of("reading", name, table, draws=DRAWS_READING)
+
+
 def day(*, is_quick: bool) -> Iterator[Cell]:
     """Fixed pools over a day, up to nine tenths at its peak."""
     sizes, kinds = ((8,), ("chat",)) if is_quick else ((4, 8, 16), tuple(cases.MIXES))
@@ -232,7 +241,7 @@ def calibrated(*, is_quick: bool) -> Iterator[Cell]:
         yield from cells_of("calibrated", f"P {prompts - 1.0:+.0%}, O {outputs - 1.0:+.0%}", shifted, draws=DRAWS)
 
 
-GROUPS = {one.__name__: one for one in (constant, elsewhere, day, reactive, deferrable, azure, calibrated)}
+GROUPS = {one.__name__: one for one in (constant, elsewhere, reading, day, reactive, deferrable, azure, calibrated)}
 
 
 def summary(group: str, cells: list[Cell]) -> str:

@@ -31,16 +31,19 @@ def test_at_constant_load(kind: str) -> None:
 
 
 def test_where_replicas_mostly_read_prompts() -> None:
-    """There a long iteration is followed by long ones, and what runs spreads widely: a mean field has too few inside.
+    """There long iterations are those in which much runs, so the mean over iterations has too few inside.
 
-    By a sixth for a replica by itself and by up to a tenth for four, were it not for what is made of it.
+    By up to a third for a replica by itself, of which nothing is promised, and by a tenth for four, were it not for
+    what is made of it.
     """
-    table = agreement.error_map(
-        fleet(mix=cases.MIXES["prefill-heavy"]), replicas=(1, 4), loads=(0.75,), draws=2, least_requests=25_000, seed=3
-    )
-    alone, four = cells_of("constant", "prefill-heavy", table, draws=2)
-    assert abs(alone.errors["kv_cache_used_fraction"] or 0.0) <= 2.0 * cases.KV_TOLERANCE, alone.line()
-    assert_holds(four)
+    worlds = {name: world for name, world, _ in cases.readers()}
+    for name, load in (("test prefill-heavy", 0.75), ("llama31_70b h200 prefill-heavy", 0.6)):
+        table = agreement.error_map(
+            worlds[name], replicas=(1, 4), loads=(load,), draws=2, least_requests=25_000, seed=3
+        )
+        alone, four = cells_of("reading", name, table, draws=2)
+        assert abs(alone.errors["kv_cache_used_fraction"] or 0.0) <= 3.0 * cases.KV_TOLERANCE, alone.line()
+        assert_holds(four)
 
 
 @pytest.mark.parametrize(("replicas", "kind"), [(4, "chat"), (8, "prefill-heavy"), (4, "decode-heavy")])

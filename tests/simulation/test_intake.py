@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 
+from tests.simulation import agreement_cases as cases
 from tests.simulation.fluid.test_fluid import REACTIVE
 from tests.simulation.simulation_cases import START, constant, fleet
 from workbench import simulation
 from workbench.domain import Policy
 from workbench.errors import SimulationError
-from workbench.simulation import intake
+from workbench.simulation import agreement, intake, loads
+from workbench.simulation.agreement import drawing, trials
+from workbench.simulation.loads import noise_seen_in
 from workbench.tables import REQUESTS
 
 
@@ -96,3 +100,38 @@ def test_a_load_laid_out_for_another_span_or_fleet_is_refused() -> None:
             simulation.run(laid, fleet=world, policy=REACTIVE, start=start, hours=hours)
     with pytest.raises(SimulationError, match="from nought up, got -1"):
         laid.times(-1.0)
+
+
+def test_a_load_says_how_much_of_the_noise_of_arrivals_it_shows(rng: np.random.Generator) -> None:
+    """Counts show all of it, means of ten windows a tenth and doubled ones twice; a straight line shows none."""
+    counts = rng.poisson(50.0, (4000, 1, 1, 2)).astype(float)
+    line = np.linspace(10.0, 90.0, 4000).reshape(-1, 1, 1, 1)
+    means = np.repeat(counts.reshape(400, 10, 1, 1, 2).mean(axis=1), 10, axis=0)
+    assert noise_seen_in(counts, [1.0]).item() == pytest.approx(1.0, rel=0.1)
+    assert noise_seen_in(counts, [4.0]).item() == pytest.approx(0.25, rel=0.1)
+    assert noise_seen_in(2.0 * counts, [1.0]).item() == pytest.approx(2.0, rel=0.1)
+    assert noise_seen_in(means, [1.0]).item() < 0.1
+    assert noise_seen_in(line, [1.0]).item() == pytest.approx(0.0, abs=1e-9)
+    by_hand = np.array([0.0, 6.0, 0.0] * 4).reshape(-1, 1, 1, 1)  # bends of -12, 6 and 6 round a mean of 2
+    bends = [144.0, 36.0, 36.0, 144.0, 36.0, 36.0, 144.0, 36.0, 36.0, 144.0]
+    assert noise_seen_in(by_hand, [1.0]).item() == pytest.approx(sum(bends) / 10.0 / 6.0 / 2.0)
+    assert noise_seen_in(counts[:9], [1.0]).item() == noise_seen_in(0.0 * counts, [1.0]).item() == 0.0
+
+
+def test_what_a_pool_runs_is_the_same_whether_noise_is_shown_or_told() -> None:
+    """A pool that forgets slowly: counts of every ten seconds, or their mean with the noise that they had."""
+    case = next(one for one in cases.readers() if one[0].startswith("llama31_70b h200"))
+    replica = case[1].replicas[0]
+    lengths = drawing.lengths_for(case[1].mixes[replica.model], None, model=replica.model, seed=7)
+    trial = trials.steady(case[1], replica, lengths, replicas=4, load_fraction=0.7, seed=(3,))
+    steps = int(trial.hours * 360)
+    counted = loads.summed(trial.requests, start=trials.START, steps=steps, step_s=10.0)
+    smooth = counted.with_columns(pl.col("requests", "input_tokens", "output_tokens").mean())
+    shown, told = (
+        agreement.measures(
+            simulation.run(load, fleet=trial.fleet, policy=trials.STILL, start=trials.START, hours=trial.hours),
+            trial.fleet,
+        )
+        for load in (counted, smooth)
+    )
+    assert told["kv_cache_used_fraction"] == pytest.approx(shown["kv_cache_used_fraction"], rel=0.06)

@@ -123,7 +123,8 @@ def _ranks_of(records: state.Pools) -> Any:
     """Return the pools side by side with their facts; a place without a pool is one without replicas."""
     ranks: Any = _aligned((-(-records.size // state.ABREAST),), state.RANK)
     shared = ("base_s", "per_request_s", "per_token_s", "kv_room", "batch_cap")
-    for name in (*shared, "square", "cube", "prompt_cross", "output_square", "cross", "dispersion", "prompt", "output", "iteration_s"):
+    moments = ("square", "cube", "prompt_cross", "output_square", "cross", "dispersion")
+    for name in (*shared, *moments, "prompt", "output", "iteration_s"):
         places = np.ones(ranks.size * state.ABREAST)
         places[: records.size] = records["base_s" if name == "iteration_s" else name]
         ranks[name] = places.reshape(ranks.size, state.ABREAST)

@@ -61,15 +61,6 @@ def test_clumped_arrivals_are_not_covered() -> None:
     assert trust.trusted_fraction(run_of([8.0], [0.0], [0.0]), clumped) == 1.0
 
 
-def test_few_replicas_that_mostly_read_prompts_are_not_covered() -> None:
-    """Prompts of 3,000 tokens and answers of 30: at its limit a replica reads for nine tenths of the time."""
-    run = run_of([7.0, 8.0], [0.3, 0.3], [10.0, 30.0])
-    prompts = dataclasses.replace(MIX, input_tokens=3000.0, output_tokens=30.0)
-    assert trust.trusted(run, fleet(mix=prompts)).get_column("why").to_list() == [trust.FEW_READING, ""]
-    assert trust.trusted_fraction(run, fleet(mix=prompts)) == pytest.approx(0.75)
-    assert trust.trusted_fraction(run, fleet()) == 1.0
-
-
 def test_a_day_below_the_limit_is_covered_and_one_above_it_is_not_at_its_peak() -> None:
     for peak, covered in ((0.8, True), (1.0, False)):
         case = day(4, peak)

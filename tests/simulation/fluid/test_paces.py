@@ -28,4 +28,6 @@ def test_a_bent_profile_by_sampling(rng: np.random.Generator) -> None:
     mean_s = performance.prompt_s_per_token(bent, mix.input_tokens) * mix.input_tokens
     assert pace.mean == pytest.approx(seconds.mean() / mean_s, rel=0.03)
     assert pace.square * mix.input_square_ratio == pytest.approx((seconds**2).mean() / seconds.mean() ** 2, rel=0.05)
+    tokens = prompts / prompts.mean() @ seconds / seconds.sum()
+    assert pace.cross * mix.input_square_ratio == pytest.approx(tokens, rel=0.05)
     assert pace.cube * mix.input_cube_ratio == pytest.approx((seconds**3).mean() / seconds.mean() ** 3, rel=0.1)

@@ -1,11 +1,9 @@
 """Where the fluid engine's figures can be trusted: which windows of which pools lie where it is held to the replay.
 
 What is promised (KV cache 5 %, GPU-hours 3 %, P95 of the first token 10 %, over a day or at a constant load) holds for
-pools of four replicas or more (eight, where they mostly read prompts) at nine tenths of what they can take or less,
-whose requests do not come in clumps. Where few replicas mostly read, a long prompt is followed by long iterations and
-all replicas fill and empty together, for which the engine has approximations: between the printed cells its KV cache is
-up to 8 % off. Near the limit the wait is what is left of two large numbers, and a burst shorter than a step is no load
-that the engine sees (simulation.md section 4, "Where it fails").
+pools of four replicas or more at nine tenths of what they can take or less, whose requests do not come in clumps. Near
+the limit the wait is what is left of two large numbers, and a burst shorter than a step is no load that the engine sees
+(simulation.md section 4, "Where it fails").
 """
 
 from __future__ import annotations
@@ -19,10 +17,7 @@ from workbench.results import SimRun
 LEAST_REPLICAS = 4.0
 GREATEST_LOAD = 0.9
 GREATEST_DISPERSION = 2.0
-MOSTLY_READING = 0.75  # of the time, at the most that a replica can take
-LEAST_READING_REPLICAS = 8.0
 FEW, FULL, CLUMPED = "fewer than four replicas", "above nine tenths of what it can take", "requests come in clumps"
-FEW_READING = "fewer than eight replicas that mostly read prompts"
 
 
 def trusted(run: SimRun, fleet: Fleet) -> pl.DataFrame:
@@ -46,8 +41,6 @@ def trusted(run: SimRun, fleet: Fleet) -> pl.DataFrame:
         .then(pl.lit(""))
         .when(pl.col("ready") < LEAST_REPLICAS)
         .then(pl.lit(FEW))
-        .when((pl.col("ready") < LEAST_READING_REPLICAS) & (pl.col("reading") > MOSTLY_READING))
-        .then(pl.lit(FEW_READING))
         .when(pl.col("work_fraction") > GREATEST_LOAD * pl.col("greatest"))
         .then(pl.lit(FULL))
         .when(pl.col("dispersion") > GREATEST_DISPERSION)
@@ -67,15 +60,11 @@ def trusted_fraction(run: SimRun, fleet: Fleet) -> float:
 
 
 def _limits(fleet: Fleet) -> pl.DataFrame:
-    """Return by model and GPU kind the work at which every slot is taken, how clumped arrivals are, and what is read.
-
-    ``reading`` is the share of the time in which a replica reads prompts at the most that it can take.
-    """
+    """Return by model and GPU kind the work at which every slot is taken, and how clumped arrivals are."""
     rows = []
     for replica in fleet.replicas:
         mix = fleet.mixes[replica.model]
         most_rps = performance.max_rps(replica, mix)
-        prompt_s = performance.prompt_s_per_token(replica, mix.input_tokens) * mix.input_tokens
         greatest = most_rps * performance.work_s(replica, mix)
-        rows.append((replica.model, replica.gpu, greatest, mix.dispersion, most_rps * prompt_s))
-    return pl.DataFrame(rows, schema=["model", "gpu", "greatest", "dispersion", "reading"], orient="row")
+        rows.append((replica.model, replica.gpu, greatest, mix.dispersion))
+    return pl.DataFrame(rows, schema=["model", "gpu", "greatest", "dispersion"], orient="row")

@@ -170,7 +170,7 @@ def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) ->
     """Advance the requests in the pool and their variance by a step (linearised implicit Euler)."""
     base, dispersion, per_s = facts[row.BASE_S], facts[row.DISPERSION], real(1.0) / step_s
     one, nought, square, two, half = real(1.0), real(0.0), facts[row.SQUARE], real(2.0), real(0.5)
-    lumps, shown, window_s = square - one, two * facts[row.SEEN], facts[row.WINDOW_S]
+    lumps, shown, window_s = square - one, two * facts[row.NOISE_SEEN], facts[row.WINDOW_S]
     for i in range(LANES):
         before, arriving, output = a[at + row.INSIDE + i], a[at + row.ARRIVING + i], a[at + row.OUTPUT + i]
         serves, calm = a[at + row.READY + i] > nought, one - a[at + row.ABOVE + i]
