@@ -115,7 +115,8 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     reading = max(read * (riding - iteration / (1.0 - share)), 0.0)
     assert read_row(a, "READING") == pytest.approx(reading, rel=1e-2, abs=1e-3 * read * riding)
     gaps = max(output - 1.0, 0.0)
-    lingering = share * (prompt_cross - 1.0) * gaps * scalar_latency.carried_on(left * share, gaps)
+    stays = scalar_latency.STAYS + scalar_latency.STAYS_ALONE / ready
+    lingering = share * stays * (prompt_cross - 1.0) * gaps * scalar_latency.carried_on(left * share, gaps)
     assert read_row(a, "LEFT_COMPANY") == pytest.approx(left, rel=1e-3)
     assert read_row(a, "LINGERING") == pytest.approx(lingering, rel=1e-2, abs=1e-6)
 

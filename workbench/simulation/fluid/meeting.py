@@ -11,6 +11,8 @@ from workbench.simulation.fluid.correcting import factors_at
 from workbench.simulation.fluid.service import NOTHING
 from workbench.simulation.fluid.shapes import add_shaped, limit_seen
 from workbench.simulation.latency import (
+    STAYS,
+    STAYS_ALONE,
     add_latencies,
     carried_on,
     lognormal_of,
@@ -58,7 +60,8 @@ def expect(rank: Rank, only: int) -> None:
         rank.mean_s[i], rank.spread[i], rank.lean[i] = mean, spread, lean
         rank.gap_s[i] = gap_s + longer_s * carried_on(fed, gaps / np.sqrt(rank.output_square[i]))
         rank.will_read[i], rank.will_meet[i] = read * longer_s, left
-        rank.will_linger[i] = rank.prompt_share[i] * (rank.prompt_cross[i] - 1.0) * gaps * carried_on(fed, gaps)
+        stays = (STAYS + STAYS_ALONE / n) * (rank.prompt_cross[i] - 1.0)
+        rank.will_linger[i] = rank.prompt_share[i] * stays * gaps * carried_on(fed, gaps)
         requests = rank.routed[i] if only < 0 or i == only else 0.0
         rank.coming[i], rank.routed[i], rank.lost[i] = requests, rank.routed[i] - requests, 0.0
 

@@ -15,7 +15,7 @@ from workbench.simulation.compiling import vectors, within
 from workbench.simulation.fluid.meeting import ALIKE
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
 from workbench.simulation.lanes.vectorising import decay
-from workbench.simulation.latency import EARLY, PENDING_SPREAD, SHORT_COMPANY, UNSERVED_S
+from workbench.simulation.latency import EARLY, PENDING_SPREAD, SHORT_COMPANY, STAYS, STAYS_ALONE, UNSERVED_S
 from workbench.simulation.state import Floats, Ints
 
 BINS = 240
@@ -110,7 +110,7 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     square, cube, dispersion, one, nought = (
         facts[row.SQUARE], facts[row.CUBE], facts[row.DISPERSION], real(1.0), real(0.0),
     )  # fmt: skip
-    clumps = max(dispersion, one)
+    clumps, longest = max(dispersion, one), facts[row.PROMPT_CROSS] - one
     for i in range(LANES):
         serving = min(a[at + row.READY + i], one)
         per_replica, rate, came = a[at + row.PER_REPLICA + i], w[row.RATE + i], a[at + row.RECENT + i]
@@ -136,8 +136,9 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         gap = iteration * split * some * max(came, real(1e-9))
         longer = max(iteration + (one + others) * prompt_s - gap, nought)
         fed, gaps = left * share, max(a[at + row.OUTPUT + i] - one, nought)
-        reading, longest = rate * a[at + row.READY + i] * longer, facts[row.PROMPT_CROSS] - one
-        lingering = share * longest * gaps * fed / (one + (one - fed) * gaps)
+        reading = rate * a[at + row.READY + i] * longer
+        stays = (real(STAYS) + real(STAYS_ALONE) * per_replica) * longest
+        lingering = share * stays * gaps * fed / (one + (one - fed) * gaps)
         waiting = max(a[at + row.INSIDE + i] - running, nought) * per_most
         w[row.TTFT_MEAN + i] = (mean + waiting) * serving + real(UNSERVED_S) * (one - serving) + delay
         w[row.TTFT_VARIANCE + i] = (spread + waiting * clumps * per_most) * serving
