@@ -14,7 +14,7 @@ from workbench.domain import Policy
 from workbench.errors import StudyError
 from workbench.simulation import promises
 from workbench.simulation.promises import Promises
-from workbench.studies import bounding
+from workbench.studies import Bound, bounding
 
 WORLD = fleet(ready=4, lent=12)
 
@@ -27,7 +27,7 @@ def certain(most_rps: float = 1.0) -> Promises:
     )  # fmt: skip
 
 
-def bound(load: pl.DataFrame, *, hours: float, kept_fraction: float, **given: float) -> bounding.Bound:
+def bound(load: pl.DataFrame, *, hours: float, kept_fraction: float, **given: float) -> Bound:
     return bounding.fewest_gpu_hours(
         load, fleet=WORLD, known={"m": certain()}, tier=FAST, kept_fraction=kept_fraction, start=START, hours=hours,
         **given,  # type: ignore[arg-type]
@@ -82,6 +82,21 @@ def test_a_floor_stands_in_every_hour() -> None:
     assert bound(load, hours=2.0, kept_fraction=0.0, floor_replicas=3).gpu_hours == pytest.approx(48.0, rel=1e-3)
 
 
+def test_what_starts_stands_before_it_serves() -> None:
+    """From two back to four: half an hour of two more makes 11 replica-hours, two hours of them 14, staying at four 12.
+
+    Where half of the former's waste is allowed, half of the time is spent each way.
+    """
+    load = hourly([3.5, 1.5, 3.5])
+    asked = {"hours": 3.0, "kept_fraction": 1.0}
+    assert bound(load, **asked).gpu_hours == pytest.approx(8.0 * 10.0, rel=1e-3)
+    assert bound(load, starting_s=1800.0, **asked).gpu_hours == pytest.approx(8.0 * 11.0, rel=1e-3)
+    assert bound(load, starting_s=7200.0, **asked).gpu_hours == pytest.approx(8.0 * 12.0, rel=1e-3)
+    for wasted, replica_hours in ((0.0, 12.0), (4.0, 11.5), (8.0, 11.0), (80.0, 11.0)):
+        found = bound(load, starting_s=1800.0, most_wasted_gpu_hours=wasted, **asked).gpu_hours
+        assert found == pytest.approx(8.0 * replica_hours, rel=2e-3)
+
+
 def test_work_that_may_not_fill_a_pool_takes_more() -> None:
     """Up to a signal of 0.3 pools stay emptier, so that replicas are held for deferrable work that would find room."""
     load = hourly([3.5, 1.9], batch=[1.0, 0.0])
@@ -104,8 +119,13 @@ def test_no_strategy_that_was_run_lies_below_it() -> None:
         load, fleet=WORLD, known=known, tier=FAST, kept_fraction=kept, start=START, hours=12.0, hold_s=600.0,
         served_fraction=share,
     )  # fmt: skip
-    held = scoring.effort(run, START)["gpu_hours"]
-    assert 0.2 * held < found.gpu_hours < held
+    effort = scoring.effort(run, START)
+    assert 0.2 * effort["gpu_hours"] < found.gpu_hours < effort["gpu_hours"]
+    paced = bounding.fewest_gpu_hours(
+        load, fleet=WORLD, known=known, tier=FAST, kept_fraction=kept, start=START, hours=12.0, hold_s=600.0,
+        served_fraction=share, starting_s=60.0, most_wasted_gpu_hours=effort["waste_gpu_hours"],
+    )  # fmt: skip
+    assert found.gpu_hours * 0.999 < paced.gpu_hours < effort["gpu_hours"]
 
 
 def test_what_cannot_be_is_refused() -> None:

@@ -13,8 +13,13 @@ from workbench.results import Study
 from workbench.studies import limits
 
 
-def test_nobody_lies_below_and_better_service_takes_more(small_study: Study) -> None:
-    found = studies.least_gpu_hours(small_study)
+@pytest.fixture(scope="module")
+def found(small_study: Study) -> pl.DataFrame:
+    """The bounds of every strategy of the small study, whatever starts take."""
+    return studies.least_gpu_hours(small_study)
+
+
+def test_nobody_lies_below_and_better_service_takes_more(small_study: Study, found: pl.DataFrame) -> None:
     assert found.get_column("strategy").to_list() == [policy.key for policy in small_study.scenario.strategies]
     assert (found.get_column("least_gpu_hours") <= found.get_column("gpu_hours")).all()
     assert found.get_column("avoidable_fraction").is_between(0.0, 1.0).all()
@@ -24,10 +29,23 @@ def test_nobody_lies_below_and_better_service_takes_more(small_study: Study) -> 
     alike = found.filter(pl.col("strategy") != "siloed").sort("slo_attainment_fraction")  # silos keep two floors
     assert (alike.get_column("least_gpu_hours").diff().drop_nulls() >= -0.5).all()
     assert set(found.get_column("tier")) == {"interactive_fast"}
-    assert (found.get_column("least_at_home_gpu_hours") >= found.get_column("least_gpu_hours") - 0.5).all()
+    hours = [found.get_column(f"least_{way}gpu_hours") for way in ("", "routed_", "at_home_")]
+    assert (hours[1] >= hours[0]).all()
+    assert (hours[2] >= 0.995 * hours[1]).all()  # prices are searched to a ten-thousandth
+    assert (hours[1] <= found.get_column("gpu_hours")).all()
     shown = studies.readable_least(found)
     assert shown.columns[1] == "interactive_fast kept, %"
     assert shown.height == found.height
+
+
+def test_starts_that_must_spare_waste_raise_it(small_study: Study, found: pl.DataFrame) -> None:
+    one = small_study.scenario.strategies[1]
+    alone = replace(small_study, scenario=replace(small_study.scenario, strategies=(one,)))
+    spare = studies.least_gpu_hours(alone, waste_saved_fraction=0.8)
+    free = found.filter(strategy=one.key)
+    for column in ("least_gpu_hours", "least_at_home_gpu_hours"):
+        assert spare.get_column(column).item() >= 0.999 * free.get_column(column).item()
+    assert spare.get_column("least_gpu_hours").item() <= free.get_column("gpu_hours").item()
 
 
 def test_hours_of_several_kinds_and_tiers_that_wait_have_no_bound(small_study: Study) -> None:

@@ -78,6 +78,10 @@ def study_list(data_dir: DataDir = DATA) -> None:
 def study_show(
     name: Annotated[str, typer.Argument(help="Name, a unique beginning of one, or latest.")],
     bound: Bound = False,
+    waste_saved: Annotated[
+        float | None,
+        typer.Option(help="With --bound: share of the baseline's waste that starts must spare, such as 0.8."),
+    ] = None,
     data_dir: DataDir = DATA,
 ) -> None:
     """Print the scorecard of a study."""
@@ -86,14 +90,15 @@ def study_show(
     study = studies.open_study(name, root=data_dir / "studies")
     console.show_study(study)
     if bound:
-        _show_bound(study)
+        _show_bound(study, waste_saved)
 
 
-def _show_bound(study: Study) -> None:
+def _show_bound(study: Study, waste_saved: float | None = None) -> None:
     """Print beside each strategy the fewest GPU-hours at its own service."""
     from workbench import console, studies
 
-    console.print_frame(studies.readable_least(studies.least_gpu_hours(study)), "What nobody could have beaten")
+    least = studies.least_gpu_hours(study, waste_saved_fraction=waste_saved)
+    console.print_frame(studies.readable_least(least), "What nobody could have beaten")
 
 
 @study_app.command("compare", epilog="Example: workbench study compare azure_2023-1a2b servegen-3c4d")

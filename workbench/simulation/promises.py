@@ -74,17 +74,19 @@ def promises(
     gpu: str | None = None,
     sizes: tuple[int, ...] = SIZES,
     loads: tuple[float, ...] = LOADS,
+    network_latency_s: float | None = None,
 ) -> Promises:
     """Return what share of its promises a pool of a model keeps, from the fluid engine at constant loads.
 
     ``gpu`` null takes the first kind that the fleet has the model on. ``loads`` are shares of the most that a replica
-    can take. Requests meet their promise from the region of the pool itself. Raises SimulationError where the fleet has
+    can take. Requests are on the way for ``network_latency_s``, null for the fleet's time inside its first region.
+    Raises SimulationError where the fleet has
     no such replica or no tier that cannot wait.
     """
     kind = chosen(fleet, model, gpu)
     if not all(0.0 < load < 1.0 for load in loads) or not all(size >= 1 for size in sizes):
         raise SimulationError(f"promises of {model}: loads must lie between 0 and 1, and sizes be 1 or more.")
-    bare = _side_by_side(fleet, kind, sizes=sizes, loads=loads)
+    bare = _side_by_side(fleet, kind, sizes=sizes, loads=loads, network_latency_s=network_latency_s)
     most = performance.max_rps(kind, fleet.mixes[model])
     demand = _constant(bare, {key: most * size * load for key, size, load in _cells(sizes, loads)})
     hours = SETTLED_S / SECONDS_PER_HOUR
@@ -114,7 +116,14 @@ def _cells(sizes: tuple[int, ...], loads: tuple[float, ...]) -> list[tuple[str, 
     return [(f"pool{i:06d}", size, load) for i, (size, load) in enumerate(pairs)]
 
 
-def _side_by_side(fleet: Fleet, kind: Replica, *, sizes: tuple[int, ...], loads: tuple[float, ...]) -> Fleet:
+def _side_by_side(
+    fleet: Fleet,
+    kind: Replica,
+    *,
+    sizes: tuple[int, ...],
+    loads: tuple[float, ...],
+    network_latency_s: float | None,
+) -> Fleet:
     """Return a fleet of one region with a pool for every size and load, each as if of a model of its own."""
     tiers = tuple(tier for tier in fleet.tiers if not tier.deferrable)
     if not tiers:
@@ -122,6 +131,8 @@ def _side_by_side(fleet: Fleet, kind: Replica, *, sizes: tuple[int, ...], loads:
     region, cells = fleet.regions[0], _cells(sizes, loads)
     served = next(one for one in fleet.models if one.key == kind.model)
     here = (region.key, region.key)
+    if network_latency_s is None:
+        network_latency_s = fleet.network_latency_s.get(here, 0.0)
     return replace(
         fleet,
         regions=(region,),
@@ -133,7 +144,7 @@ def _side_by_side(fleet: Fleet, kind: Replica, *, sizes: tuple[int, ...], loads:
         initial_replicas={(region.key, key, kind.gpu): size for key, size, _ in cells},
         initial_lent_replicas={},
         usd_per_gpu_hour={(region.key, kind.gpu): 0.0},
-        network_latency_s={here: fleet.network_latency_s.get(here, 0.0)},
+        network_latency_s={here: network_latency_s},
     )
 
 

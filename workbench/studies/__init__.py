@@ -11,7 +11,7 @@ import polars as pl
 
 from workbench.studies import saving
 from workbench.studies.answering import Asked
-from workbench.studies.bounding import Bound, fewest_gpu_hours
+from workbench.studies.bounding import fewest_gpu_hours
 from workbench.studies.comparing import compare, differences
 from workbench.studies.comparing import readable as readable_comparison
 from workbench.studies.controlling import Controlled, World, control, expected_input_tps, last_hour_deferrable
@@ -22,6 +22,7 @@ from workbench.studies.histories import history_of
 from workbench.studies.limits import least_gpu_hours
 from workbench.studies.limits import readable as readable_least
 from workbench.studies.opening import open_study
+from workbench.studies.pricing import Bound
 from workbench.studies.replanning import (
     PlanChoices,
     arguments,
@@ -46,6 +47,7 @@ from workbench.studies.retelling import (
     overrides_of,
     totals_of,
 )
+from workbench.studies.routed import fewest_gpu_hours_routed
 from workbench.studies.running import run
 from workbench.studies.strategies import Situation, Strategy, strategy_of
 from workbench.studies.sweeps import Sweep, service_points, sweep
@@ -77,6 +79,7 @@ __all__ = [
     "engines_beside",
     "expected_input_tps",
     "fewest_gpu_hours",
+    "fewest_gpu_hours_routed",
     "frontier",
     "history_of",
     "in_words",

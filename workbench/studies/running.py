@@ -8,6 +8,8 @@ at or after that hour's begin.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -16,11 +18,12 @@ import polars as pl
 from workbench import performance, planning, scoring
 from workbench.catalog import Catalog
 from workbench.domain import Fleet, Scenario
-from workbench.results import CapacityPlan, Study, Tell
+from workbench.results import CapacityPlan, Forecast, Scorecard, SimRun, Study, Tell
 from workbench.studies import altering, describing, preparing, requesting, saving, starting
 from workbench.studies.competing import Contest, every_hour, foresee_all, run_all, whole_span
 from workbench.studies.controlling import World, last_hour_deferrable
 from workbench.studies.drafting import Drafts
+from workbench.studies.requesting import Filed
 from workbench.traces.store import Reading
 
 
@@ -44,51 +47,23 @@ def run(
     """
     tell = progress or silent
     clock = _Clock()
-    span = preparing.span_of(scenario, store)
-    tell("Reading demand", 0.0)
-    demand = preparing.demand_of(scenario, store, span, folder=root.parent / "sums")
-    deferrable = [key for key in demand.get_column("tier").unique() if catalog.tier(key).deferrable]
-    alteration = altering.alteration_of(
-        scenario, demand, as_of=span.as_of, window_s=span.demand_window_s, deferrable=deferrable
-    )
-    demand = altering.altered(demand, alteration)
-    shape = preparing.shape_of(scenario, store, span, folder=root.parent / "sums")
-    fleet = starting.fleet_of(scenario, catalog, demand, shape, span.as_of)
+    read = _read(scenario, store, catalog=catalog, kept=root.parent, tell=tell)
     clock.lap("demand")
-    whole, hourly = (each(scenario, demand, span, root.parent / "forecasts") for each in (whole_span, every_hour))
+    whole, hourly = (
+        each(scenario, read.demand, read.span, root.parent / "forecasts") for each in (whole_span, every_hour)
+    )
     forecast = foresee_all(scenario, whole, hourly, workers=workers, progress=tell)
     clock.lap("forecast")
-    requirement = planning.require(forecast, risk=scenario.risk, tiers=fleet.tiers, observed=demand)
-    rates = performance.rates(
-        fleet.replicas, fleet.mixes, signal_fraction=scenario.risk.planning_signal_fraction, signal="largest"
-    )
-    plan = plan_for(scenario, fleet, requirement, rates, demand, span, tell)
+    requirement, rates, plan = _plan(scenario, read, forecast, tell)
     clock.lap("plan")
     trace = describing.trace_facts(store, scenario.trace)
     identity = saving.study_id(scenario, trace["fingerprint"])
-    world = World(
-        scenario=scenario,
-        demand=demand,
-        demand_window_s=span.demand_window_s,
-        fleet=fleet,
-        rates=rates,
-        start=span.as_of,
-        hours=span.hours,
-        peak_replicas=starting.peak_replicas(scenario, catalog, fleet, demand, span.as_of),
-    )
     drafts = Drafts(root / f".{identity}.draft")
-    requests = None
-    if scenario.engine == "replay":
-        tell("Laying out requests", 0.0)
-        requests = requesting.file_requests(
-            scenario, store, span, demand=demand, alteration=alteration, fleet=fleet, folder=drafts.folder / "requests"
-        )
-        clock.lap("requests")
     contest = Contest(
-        world=world,
+        world=_world(scenario, catalog, read, rates),
         history=hourly,
         drafts=drafts,
-        requests=requests,
+        requests=_requests(scenario, store, read, drafts, tell, clock),
         plan=plan,
         forecast=forecast,
     )
@@ -96,34 +71,22 @@ def run(
     runs = {key: one.run for key, one in done.items()}
     plans = {key: one.plan for key, one in done.items() if one.plan is not None}
     clock.lap("simulate")
-    card = scoring.score(
-        runs,
-        tiers=fleet.tiers,
-        baseline=scenario.baseline,
-        labels={policy.key: policy.label for policy in scenario.strategies},
-        warmup_hours=scenario.warmup_hours,
-    )
+    card = _score(scenario, read.fleet, runs)
     clock.lap("score")
-    notes = (
-        *span.notes,
-        *describing.notes_of(scenario, forecast, plan, demand, span),
-        *altering.notes_of(alteration, scenario),
-        *describing.notes_of_speed(fleet),
-        *describing.notes_of_trace(store, scenario),
-    )
+    notes = _notes(scenario, store, read, forecast, plan)
     study = Study(
         id=identity,
         folder=root / identity,
         manifest=describing.manifest_of(
-            identity, scenario, span, trace, forecast, plan, plans, runs, fleet, notes, clock.laps_s, now
+            identity, scenario, read.span, trace, forecast, plan, plans, runs, read.fleet, notes, clock.laps_s, now
         ),
         scenario=scenario,
-        fleet=fleet,
-        as_of=span.as_of,
-        hours=span.hours,
+        fleet=read.fleet,
+        as_of=read.span.as_of,
+        hours=read.span.hours,
         notes=notes,
-        demand=demand,
-        shape=shape,
+        demand=read.demand,
+        shape=read.shape,
         forecast=forecast,
         requirement=requirement,
         rates=rates,
@@ -137,6 +100,98 @@ def run(
         saving.save(study, root)
     drafts.remove()
     return study
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Read:
+    """What a scenario makes of its trace: span, demand as altered, shape, and the fleet that it starts from."""
+
+    span: preparing.Span
+    demand: pl.DataFrame
+    shape: pl.DataFrame
+    alteration: altering.Alteration
+    fleet: Fleet
+
+
+def _read(scenario: Scenario, store: Reading, *, catalog: Catalog, kept: Path, tell: Tell) -> _Read:
+    """Read the trace, alter its demand as the scenario says, and size the fleet; sums of it lie under ``kept``."""
+    span = preparing.span_of(scenario, store)
+    tell("Reading demand", 0.0)
+    demand = preparing.demand_of(scenario, store, span, folder=kept / "sums")
+    deferrable = [key for key in demand.get_column("tier").unique() if catalog.tier(key).deferrable]
+    alteration = altering.alteration_of(
+        scenario, demand, as_of=span.as_of, window_s=span.demand_window_s, deferrable=deferrable
+    )
+    demand = altering.altered(demand, alteration)
+    shape = preparing.shape_of(scenario, store, span, folder=kept / "sums")
+    fleet = starting.fleet_of(scenario, catalog, demand, shape, span.as_of)
+    return _Read(span=span, demand=demand, shape=shape, alteration=alteration, fleet=fleet)
+
+
+def _plan(
+    scenario: Scenario, read: _Read, forecast: Forecast, tell: Tell
+) -> tuple[pl.DataFrame, pl.DataFrame, CapacityPlan]:
+    """Return what a forecast requires, the rates of a replica, and the plan of the whole span."""
+    fleet = read.fleet
+    requirement = planning.require(forecast, risk=scenario.risk, tiers=fleet.tiers, observed=read.demand)
+    rates = performance.rates(
+        fleet.replicas, fleet.mixes, signal_fraction=scenario.risk.planning_signal_fraction, signal="largest"
+    )
+    return requirement, rates, plan_for(scenario, fleet, requirement, rates, read.demand, read.span, tell)
+
+
+def _world(scenario: Scenario, catalog: Catalog, read: _Read, rates: pl.DataFrame) -> World:
+    """Return what every strategy meets."""
+    return World(
+        scenario=scenario,
+        demand=read.demand,
+        demand_window_s=read.span.demand_window_s,
+        fleet=read.fleet,
+        rates=rates,
+        start=read.span.as_of,
+        hours=read.span.hours,
+        peak_replicas=starting.peak_replicas(scenario, catalog, read.fleet, read.demand, read.span.as_of),
+    )
+
+
+def _requests(
+    scenario: Scenario, store: Reading, read: _Read, drafts: Drafts, tell: Tell, clock: _Clock
+) -> Filed | None:
+    """Lay out single requests in a file where the engine plays them."""
+    if scenario.engine != "replay":
+        return None
+    tell("Laying out requests", 0.0)
+    requests = requesting.file_requests(
+        scenario,
+        store,
+        read.span,
+        demand=read.demand,
+        alteration=read.alteration,
+        fleet=read.fleet,
+        folder=drafts.folder / "requests",
+    )
+    clock.lap("requests")
+    return requests
+
+
+def _score(scenario: Scenario, fleet: Fleet, runs: Mapping[str, SimRun]) -> Scorecard:
+    return scoring.score(
+        runs,
+        tiers=fleet.tiers,
+        baseline=scenario.baseline,
+        labels={policy.key: policy.label for policy in scenario.strategies},
+        warmup_hours=scenario.warmup_hours,
+    )
+
+
+def _notes(scenario: Scenario, store: Reading, read: _Read, forecast: Forecast, plan: CapacityPlan) -> tuple[str, ...]:
+    return (
+        *read.span.notes,
+        *describing.notes_of(scenario, forecast, plan, read.demand, read.span),
+        *altering.notes_of(read.alteration, scenario),
+        *describing.notes_of_speed(read.fleet),
+        *describing.notes_of_trace(store, scenario),
+    )
 
 
 def silent(stage: str, share: float, so_far: str = "") -> None:
