@@ -3,11 +3,11 @@
 ``python -m tests.simulation.agreement_table`` prints all of it (some minutes); ``quick`` leaves out all but a few
 cells, and names of groups (constant, elsewhere, reading, day, reactive, deferrable, azure, calibrated) choose. Errors
 are in percent of the replay, the attainment's in points; P95 of the replay in seconds. Of a cell that is drawn several
-times the errors are of the means over the draws, and the last columns tell by how much the replay's own KV cache and P95
-differ from draw to draw (standard deviation, in percent): no engine can be held to less on a single draw. ``x`` marks a
-cell beyond what is promised for pools of four replicas or more at nine tenths of what they can take or less: KV cache
-5 %, GPU-hours 3 %, P95 10 %. ``.`` is a cell for which nothing is promised, ``1`` one draw of a cell that is judged by
-its mean, ``s`` one in which the fluid itself says that it is saturated.
+times the errors are of the means over the draws, and the last columns tell by how much the replay's own KV cache and
+P95 differ from draw to draw (standard deviation, in percent): no engine can be held to less on a single draw. ``x``
+marks a cell beyond what is promised for pools of four replicas or more at nine tenths of what they can take or less:
+KV cache 5 %, GPU-hours 3 %, P95 10 %. ``.`` is a cell for which nothing is promised, ``1`` one draw of a cell that is
+judged by its mean, ``s`` one in which the fluid itself says that it is saturated.
 """
 
 from __future__ import annotations

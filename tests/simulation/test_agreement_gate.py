@@ -37,7 +37,7 @@ def test_where_replicas_mostly_read_prompts() -> None:
     what is made of it.
     """
     worlds = {name: world for name, world, _ in cases.readers()}
-    for name, load in (("test prefill-heavy", 0.75), ("llama31_70b h200 prefill-heavy", 0.6)):
+    for name, load in (("test prefill-heavy", 0.75), ("llama31_8b b200 prefill-heavy", 0.7)):
         table = agreement.error_map(
             worlds[name], replicas=(1, 4), loads=(load,), draws=2, least_requests=25_000, seed=3
         )
