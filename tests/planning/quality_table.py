@@ -5,11 +5,12 @@ reactive sizes each pool for the highest ten minutes of the hour before; S (Sage
 programme over 24 hours, the first whole) plan on the median of the default forecast, made anew every hour from what
 came before it; "kept" means that four fifths of what the last three hours asked for stay servable
 (``RiskPolicy.recent_peak_hours``). Perfect is L on the demand as it came, its bound below every plan that holds each
-hour's peak; the row "bound" is the least that counts held by the hour cost which miss no more, everything known. The row "best rule in hindsight" is the least that any sum of
-nondecreasing functions of the forecast's, the last hour's and the last three hours' peaks costs, fitted on the judged
-days themselves: how much of the distance to the bound no such rule closes. :mod:`tests.planning.quality_loop` judges. A
-word names a source; ``level`` after it takes a simple forecast instead: the hour around the same time a week ago, or a
-day ago where the record holds no week before, brought to the level of the last hour, which fades over six hours.
+hour's peak; the row "bound" is the least that counts held by the hour cost which miss no more, everything known, and
+"best rule in hindsight" the least that any sum of nondecreasing functions of the forecast's, the last hour's and the
+last three hours' peaks costs, fitted on the judged days themselves: what such rules leave of the distance to the bound.
+:mod:`tests.planning.quality_loop` judges. A word names a source; ``level`` after it takes a simple forecast instead:
+the hour around the same time a week ago, or a day ago where the record holds no week before, brought to the level of
+the last hour, which fades over six hours.
 """
 
 from __future__ import annotations
@@ -241,6 +242,7 @@ def planned(
             last_hour_deferrable=pl.DataFrame(last, schema=["region", "model", "input_tps"], orient="row"),
             options=None if hours == 1 else AHEAD,
             waiting=None if hours == 1 else _waiting(world, now),
+            quiet=None if hours == 1 else planning.quiet_minutes(needed, ahead, risk=risk, tiers=TIERS),
         )
         return _first_hour(plan)
 

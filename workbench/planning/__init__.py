@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from workbench.planning.checking import check
 from workbench.planning.commitments import Commitments, VmTerms, commit, terms_of, vms_needed
 from workbench.planning.problem import Problem
-from workbench.planning.requirement import Reserve, peak_demand, require
+from workbench.planning.requirement import Reserve, peak_demand, quiet_minutes, require
 from workbench.planning.reserves import PastHour, learn_reserves, past_hour
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ __all__ = [
     "past_hour",
     "peak_demand",
     "problem_at",
+    "quiet_minutes",
     "require",
     "solve",
     "solve_hour",

@@ -233,6 +233,36 @@ def _refuse(
         )
 
 
+def quiet_minutes(
+    requirement: pl.DataFrame,
+    forecast: Forecast,
+    *,
+    risk: RiskPolicy,
+    tiers: Sequence[Tier],
+    plan_window_s: float = SECONDS_PER_HOUR,
+) -> pl.DataFrame:
+    """Say by how much interactive work is foreseen below its requirement on the mean of a plan window.
+
+    One row per window_start, region and model with ``input_tps`` in tokens/s: what ``requirement`` asks for without
+    what may wait (peak, headroom, what is kept), less the mean of the forecast at the quantiles of the policy. In
+    these minutes deferrable work finds room that need not be held for it. Raises PlanError as ``require`` does.
+    """
+    waits = [tier.key for tier in tiers if tier.deferrable]
+    foreseen = _rates(forecast, risk=risk, tiers=tiers, plan_window_s=plan_window_s)
+    pool = ("window_start", "region", "model")
+    mean = (
+        foreseen.filter(~pl.col("tier").is_in(waits))
+        .group_by(*POOL, "tier")
+        .agg(pl.col("input_tps").mean())
+        .group_by(pl.col("plan_window").alias("window_start"), "region", "model")
+        .agg(pl.col("input_tps").sum().alias("mean"))
+    )
+    peak = requirement.filter(~pl.col("is_deferrable")).group_by(pool).agg(pl.col("input_tps").sum().alias("peak"))
+    both = peak.join(mean, on=pool, how="left").with_columns(pl.col("mean").fill_null(0.0))
+    below = pl.max_horizontal(pl.lit(0.0), pl.col("peak") - pl.col("mean"))
+    return both.select(*pool, input_tps=below).sort(pool)
+
+
 def unknown_names(requirement: pl.DataFrame, fleet: Fleet) -> list[str]:
     """Say of every region, model and tier that a requirement names and a fleet lacks which was probably meant."""
     known = {
