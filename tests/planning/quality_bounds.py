@@ -30,7 +30,7 @@ LIMIT_S = 10.0
 def cheapest_usd(world: World, short_fraction: float) -> float:
     """The proven least that any counts of the judged days cost which miss no more than a share of interactive work."""
     programme = pulp.LpProblem("bound", pulp.LpMinimize)
-    counts = {model: _counts(name, "Integer") for name, model in _named(world)}
+    counts = {model: _counts(programme, name, pulp.LpInteger) for name, model in _named(world)}
     _judge(programme, world, counts, short_fraction)
     return _least_usd(programme)
 
@@ -42,12 +42,12 @@ def best_rule_usd(world: World, short_fraction: float, known: Mapping[str, Seque
     fractions, so that the least of whole ones lies above.
     """
     programme = pulp.LpProblem("rule", pulp.LpMinimize)
-    counts = {model: _counts(name, "Continuous") for name, model in _named(world)}
+    counts = {model: _counts(programme, name, pulp.LpContinuous) for name, model in _named(world)}
     for name, model in _named(world):
         parts: list[list[pulp.LpVariable]] = [[] for _ in counts[model]]
         for number, values in enumerate(known[model]):
             levels, at = np.unique(values, return_inverse=True)
-            heights = [pulp.LpVariable(f"{name}_{number}_{level}", 0) for level in range(levels.size)]
+            heights = [programme.add_variable(f"{name}_{number}_{level}", 0) for level in range(levels.size)]
             for lower, higher in itertools.pairwise(heights):
                 programme += lower <= higher
             for hour, level in enumerate(at.tolist()):
@@ -62,8 +62,8 @@ def _named(world: World) -> list[tuple[str, str]]:
     return [(f"m{number}", model) for number, model in enumerate(world.theta)]
 
 
-def _counts(name: str, kind: str) -> list[pulp.LpVariable]:
-    return [pulp.LpVariable(f"{name}_{hour}", FLOOR * len(SHARES), None, kind) for hour in range(DAYS * 24)]
+def _counts(programme: pulp.LpProblem, name: str, kind: str) -> list[pulp.LpVariable]:
+    return [programme.add_variable(f"{name}_{hour}", FLOOR * len(SHARES), None, kind) for hour in range(DAYS * 24)]
 
 
 def _judge(
@@ -109,9 +109,9 @@ def _add_model(
     missed = []
     for window, (asked, came) in enumerate(zip(live.tolist(), waits.tolist(), strict=True)):
         hour, is_first = window // PER_HOUR, window % PER_HOUR == 0
-        short = pulp.LpVariable(f"{name}_short_{window}", 0, asked)
-        served = pulp.LpVariable(f"{name}_served_{window}", 0)
-        left = pulp.LpVariable(f"{name}_left_{window}", 0)
+        short = programme.add_variable(f"{name}_short_{window}", 0, asked)
+        served = programme.add_variable(f"{name}_served_{window}", 0)
+        left = programme.add_variable(f"{name}_left_{window}", 0)
         programme += asked - short + served <= counts[hour]
         if is_first:  # what is added serves nothing in its first ten minutes
             programme += asked - short + served <= (counts[hour - 1] if hour else before)
