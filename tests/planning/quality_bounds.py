@@ -8,7 +8,9 @@ How much of the distance to it no rule can close is told by a second bound (:fun
 hour are a function of what is known when it begins, a sum of nondecreasing functions, one of each number that was seen
 or foreseen, chosen for each model with the judged days in view. No rule of that form, with whatever quantile, headroom
 or hours kept, costs less on these days. A rule outside of it may: one that asks what time it is, holds less after more
-was seen, weighs two numbers against each other, or changes as it learns.
+was seen, weighs two numbers against each other, or changes as it learns. With 48 hours that all differ such a sum bends
+to nearly anything: where it stands at the bound (ServeGen) it says nothing, where it stays above (SageServe) no rule of
+the form gets there.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ from workbench.results import CapacityPlan, Forecast
 
 HEADROOMS = (-0.2, -0.1, 0.0, 0.1, 0.2, 0.4, 0.7)
 KEPT = RiskPolicy(quantile=0.5, recent_peak_hours=3.0, recent_peak_fraction=0.8)
-MISSED_COST_RATIOS = (3.0, 6.0, 12.0, 25.0, 50.0, 100.0, 200.0, 400.0)
+MISSED_COST_RATIOS = (1.5, 2.0, 3.0, 6.0, 12.0, 25.0, 50.0, 100.0, 200.0)
 LEARNED_DAYS = 2
 REACTIVE_HEADROOMS = (0.0, 0.2, 0.4, 0.8, 1.5)
 EQUAL_SHORTFALLS = (0.02, 0.01, 0.005, 0.003, 0.001)
