@@ -5,7 +5,9 @@ reactive sizes each pool for the highest ten minutes of the hour before; S (Sage
 programme over 24 hours, the first whole) plan on the median of the default forecast, made anew every hour from what
 came before it; "kept" means that four fifths of what the last three hours asked for stay servable
 (``RiskPolicy.recent_peak_hours``). Perfect is L on the demand as it came, its bound below every plan that holds each
-hour's peak; the row "bound" is the least that counts held by the hour cost which miss no more, everything known.
+hour's peak; the row "bound" is the least that counts held by the hour cost which miss no more, everything known, and
+"best rule in hindsight" the least that any sum of nondecreasing functions of the forecast's, the last hour's and the
+last three hours' peaks costs, fitted on the judged days themselves: what such rules leave of the distance to the bound.
 :mod:`tests.planning.quality_loop` judges. A word names a source; ``level`` after it takes a simple forecast instead:
 the hour around the same time a week ago, or a day ago where the record holds no week before, brought to the level of
 the last hour, which fades over six hours.
@@ -15,14 +17,14 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 
 from tests.planning.planning_cases import BATCH, TIERS, requirement
-from tests.planning.quality_bounds import cheapest_usd
+from tests.planning.quality_bounds import best_rule_usd, cheapest_usd
 from tests.planning.quality_loop import (
     DAYS,
     FLOOR,
@@ -36,18 +38,22 @@ from tests.planning.quality_loop import (
     pools,
     run_loop,
 )
-from tests.planning.quality_worlds import DAY, LATEST_CLOCK, START, WINDOW_S, Numbers, World, worlds
+from tests.planning.quality_worlds import DAY, LATEST_CLOCK, SHARES, START, WINDOW_S, Numbers, World, worlds
 from workbench import forecasting, planning, tables
 from workbench.domain import RiskPolicy
+from workbench.planning import PastHour
 from workbench.planning.lookahead import LookAhead
 from workbench.results import CapacityPlan, Forecast
 
 HEADROOMS = (-0.2, -0.1, 0.0, 0.1, 0.2, 0.4, 0.7)
 KEPT = RiskPolicy(quantile=0.5, recent_peak_hours=3.0, recent_peak_fraction=0.8)
+MISSED_COST_RATIOS = (1.5, 2.0, 3.0, 6.0, 12.0, 25.0, 50.0, 100.0, 200.0)
+LEARNED_DAYS = 2
 REACTIVE_HEADROOMS = (0.0, 0.2, 0.4, 0.8, 1.5)
 EQUAL_SHORTFALLS = (0.02, 0.01, 0.005, 0.003, 0.001)
 FADES_OVER_H = 6.0
 AHEAD_HOURS = 24
+HOUR = timedelta(hours=1)
 EPSILON = 0.5
 Foreseen = Mapping[int, Mapping[tuple[str, str, str], Numbers]]
 AHEAD = LookAhead(integer_hours=1.0, local_fraction=EPSILON, floor_replicas=FLOOR)
@@ -64,6 +70,11 @@ def tabulate(world: World, forecast: str = "default") -> tuple[pl.DataFrame, pl.
             for kept, policy in ((RiskPolicy(quantile=0.5), name), (KEPT, f"{name} kept")):
                 risk = dataclasses.replace(kept, headroom_fraction=headroom)
                 outcomes[policy, headroom] = run_loop(world, planned(world, foreseen, risk, hours=hours))
+    past = past_hours(world, foreseen)
+    for ratio in MISSED_COST_RATIOS:
+        for name, hours in (("S", 1), ("L", AHEAD_HOURS)):
+            decide = planned(world, foreseen, RiskPolicy(quantile=0.5), hours=hours, learned=(past, ratio))
+            outcomes[f"{name} learned", ratio] = run_loop(world, decide)
     bound, outcomes["perfect", 0.0] = perfect(world)
     rows = [
         {"source": world.name, "policy": policy, "headroom": headroom, **dataclasses.asdict(outcome)}
@@ -73,8 +84,11 @@ def tabulate(world: World, forecast: str = "default") -> tuple[pl.DataFrame, pl.
         {"source": world.name, "policy": policy}
         | {f"{short:.1%} short": _at(outcomes, policy, short) for short in EQUAL_SHORTFALLS}
         | {"bound": bound / 1e3}
-        for policy in ("reactive", "S", "S kept", "L", "L kept")
+        for policy in ("reactive", "S", "S kept", "S learned", "L", "L kept", "L learned")
     ]
+    known = known_by_model(world, foreseen)
+    rule = {f"{short:.1%} short": best_rule_usd(world, short, known) / 1e3 for short in EQUAL_SHORTFALLS}
+    equal.append({"source": world.name, "policy": "best rule in hindsight"} | rule | {"bound": bound / 1e3})
     least = {f"{short:.1%} short": cheapest_usd(world, short) / 1e3 for short in EQUAL_SHORTFALLS}
     equal.append({"source": world.name, "policy": "bound"} | least | {"bound": bound / 1e3})
     return pl.DataFrame(rows), pl.DataFrame(equal)
@@ -105,12 +119,11 @@ def reactive(world: World, headroom: float) -> Decide:
 
 
 def foreseen_by_hour(world: World) -> Foreseen:
-    """The median of the default forecast for the day after each hour that is judged, by series.
+    """The median of the default forecast for the day after each hour to learn from or to judge, by series.
 
     Clocks are shifted by rolling the record, so its end stands at the beginning of later regions: that is cut off.
     """
-    begin = first_hour(world)
-    hours = range(begin, begin + 24 * DAYS)
+    hours = hours_foreseen(world)
     rolled = forecasting.roll(
         world.demand().filter(pl.col("window_start") >= START + timedelta(seconds=LATEST_CLOCK * WINDOW_S)),
         origins=[START + timedelta(hours=hour) for hour in hours],
@@ -131,10 +144,10 @@ def foreseen_by_hour(world: World) -> Foreseen:
 
 
 def at_level(world: World) -> Foreseen:
-    """The shape of a week or a day ago at the level of the last hour, for the day after each hour that is judged."""
-    begin, lead_h = first_hour(world), np.arange(AHEAD_HOURS * PER_HOUR) / PER_HOUR
+    """The shape of a week or a day ago at the level of the last hour, for the day after each of the same hours."""
+    lead_h = np.arange(AHEAD_HOURS * PER_HOUR) / PER_HOUR
     found: dict[int, dict[tuple[str, str, str], Numbers]] = {}
-    for hour in range(begin, begin + 24 * DAYS):
+    for hour in hours_foreseen(world):
         now, found[hour] = hour * PER_HOUR, {}
         ago = 7 * DAY if now - 7 * DAY >= PER_HOUR and world.windows >= 14 * DAY else DAY
         for (region, model, tier), values in world.rates.items():
@@ -147,14 +160,69 @@ def at_level(world: World) -> Foreseen:
     return found
 
 
-def planned(world: World, foreseen: Foreseen, risk: RiskPolicy, *, hours: int) -> Decide:
-    """The first hour of a plan made anew each hour: Programme S for one hour, else Programme L."""
-    demand = world.demand()
+def hours_foreseen(world: World) -> range:
+    """The judged hours, and before them those that reserves are learned from."""
+    begin = first_hour(world)
+    return range(begin - 24 * LEARNED_DAYS, begin + 24 * DAYS)
+
+
+def past_hours(world: World, foreseen: Foreseen) -> list[PastHour]:
+    """What the hours needed by the forecasts made at their begin, beside what came."""
+    demand, risk = world.demand(), RiskPolicy(quantile=0.5)
+    forecasts = [_as_forecast(foreseen[hour], hour, 1) for hour in hours_foreseen(world)]
+    return [
+        planning.past_hour(
+            one, risk=risk, tiers=TIERS, observed=_between(demand, one.as_of - 6 * HOUR, one.as_of + HOUR)
+        )
+        for one in forecasts
+    ]
+
+
+def known_by_model(world: World, foreseen: Foreseen) -> dict[str, list[Numbers]]:
+    """By model what is known as each judged hour begins: the foreseen peak, and those of the last and last three."""
+    begin = first_hour(world)
+
+    def seen(region: str, model: str, hour: int, hours: int) -> float:
+        return float(interactive(world, region, model)[(hour - hours) * PER_HOUR : hour * PER_HOUR].max())
+
+    def ahead(region: str, model: str, hour: int) -> float:
+        tiers = [v for (r, m, t), v in foreseen[hour].items() if (r, m) == (region, model) and t != BATCH.key]
+        return float(np.asarray(sum(tiers))[:PER_HOUR].max())
+
+    return {
+        model: [
+            np.array([sum(rule(region, hour) for region in SHARES) for hour in range(begin, begin + 24 * DAYS)])
+            for rule in (
+                lambda region, hour, model=model: ahead(region, model, hour),
+                lambda region, hour, model=model: seen(region, model, hour, 1),
+                lambda region, hour, model=model: seen(region, model, hour, 3),
+            )
+        ]
+        for model in world.theta
+    }
+
+
+def planned(
+    world: World,
+    foreseen: Foreseen,
+    risk: RiskPolicy,
+    *,
+    hours: int,
+    learned: tuple[Sequence[PastHour], float] | None = None,
+) -> Decide:
+    """The first hour of a plan made anew each hour: Programme S for one hour, else Programme L.
+
+    ``learned`` is every hour that is foreseen, of which those that are over are learned from, and the price of what is
+    missed.
+    """
+    demand, rates = world.demand(), world.replica_rates()
 
     def decide(now: Moment) -> dict[Pool, int]:
         ahead = _as_forecast(foreseen[now.hour], now.hour, hours)
-        near = pl.col("window_start").is_between(ahead.as_of - timedelta(hours=6), ahead.as_of, closed="left")
-        needed = planning.require(ahead, risk=risk, tiers=TIERS, observed=demand.filter(near))
+        past = [one for one in learned[0] if one.as_of < ahead.as_of] if learned else []
+        reserves = planning.learn_reserves(past, rates=rates, missed_cost_ratio=learned[1]) if learned else None
+        near = _between(demand, ahead.as_of - 6 * HOUR, ahead.as_of)
+        needed = planning.require(ahead, risk=risk, tiers=TIERS, observed=near, reserves=reserves)
         last = [
             (
                 region,
@@ -166,7 +234,7 @@ def planned(world: World, foreseen: Foreseen, risk: RiskPolicy, *, hours: int) -
         plan = planning.solve(
             needed,
             fleet=world.fleet({(region, model, "h100"): count for (region, model), count in now.standing.items()}),
-            rates=world.replica_rates(),
+            rates=rates,
             risk=risk,
             epsilon_fraction=EPSILON,
             floor_replicas=FLOOR,
@@ -174,6 +242,7 @@ def planned(world: World, foreseen: Foreseen, risk: RiskPolicy, *, hours: int) -
             last_hour_deferrable=pl.DataFrame(last, schema=["region", "model", "input_tps"], orient="row"),
             options=None if hours == 1 else AHEAD,
             waiting=None if hours == 1 else _waiting(world, now),
+            quiet=None if hours == 1 else planning.quiet_minutes(needed, ahead, risk=risk, tiers=TIERS),
         )
         return _first_hour(plan)
 
@@ -207,6 +276,10 @@ def perfect(world: World) -> tuple[float, Outcome]:
 
     outcome = run_loop(world, decide)
     return state["bound"], outcome
+
+
+def _between(demand: pl.DataFrame, since: datetime, until: datetime) -> pl.DataFrame:
+    return demand.filter(pl.col("window_start").is_between(since, until, closed="left"))
 
 
 def _as_forecast(rates: Mapping[tuple[str, str, str], Numbers], hour: int, hours: int) -> Forecast:

@@ -70,6 +70,29 @@ def kinds(plan: CapacityPlan, *, options: LookAhead = OPTIONS, needed: pl.DataFr
     return set(found.get_column("check"))
 
 
+@pytest.mark.parametrize(("quiet_tps", "replicas"), [(0.0, 3), (40.0, 3), (100.0, 2), (500.0, 2)])
+def test_deferrable_work_has_the_room_below_the_interactive_peak(quiet_tps: float, replicas: int) -> None:
+    """A peak of 200 and 100 that is due within the hour, 100 a replica: 3; with 100 free below the peak 2 will do.
+
+    With 40 free 260 are needed. No more is free than the peak itself, so that 2 stay for it whatever is said.
+    """
+    needed = requirement([(0, "east", "m", "normal", 200.0), (0, "east", "m", "batch", 100.0)])
+    needed = needed.with_columns(serve_by_s=pl.when("is_deferrable").then(3600.0))
+    place = fleet(stock={("east", "h100"): 10}, gpus={"h100": 1}, initial={("east", "m", "h100"): 3})
+    speeds = rates({("m", "h100"): 100.0})
+    options = LookAhead(floor_replicas=0, local_fraction=0.0)
+    quiet = needed.filter(~pl.col("is_deferrable")).select(
+        "window_start", "region", "model", input_tps=pl.lit(quiet_tps)
+    )
+    made = plan_ahead(needed, fleet=place, rates=speeds, options=options, gap_fraction=0.0, quiet=quiet)
+    assert made.allocation.get_column("replicas").sum() == replicas
+    assert made.shortfall.is_empty()
+    told = {"requirement": needed, "rates": speeds}
+    assert check_ahead(made, fleet=place, options=options, quiet=quiet, **told).is_empty()
+    without = check_ahead(made, fleet=place, options=options, **told).get_column("check").to_list()
+    assert without == ([] if replicas == 3 else ["global_cover"])
+
+
 def changed(frame: pl.DataFrame | None, column: str, value: pl.Expr, where: pl.Expr | None = None) -> pl.DataFrame:
     assert frame is not None
     at = pl.int_range(pl.len()) == 0 if where is None else where

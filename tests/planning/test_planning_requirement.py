@@ -12,7 +12,7 @@ from planning_cases import START, TIERS, requirement
 from workbench import tables
 from workbench.domain import RiskPolicy
 from workbench.errors import PlanError
-from workbench.planning.requirement import peak_demand, require
+from workbench.planning.requirement import Reserve, peak_demand, quiet_minutes, require
 from workbench.results import Forecast
 
 
@@ -110,3 +110,37 @@ def test_the_first_hour_takes_the_history_where_given() -> None:
     assert first["input_tps"] == 250.0
     none = peak_demand(DAY, RiskPolicy(), last_hour_deferrable=history.clear()).row(0, named=True)
     assert none["input_tps"] == 150.0
+
+
+def test_quiet_minutes_are_the_requirement_less_the_mean() -> None:
+    """Together 50, 40: the peak of 50 and half of it again is 75; the mean is 20 + 25 = 45, so 30 are free on it."""
+    made = forecast({"fast": [10.0, 30.0], "normal": [40.0, 10.0], "batch": [9.0, 9.0]})
+    needed = require(made, risk=RISK, tiers=TIERS)
+    quiet = quiet_minutes(needed, made, risk=RISK, tiers=TIERS)
+    assert quiet.rows() == [(START, "east", "m", 30.0)]
+
+
+def test_a_reserve_takes_the_place_of_headroom_for_its_model() -> None:
+    """Regions need 60 and 40: the root of 100 times 25 is 50, a fifth is 20, so 70 more of 100: 102 and 68.
+
+    The other model has the policy's half more: 15 for 10.
+    """
+    here = forecast({"fast": [60.0, 60.0]}).frame
+    others = [
+        here.with_columns(pl.lit("west").alias("region"), pl.col("value") * 40.0 / 60.0),
+        here.with_columns(pl.lit("n").alias("model"), pl.col("value") / 6.0),
+    ]
+    made = dataclasses.replace(forecast({"fast": [1.0]}), frame=pl.concat([here, *others]))
+    reserves = {"m": Reserve(headroom_fraction=0.2, root_input_tps=25.0)}
+    needed = require(made, risk=RISK, tiers=TIERS, reserves=reserves)
+    assert needed.select("region", "model", "input_tps", "output_tps").rows() == [
+        ("east", "m", pytest.approx(102.0), pytest.approx(10.2)),
+        ("east", "n", pytest.approx(15.0), pytest.approx(1.5)),
+        ("west", "m", pytest.approx(68.0), pytest.approx(6.8)),
+    ]
+
+
+def test_a_model_that_needs_nothing_has_no_reserve_by_the_root() -> None:
+    reserves = {"m": Reserve(root_input_tps=25.0)}
+    needed = require(forecast({"fast": [0.0, 0.0]}), risk=RISK, tiers=TIERS, reserves=reserves)
+    assert needed.get_column("input_tps").to_list() == [0.0]

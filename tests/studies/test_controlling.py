@@ -124,6 +124,21 @@ def test_a_risk_that_keeps_recent_hours_plans_for_the_highest_of_them() -> None:
     assert replicas(without)[5] == pytest.approx(8.0 * 1490.0 / theta, abs=1.1)
 
 
+def test_what_is_kept_ready_is_learned_from_the_hours_that_are_over() -> None:
+    """Every second hour brings twenty requests a second, the others two, and the last value is always wrong.
+
+    From the 24th hour that is over on, where missing is dear, the quiet hour is planned for the next loud one.
+    """
+    place = dataclasses.replace(world([20.0, 2.0] * 13), hours=26.0)
+    risk = dataclasses.replace(place.scenario.risk, missed_cost_ratio=50.0)
+    learning = dataclasses.replace(place, scenario=dataclasses.replace(place.scenario, risk=risk))
+    plans = [studies.control(strategy(), one, last_values(one), load=one.demand).plan for one in (place, learning)]
+    without, learned = (replicas(plan) for plan in plans if plan is not None)
+    assert learned[:24] == without[:24]
+    theta = place.rates.get_column("input_tps").item()
+    assert without[24] < 20.0 * 1490.0 / theta <= learned[24]
+
+
 def test_perfect_foresight_plans_for_what_comes() -> None:
     place = world()
     plan = studies.control(strategy(), place, last_values(place), load=place.demand).plan

@@ -180,6 +180,11 @@ class RiskPolicy:
     A load that falls away for an hour or two and comes back at once is in no forecast. So what was seen in the
     ``recent_peak_hours`` before a planned hour may be kept servable, to ``recent_peak_fraction`` of its highest window;
     0 hours keeps nothing. Autoscalers know it as a stabilization window.
+
+    How much a model keeps ready beyond its forecast may be learned instead, hour by hour in the control loop, from the
+    hours that are over: a replica-hour of interactive work that is missed then counts as ``missed_cost_ratio``
+    replica-hours held, and headroom and recent hours are each model's own (:mod:`workbench.planning.reserves`). 0
+    learns nothing.
     """
 
     quantile: float = 0.7
@@ -189,6 +194,7 @@ class RiskPolicy:
     quantile_by_tier: Mapping[str, float] = field(default_factory=dict)
     recent_peak_hours: float = 0.0
     recent_peak_fraction: float = 0.8
+    missed_cost_ratio: float = 0.0
 
     def quantile_of(self, tier: str) -> float:
         """Return the quantile that is planned for in a tier."""
@@ -208,6 +214,9 @@ class RiskPolicy:
                 < math.inf,
                 f"recent_peak_fraction must be 0 or more, got {self.recent_peak_fraction}": not 0
                 <= self.recent_peak_fraction
+                < math.inf,
+                f"missed_cost_ratio must be 0 or more, got {self.missed_cost_ratio}": not 0
+                <= self.missed_cost_ratio
                 < math.inf,
                 **{
                     f"quantile_by_tier of {tier} must lie between 0 and 1, got {quantile}": not 0 < quantile < 1

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from workbench.planning.checking import check
 from workbench.planning.commitments import Commitments, VmTerms, commit, terms_of, vms_needed
 from workbench.planning.problem import Problem
-from workbench.planning.requirement import peak_demand, require
+from workbench.planning.requirement import Reserve, peak_demand, quiet_minutes, require
+from workbench.planning.reserves import PastHour, learn_reserves, past_hour
 
 if TYPE_CHECKING:
     from workbench.planning.lookahead import Energy, LookAhead
@@ -24,12 +25,17 @@ __all__ = [
     "Energy",
     "HourPlan",
     "LookAhead",
+    "PastHour",
     "Problem",
+    "Reserve",
     "VmTerms",
     "check",
     "commit",
+    "learn_reserves",
+    "past_hour",
     "peak_demand",
     "problem_at",
+    "quiet_minutes",
     "require",
     "solve",
     "solve_hour",

@@ -38,11 +38,12 @@ def check(
     last_hour_deferrable: pl.DataFrame | None = None,
     options: LookAhead | None = None,
     waiting: pl.DataFrame | None = None,
+    quiet: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return what is wrong with a plan, one row per finding; no rows when nothing is.
 
-    A look-ahead plan is checked by :func:`workbench.planning.checking_ahead.check_ahead` with its ``options`` and what
-    was ``waiting``; of an hourly plan:
+    A look-ahead plan is checked by :func:`workbench.planning.checking_ahead.check_ahead` with its ``options``, what
+    was ``waiting`` and the ``quiet`` minutes that it counted on; of an hourly plan:
 
     ``check`` is integrality, hours, local_cover (C2), global_cover (C3), floor, stock or cost; ``found`` is what the
     plan has and ``allowed`` the limit it breaks (tokens per second, replicas, GPUs, hours or USD). Demand counts minus
@@ -55,7 +56,9 @@ def check(
         from workbench.planning.lookahead.options import LookAhead
 
         chosen = options or LookAhead(local_fraction=epsilon_fraction, floor_replicas=floor_replicas)
-        return check_ahead(plan, requirement=requirement, fleet=fleet, rates=rates, options=chosen, waiting=waiting)
+        return check_ahead(
+            plan, requirement=requirement, fleet=fleet, rates=rates, options=chosen, waiting=waiting, quiet=quiet
+        )
     if not plan.allocation.schema["replicas"].is_integer():
         broken = plan.allocation.filter(pl.col("replicas") != pl.col("replicas").round())
         return findings("integrality", broken, found=pl.col("replicas"), allowed=pl.col("replicas").round())

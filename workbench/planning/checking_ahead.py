@@ -35,6 +35,7 @@ def check_ahead(
     rates: pl.DataFrame,
     options: LookAhead,
     waiting: pl.DataFrame | None = None,
+    quiet: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return what is wrong with a look-ahead plan, one row per finding; no rows when nothing is.
 
@@ -51,10 +52,19 @@ def check_ahead(
     return pl.concat(
         [
             _hours(plan, windows),
-            *flow_work(plan, requirement=requirement, fleet=fleet, options=options, able=able, whole=whole),
+            *flow_work(
+                plan, requirement=requirement, fleet=fleet, options=options, able=able, whole=whole, quiet=quiet
+            ),
             *deferred_work(plan, requirement=requirement, fleet=fleet, options=options, waiting=waiting),
             resident_work(
-                plan, requirement=requirement, fleet=fleet, options=options, able=able, whole=whole, waiting=waiting
+                plan,
+                requirement=requirement,
+                fleet=fleet,
+                options=options,
+                able=able,
+                whole=whole,
+                waiting=waiting,
+                quiet=quiet,
             ),
             reserve_when_lost(plan, requirement=requirement, options=options, able=able, whole=whole),
             _starts(able, whole),

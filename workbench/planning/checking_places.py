@@ -16,6 +16,7 @@ from workbench import tables
 from workbench.domain import Fleet
 from workbench.planning.findings import FINDINGS, findings
 from workbench.planning.lookahead.options import LookAhead
+from workbench.planning.work_ahead import beyond_quiet
 from workbench.results import CapacityPlan
 
 SLACK = 1e-4
@@ -77,11 +78,12 @@ def resident_work(
     able: pl.DataFrame,
     whole: pl.Series,
     waiting: pl.DataFrame | None = None,
+    quiet: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return where pooled work does not fit the regions that it may go to; no rows without residency rules.
 
     What flows bring into a region has its room already. Deferrable work is told for all origins together, so it counts
-    as work that may go wherever any of them may send it.
+    as work that may go wherever any of them may send it, and as finding the ``quiet`` minutes of all regions.
     """
     if not options.residency and not options.defer_at_home:
         return pl.DataFrame(schema=FINDINGS)
@@ -91,7 +93,7 @@ def resident_work(
     homes |= set() if waiting is None else set(waiting.get_column("region"))
     may_go[WAITS] = sorted(homes if options.defer_at_home else {region for home in homes for region in may_go[home]})
     rows = []
-    for key, (asked, rooms, most) in _by_model(plan, requirement, fleet, options, able, whole).items():
+    for key, (asked, rooms, most) in _by_model(plan, requirement, fleet, options, able, whole, quiet).items():
         found = sent_most(asked, rooms, may_go)
         rows += [
             (*key, None if origin == WAITS else origin, sent, asked[origin])
@@ -111,6 +113,7 @@ def _by_model(
     options: LookAhead,
     able: pl.DataFrame,
     whole: pl.Series,
+    quiet: pl.DataFrame | None,
 ) -> dict[tuple[object, ...], tuple[dict[str, float], dict[str, float], float]]:
     """Return for each window and model pooled work by origin, room by region, and the rate of a replica."""
     bound = [t.key for t in fleet.tiers if t.ttft_slo_s is not None and t.ttft_slo_s < options.bound_below_ttft_s]
@@ -122,7 +125,9 @@ def _by_model(
         .join(short, on=(*POOL, "tier"), how="left")
         .select(*POOL, tps=pl.col("input_tps") - pl.col("short").fill_null(0.0))
     )
-    served = _or_empty(plan.deferred, tables.DEFERRED).select(*BY, pl.lit(WAITS).alias("region"), "served_input_tps")
+    served = beyond_quiet(_or_empty(plan.deferred, tables.DEFERRED), quiet).select(
+        *BY, pl.lit(WAITS).alias("region"), "served_input_tps"
+    )
     work = pl.concat([pooled, served.rename({"served_input_tps": "tps"}).select(pooled.columns)])
     into = _or_empty(plan.flows, tables.FLOWS).group_by(POOL).agg(pl.col("input_tps").sum().alias("into"))
     pools = able.group_by(POOL).agg(pl.col("able").sum(), pl.col("theta").max()).join(into, on=POOL, how="left")

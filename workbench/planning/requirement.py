@@ -7,11 +7,16 @@ their sum, not the sum of the highest windows of each: tiers that peak at differ
 And the quantile of that sum is taken as the sum of the tiers' quantiles, which is exact when the tiers rise and fall
 together and on the safe side otherwise. A tier may have a quantile of its own: one that can go elsewhere for a minute
 needs no spare replicas.
+
+What is kept ready beyond the forecast may differ by model (:class:`Reserve`); :mod:`workbench.planning.reserves` learns
+it from the past.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -27,6 +32,21 @@ POOL = ("plan_window", "region", "model")
 SERIES = (*POOL, "tier")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reserve:
+    """What a model keeps ready beyond its forecast.
+
+    ``headroom_fraction`` of its need, and the root of its need over all regions times that of ``root_input_tps``, both
+    in input tokens/s: at the rate of one replica that is one replica for one that is needed, two for four. What was
+    seen in the last ``recent_peak_hours`` stays servable, to ``recent_peak_fraction``.
+    """
+
+    headroom_fraction: float = 0.0
+    root_input_tps: float = 0.0
+    recent_peak_hours: float = 0.0
+    recent_peak_fraction: float = 0.0
+
+
 def require(
     forecast: Forecast,
     *,
@@ -34,6 +54,7 @@ def require(
     tiers: Sequence[Tier],
     plan_window_s: float = SECONDS_PER_HOUR,
     observed: pl.DataFrame | None = None,
+    reserves: Mapping[str, Reserve] | None = None,
 ) -> pl.DataFrame:
     """Say what must be servable in each plan window, as REQUIREMENT.
 
@@ -45,7 +66,7 @@ def require(
     With ``risk.recent_peak_hours`` what was seen so long before a plan window counts as one more forecast window of it,
     at ``risk.recent_peak_fraction`` (and the headroom): ``observed`` is the demand, as DEMAND, of which only windows
     that end by ``forecast.as_of`` are read. The further ahead a plan window lies the less of it is left, until the
-    forecast alone counts.
+    forecast alone counts. ``reserves`` says by model what stands in place of the policy's headroom and recent hours.
 
     Raises PlanError where the forecast lacks the quantile or a measure, names an unknown tier, or has windows that do
     not divide the plan window, and where recent hours are to be kept and ``observed`` is not given.
@@ -53,12 +74,11 @@ def require(
     rates = _rates(forecast, risk=risk, tiers=tiers, plan_window_s=plan_window_s)
     waits = pl.col("tier").is_in([tier.key for tier in tiers if tier.deferrable])
     interactive = rates.filter(~waits)
-    if risk.recent_peak_hours > 0:
-        seen = recently_seen(observed, interactive, risk=risk, as_of=forecast.as_of, window_s=forecast.window_s)
-        interactive = pl.concat([interactive, seen.select(interactive.columns)])
-    interactive = interactive.with_columns(pl.col(MEASURES) * (1.0 + risk.headroom_fraction))
+    kept = {model: (reserves or {}).get(model) or _of_all(risk) for model in interactive.get_column("model").unique()}
+    interactive = pl.concat([interactive, *_seen(interactive, kept, forecast, risk=risk, observed=observed)])
+    peaks = _at_peak(interactive, "input_tps").join(_at_peak(interactive, "output_tps"), on=SERIES)
     parts = [
-        _at_peak(interactive, "input_tps").join(_at_peak(interactive, "output_tps"), on=SERIES),
+        _with_headroom(peaks, kept),
         rates.filter(waits).group_by(SERIES, maintain_order=True).agg(pl.col(MEASURES).mean()),
     ]
     promises = pl.DataFrame(
@@ -125,6 +145,50 @@ def _rates(forecast: Forecast, *, risk: RiskPolicy, tiers: Sequence[Tier], plan_
     )
 
 
+def _of_all(risk: RiskPolicy) -> Reserve:
+    return Reserve(
+        headroom_fraction=risk.headroom_fraction,
+        recent_peak_hours=risk.recent_peak_hours,
+        recent_peak_fraction=risk.recent_peak_fraction,
+    )
+
+
+def _seen(
+    interactive: pl.DataFrame,
+    kept: Mapping[str, Reserve],
+    forecast: Forecast,
+    *,
+    risk: RiskPolicy,
+    observed: pl.DataFrame | None,
+) -> list[pl.DataFrame]:
+    """Return windows that were seen, as rows beside those foreseen; models that remember alike at once."""
+    rules = dict.fromkeys((one.recent_peak_hours, one.recent_peak_fraction) for one in kept.values())
+    found = []
+    for hours, fraction in rules:
+        if hours > 0:
+            alike = [
+                m for m, one in kept.items() if (one.recent_peak_hours, one.recent_peak_fraction) == (hours, fraction)
+            ]
+            series = interactive.filter(pl.col("model").is_in(alike))
+            rule = dataclasses.replace(risk, recent_peak_hours=hours, recent_peak_fraction=fraction)
+            seen = recently_seen(observed, series, risk=rule, as_of=forecast.as_of, window_s=forecast.window_s)
+            found.append(seen.select(interactive.columns))
+    return found
+
+
+def _with_headroom(peaks: pl.DataFrame, kept: Mapping[str, Reserve]) -> pl.DataFrame:
+    """Return needs with what is kept ready beyond them, each region's and tier's in proportion."""
+    beyond = pl.DataFrame(
+        [(model, 1.0 + one.headroom_fraction, one.root_input_tps) for model, one in kept.items()],
+        schema={"model": tables.TEXT, "scale": tables.NUMBER, "root": tables.NUMBER},
+        orient="row",
+    )
+    total = pl.col("input_tps").sum().over("plan_window", "model")
+    by_root = pl.when(total > 0).then((pl.col("root") / total).sqrt()).otherwise(0.0)
+    raised = peaks.join(beyond, on="model", how="left", maintain_order="left")
+    return raised.with_columns(pl.col(MEASURES) * (pl.col("scale") + by_root)).select(peaks.columns)
+
+
 def _at_peak(interactive: pl.DataFrame, measure: str) -> pl.DataFrame:
     together = interactive.group_by(*POOL, "window_start", maintain_order=True).agg(pl.col(measure).sum())
     peaks = (
@@ -167,6 +231,36 @@ def _refuse(
             f"a plan window of {plan_window_s:g} s does not hold a whole number of forecast windows of "
             f"{forecast.window_s:g} s; choose a forecast window that divides it."
         )
+
+
+def quiet_minutes(
+    requirement: pl.DataFrame,
+    forecast: Forecast,
+    *,
+    risk: RiskPolicy,
+    tiers: Sequence[Tier],
+    plan_window_s: float = SECONDS_PER_HOUR,
+) -> pl.DataFrame:
+    """Say by how much interactive work is foreseen below its requirement on the mean of a plan window.
+
+    One row per window_start, region and model with ``input_tps`` in tokens/s: what ``requirement`` asks for without
+    what may wait (peak, headroom, what is kept), less the mean of the forecast at the quantiles of the policy. In
+    these minutes deferrable work finds room that need not be held for it. Raises PlanError as ``require`` does.
+    """
+    waits = [tier.key for tier in tiers if tier.deferrable]
+    foreseen = _rates(forecast, risk=risk, tiers=tiers, plan_window_s=plan_window_s)
+    pool = ("window_start", "region", "model")
+    mean = (
+        foreseen.filter(~pl.col("tier").is_in(waits))
+        .group_by(*POOL, "tier")
+        .agg(pl.col("input_tps").mean())
+        .group_by(pl.col("plan_window").alias("window_start"), "region", "model")
+        .agg(pl.col("input_tps").sum().alias("mean"))
+    )
+    peak = requirement.filter(~pl.col("is_deferrable")).group_by(pool).agg(pl.col("input_tps").sum().alias("peak"))
+    both = peak.join(mean, on=pool, how="left").with_columns(pl.col("mean").fill_null(0.0))
+    below = pl.max_horizontal(pl.lit(0.0), pl.col("peak") - pl.col("mean"))
+    return both.select(*pool, input_tps=below).sort(pool)
 
 
 def unknown_names(requirement: pl.DataFrame, fleet: Fleet) -> list[str]:

@@ -48,6 +48,7 @@ def solve(
     progress: Callable[[int, int], None] | None = None,
     options: LookAhead | None = None,
     waiting: pl.DataFrame | None = None,
+    quiet: pl.DataFrame | None = None,
     yesterday: CapacityPlan | None = None,
 ) -> CapacityPlan:
     """Decide how many replicas of each model to hold on each GPU kind in each region, window by window.
@@ -55,7 +56,8 @@ def solve(
     ``model`` lookahead plans all windows together (:func:`workbench.planning.lookahead.plan_ahead`, the time limit for
     all of it; ``gap_fraction`` None is 2 % for a plan that is whole throughout, 0.5 % for one whose first hours are):
     ``options`` say everything that ``epsilon_fraction``, ``floor_replicas``, ``risk`` and ``start_s`` say here; without
-    them epsilon and floor are taken from here. ``waiting`` is for it alone.
+    them epsilon and floor are taken from here. ``waiting`` is for it alone, and so is ``quiet``
+    (:func:`workbench.planning.quiet_minutes`): for how much deferrable work there is room below the interactive peak.
 
     Either programme begins from ``yesterday``, a plan whose counts for the same windows, or the same hours a day
     earlier, are tried first.
@@ -83,6 +85,7 @@ def solve(
             gap_fraction=_gap_ahead(options) if gap_fraction is None else gap_fraction,
             time_limit_s=time_limit_s,
             waiting=waiting,
+            quiet=quiet,
             yesterday=yesterday,
         )
     return _hour_by_hour(

@@ -89,6 +89,7 @@ def flow_work(
     options: LookAhead,
     able: pl.DataFrame,
     whole: pl.Series,
+    quiet: pl.DataFrame | None = None,
 ) -> list[pl.DataFrame]:
     """Return what is wrong with flows and with the coverage of interactive and deferrable work."""
     bound = [t.key for t in fleet.tiers if t.ttft_slo_s is not None and t.ttft_slo_s < options.bound_below_ttft_s]
@@ -101,7 +102,7 @@ def flow_work(
         *_sent(asked.filter(pl.col("tier").is_in(bound)), flows=flows, pools=pools, options=options),
         _pairs(flows, options=options),
         _served_in_region(flows, pools=pools, whole=whole),
-        _served_together(plan, asked=asked, flows=flows, pools=pools, whole=whole, bound=bound),
+        _served_together(plan, asked=asked, flows=flows, pools=pools, whole=whole, bound=bound, quiet=quiet),
     ]
 
 
@@ -161,15 +162,19 @@ def _served_together(
     pools: pl.DataFrame,
     whole: pl.Series,
     bound: list[str],
+    quiet: pl.DataFrame | None,
 ) -> pl.DataFrame:
-    """All regions together serve a model's flows, its pooled tiers less what they lack, and its deferrable work."""
+    """All regions together serve a model's flows, its pooled tiers less what they lack, and its deferrable work.
+
+    Deferrable work counts as far as it is more than interactive work leaves room for below its peak.
+    """
     by = ("window_start", "model")
     pooled = asked.filter(~pl.col("is_deferrable") & ~pl.col("tier").is_in(bound))
     deferred = tables.DEFERRED.empty() if plan.deferred is None else plan.deferred
     parts = [
         flows.select(*by, "input_tps"),
         pooled.select(*by, pl.col("input_tps") - pl.col("short")),
-        deferred.select(*by, pl.col("served_input_tps").alias("input_tps")),
+        beyond_quiet(deferred, quiet).select(*by, pl.col("served_input_tps").alias("input_tps")),
     ]
     need = pl.concat(parts).group_by(by).agg(pl.col("input_tps").sum())
     have = pools.group_by(by).agg(pl.col("able").sum(), pl.col("theta").max())
@@ -179,6 +184,16 @@ def _served_together(
         & (pl.col("input_tps") > pl.col("able") + SLACK * (pl.col("able").abs() + pl.col("theta")))
     )
     return findings("global_cover", over, found=pl.col("able"), allowed=pl.col("input_tps"))
+
+
+def beyond_quiet(deferred: pl.DataFrame, quiet: pl.DataFrame | None) -> pl.DataFrame:
+    """Return DEFERRED with of what is served only what finds no room in the quiet minutes of its window and model."""
+    if quiet is None:
+        return deferred
+    room = quiet.group_by("window_start", "model").agg(pl.col("input_tps").sum().alias("room"))
+    both = deferred.join(room, on=("window_start", "model"), how="left")
+    beyond = pl.col("served_input_tps") - pl.col("room").fill_null(0.0)
+    return both.with_columns(served_input_tps=pl.max_horizontal(pl.lit(0.0), beyond)).drop("room")
 
 
 def deferred_work(

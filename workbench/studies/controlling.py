@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from workbench import simulation
+from workbench import planning, simulation
 from workbench.domain import Fleet, Scenario
 from workbench.errors import StudyError
 from workbench.results import CapacityPlan, Forecast, Orders, SimRun, SoFar, Standing
@@ -24,6 +24,7 @@ from workbench.studies.strategies import Place, Situation, Strategy, as_it_stand
 from workbench.tables import ALLOCATION, SHORTFALL
 
 STATUSES = ("optimal", "feasible", "heuristic")
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,6 +55,8 @@ class Controller:
     def __init__(self, strategy: Strategy, world: World, forecasts: Iterator[Forecast]) -> None:
         self.plans: list[CapacityPlan] = []
         self._strategy, self._world, self._forecasts = strategy, world, forecasts
+        self._past: list[planning.PastHour] = []
+        self._before: Forecast | None = None
         self._pools = [
             (region.key, one.model, one.gpu) for region in world.fleet.regions for one in world.fleet.replicas
         ]
@@ -89,15 +92,33 @@ class Controller:
             ),
             peak_replicas=world.peak_replicas,
             observed=self._observed(standing.at),
+            reserves=self._learned(forecast),
         )
 
-    def _observed(self, at: datetime) -> pl.DataFrame | None:
-        """Return what was seen of late where the risk asks for it, and a day more, to read off how long windows are."""
-        hours = self._world.scenario.risk.recent_peak_hours
-        if hours == 0:
+    def _learned(self, forecast: Forecast) -> dict[str, planning.Reserve] | None:
+        """Return what each model keeps ready, learned from the hours of this run so far where the risk asks for it."""
+        world, risk = self._world, self._world.scenario.risk
+        if risk.missed_cost_ratio == 0:
             return None
-        since = at - timedelta(hours=hours + 24.0)
-        return self._world.demand.filter(pl.col("window_start").is_between(since, at, closed="left"))
+        before, self._before = self._before, forecast
+        if before is not None:
+            self._past.append(
+                planning.past_hour(
+                    before, risk=risk, tiers=world.fleet.tiers, observed=self._since(DAY, forecast.as_of)
+                )
+            )
+        return planning.learn_reserves(self._past, rates=world.rates, missed_cost_ratio=risk.missed_cost_ratio)
+
+    def _observed(self, at: datetime) -> pl.DataFrame | None:
+        """Return what was seen of late where the risk asks for it, and a day more: to read off how long windows are."""
+        risk = self._world.scenario.risk
+        hours = risk.recent_peak_hours
+        if hours == 0 and risk.missed_cost_ratio == 0:
+            return None
+        return self._since(timedelta(hours=hours) + DAY, at)
+
+    def _since(self, span: timedelta, at: datetime) -> pl.DataFrame:
+        return self._world.demand.filter(pl.col("window_start").is_between(at - span, at, closed="left"))
 
 
 def control(

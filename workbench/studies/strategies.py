@@ -32,7 +32,7 @@ class Situation:
     ``fleet`` has as initial replicas what is ready or starting now, and as lent ones what is lent now. ``waiting`` is
     the deferrable work in the queues (``WAITING``); ``last_hour_deferrable`` what came of it in the last hour, in input
     tokens per second. ``peak_replicas`` is what the peak of the history needed; ``observed`` the
-    demand of late, where the risk keeps recent hours servable.
+    demand of late, where the risk keeps recent hours servable or learns, and ``reserves`` what it learned, by model.
     """
 
     at: datetime
@@ -45,6 +45,7 @@ class Situation:
     last_hour_deferrable: pl.DataFrame
     peak_replicas: Mapping[Place, int]
     observed: pl.DataFrame | None = None
+    reserves: Mapping[str, planning.Reserve] | None = None
 
 
 Foresee = Callable[[History], Iterator[Forecast]]
@@ -71,7 +72,7 @@ def hourly(now: Situation) -> CapacityPlan:
     scenario, ends = now.scenario, now.at + timedelta(hours=1)
     hour = dataclasses.replace(now.forecast, frame=now.forecast.frame.filter(pl.col("window_start") < ends))
     return planning.solve(
-        planning.require(hour, risk=scenario.risk, tiers=now.fleet.tiers, observed=now.observed),
+        planning.require(hour, risk=scenario.risk, tiers=now.fleet.tiers, observed=now.observed, reserves=now.reserves),
         fleet=now.fleet,
         rates=rates_of(now),
         risk=scenario.risk,
@@ -101,7 +102,9 @@ def look_ahead(now: Situation) -> CapacityPlan:
         lead_s={"reclaim": now.policy.reclaim_s, "swap": now.policy.swap_s, "remote": now.policy.remote_s},
     )
     return planning.solve(
-        planning.require(now.forecast, risk=scenario.risk, tiers=now.fleet.tiers, observed=now.observed),
+        planning.require(
+            now.forecast, risk=scenario.risk, tiers=now.fleet.tiers, observed=now.observed, reserves=now.reserves
+        ),
         fleet=now.fleet,
         rates=rates_of(now),
         risk=scenario.risk,

@@ -152,13 +152,16 @@ def test_the_usual_wishes_follow_the_forecast_and_the_plan() -> None:
 
 
 def test_a_look_ahead_plan_takes_wishes_in_its_options() -> None:
+    """As hour by hour: (150, 50) together two h100 at 2 USD for two hours; apart two and one, 6 USD an hour."""
     ahead = forecast({"east": 150.0, "west": 50.0})
-    options = LookAhead(local_fraction=0.0, floor_replicas=0)
+    at_once = {"reclaim": 0.0, "swap": 0.0, "remote": 0.0}
+    options = LookAhead(local_fraction=0.0, floor_replicas=0, lead_s=at_once)
     how = {**HOW, "model": "lookahead", "options": options}
     costs = wish_costs(
         ahead, [Wish(label="apart", plan={"epsilon_fraction": 1.0})], fleet=world(), rates=SPEEDS, risk=RISK, **how
     )
-    assert costs.get_column("cost_usd")[1] >= costs.get_column("cost_usd")[0]
+    assert costs.get_column("cost_usd").to_list() == pytest.approx([8.0, 12.0])
+    assert costs.get_column("difference_usd").to_list() == pytest.approx([0.0, 4.0])
 
 
 def test_a_lost_region_leaves_its_customers() -> None:
@@ -190,6 +193,27 @@ def test_plans_of_equal_cost_are_found_as_far_apart_as_can_be() -> None:
     assert max(plan.gpus_moved for plan in others) >= 2
     assert all(plan.objective_usd == pytest.approx(objective_usd(hour, plan.replicas)) for plan in others)
     assert all(plan.objective_usd <= best.objective_usd * 1.01 + 1e-6 for plan in others)
+
+
+def test_as_many_replicas_move_as_the_slack_pays_for() -> None:
+    """Four in the east cost 4 x (6 to hold + 1 to start) = 28 USD, each in the west 0.10 more.
+
+    One percent is 0.28, which pays for two in the west and not for three: 28.20 with two GPUs elsewhere. Two percent,
+    0.56, pay for all four: 28.40.
+    """
+    east, west = ("east", "m", "h100"), ("west", "m", "h100")
+    hour = problem(
+        now={east: 0, west: 0},
+        demand={("east", "m"): 200.0, ("west", "m"): 200.0},
+        theta={("m", "h100"): 100.0},
+        hold={east: 6.0, west: 6.1},
+        epsilon=0.0,
+    )
+    for slack, replicas, usd in ((0.01, {east: 2, west: 2}, 28.2), (0.02, {east: 0, west: 4}, 28.4)):
+        best, other = near_equal(hour, slack_fraction=slack, most=1)
+        assert (best.replicas, best.objective_usd) == ({east: 4, west: 0}, pytest.approx(28.0))
+        assert (other.replicas, other.objective_usd) == (replicas, pytest.approx(usd))
+        assert other.gpus_moved == replicas[west]
 
 
 def test_an_hour_that_falls_short_has_no_near_equal_plans() -> None:

@@ -14,7 +14,7 @@ from workbench.domain import Fleet
 from workbench.planning.lookahead.options import Key, LookAhead
 from workbench.planning.lookahead.outlook import Numbers, Outlook
 from workbench.planning.lookahead.refusing import refuse_contradictions
-from workbench.planning.lookahead.working import classes_of, deferrable, interactive
+from workbench.planning.lookahead.working import below_peak, classes_of, deferrable, interactive
 from workbench.units import SECONDS_PER_HOUR
 
 
@@ -25,12 +25,14 @@ def outlook(
     rates: pl.DataFrame,
     options: LookAhead,
     waiting: pl.DataFrame | None = None,
+    quiet: pl.DataFrame | None = None,
 ) -> Outlook:
     """Lay out what must be served and with what; demand as REQUIREMENT, rates as REPLICA_RATES.
 
     ``waiting`` is deferrable work left from before, in ``input_tps_hours`` (tokens / 3600) with ``serve_by_s`` counted
-    from the first window. Raises PlanError listing every model without a rate, every missing price, everything that
-    requirement or options name and the fleet does not have, and standing replicas over the quota.
+    from the first window; ``quiet`` (window_start, region, model, input_tps) by how much interactive work is below its
+    requirement on the mean of a window. Raises PlanError listing every model without a rate, every missing price,
+    everything that requirement or options name and the fleet does not have, and standing replicas over the quota.
     """
     known = {(row["model"], row["gpu"]): row for row in rates.iter_rows(named=True)}
     models, regions = tuple(model.key for model in fleet.models), tuple(region.key for region in fleet.regions)
@@ -61,6 +63,7 @@ def outlook(
         unit_input_tps=unit,
         bound=bound / unit[:, None, None],
         pooled=pooled / unit[:, None, None],
+        quiet=below_peak(quiet, bound + pooled, starts, models, regions) / unit[:, None, None],
         arriving=arriving / unit[:, None, None],
         not_due=not_due / unit[:, None, None],
         waiting_now=waiting_now / unit[:, None],

@@ -29,7 +29,8 @@ Places = NDArray[np.int64]
 class Outlook:
     """One instance of the look-ahead programme.
 
-    ``unit_input_tps`` [m] is what one unit of work is. ``bound`` and ``pooled`` [m, r, t] are interactive work;
+    ``unit_input_tps`` [m] is what one unit of work is. ``bound`` and ``pooled`` [m, r, t] are interactive work at
+    its peak, ``quiet`` [m, r, t] how much less of both it is on the mean of the window;
     ``arriving`` [m, c, t] deferrable work, ``not_due`` [m, c, t] how much of all that came by the end of a window may
     still wait then, ``waiting_now`` [m, c] what waits at the start. ``class_of`` and ``deferred_class_of`` [r] are the
     classes of a region's interactive and deferrable work. ``rate`` [p] is what a replica serves, in units,
@@ -45,6 +46,7 @@ class Outlook:
     unit_input_tps: Numbers
     bound: Numbers
     pooled: Numbers
+    quiet: Numbers
     arriving: Numbers
     not_due: Numbers
     waiting_now: Numbers

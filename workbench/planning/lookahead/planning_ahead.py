@@ -32,23 +32,28 @@ def plan_ahead(
     gap_fraction: float = 0.005,
     time_limit_s: float = 60.0,
     waiting: pl.DataFrame | None = None,
+    quiet: pl.DataFrame | None = None,
     yesterday: CapacityPlan | None = None,
 ) -> CapacityPlan:
     """Decide all windows of a requirement together; always answers.
 
     ``requirement`` as REQUIREMENT, ``rates`` as REPLICA_RATES, ``waiting`` deferrable work from before (region, model,
-    ``input_tps_hours`` = tokens / 3600, ``serve_by_s`` from the first window), ``yesterday`` a plan whose counts for
+    ``input_tps_hours`` = tokens / 3600, ``serve_by_s`` from the first window), ``quiet`` as ``quiet_minutes`` has it,
+    ``yesterday`` a plan whose counts for
     the same windows, or the same hours a day earlier, are tried first. ``time_limit_s`` holds for the whole plan.
 
     Raises PlanError for contradictory input, listing all of it, and for a solver that is unknown or not installed.
     """
     needed, known = tables.REQUIREMENT.conform(requirement), tables.REPLICA_RATES.conform(rates)
-    whole = outlook(needed, fleet=fleet, rates=known, options=options, waiting=waiting)
+    whole = outlook(needed, fleet=fleet, rates=known, options=options, waiting=waiting, quiet=quiet)
     groups = uncoupled(whole)
     plans = []
     for models in groups:
         part, work, left = _part(fleet, needed, waiting, models) if len(groups) > 1 else (fleet, needed, waiting)
-        ahead = whole if len(groups) == 1 else outlook(work, fleet=part, rates=known, options=options, waiting=left)
+        calm = quiet if quiet is None or len(groups) == 1 else quiet.filter(pl.col("model").is_in(models))
+        ahead = whole
+        if len(groups) > 1:
+            ahead = outlook(work, fleet=part, rates=known, options=options, waiting=left, quiet=calm)
         solved = solve_outlook(
             ahead,
             solver=solver,

@@ -54,6 +54,7 @@ UNITS = {
 WORK = {
     "route": "bound work",
     "pooled0": "pooled work",
+    "peak0": "pooled work at its peak",
     "deferred": "deferrable work",
     "local": "local share",
     "lost_region": "reserve for a lost region",
@@ -71,6 +72,7 @@ def prices(
     rates: pl.DataFrame,
     options: LookAhead,
     waiting: pl.DataFrame | None = None,
+    quiet: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return what limits and work are worth at the margin, one row per limit and window, dearest first.
 
@@ -78,7 +80,8 @@ def prices(
     where a limit is not about one. Limits that cost nothing are left out. Raises PlanError where the plan's counts do
     not fit the programme.
     """
-    ahead = outlook(tables.REQUIREMENT.conform(requirement), fleet=fleet, rates=rates, options=options, waiting=waiting)
+    needed = tables.REQUIREMENT.conform(requirement)
+    ahead = outlook(needed, fleet=fleet, rates=rates, options=options, waiting=waiting, quiet=quiet)
     programme = build(ahead)
     session = Session(programme.matrix, to_pulp(programme.matrix), whole=False, threads=options.threads)
     chosen = programme.columns

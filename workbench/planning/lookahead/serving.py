@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.planning.lookahead.columns import Columns
 from workbench.planning.lookahead.outlook import Outlook
-from workbench.planning.lookahead.rows import Rows, axes_of, numbered, rows
+from workbench.planning.lookahead.rows import Rows, Term, axes_of, numbered, rows
 
 
 def route_bound_work(outlook: Outlook, chosen: Columns) -> Iterator[Rows]:
@@ -54,7 +54,9 @@ def serve_flows(outlook: Outlook, chosen: Columns) -> Iterator[Rows]:
 def serve_pooled_work(outlook: Outlook, chosen: Columns) -> Iterator[Rows]:
     """Any set of regions holds the work that may go nowhere else.
 
-    sum_r (C - flows in) >= pooled interactive + deferrable served of the origins bound to the set. By the theorem of
+    sum_r (C - flows in) >= pooled interactive + deferrable served of the origins bound to the set. Where interactive
+    work is quieter on the mean of a window than at its peak, deferrable work may have the difference: its row then has
+    that less of interactive work, and one more row holds the peak without it. By the theorem of
     Gale and Hoffman on transport this is enough, for the sets that are unions of what origins may use; without
     residency rules the only such set is all regions.
     """
@@ -63,19 +65,18 @@ def serve_pooled_work(outlook: Outlook, chosen: Columns) -> Iterator[Rows]:
         members = [c for c, allowed in enumerate(outlook.classes) if allowed <= union]
         into = np.flatnonzero(np.isin(outlook.pairs[:, 1], inside))
         demand = outlook.pooled[:, np.isin(outlook.class_of, members)].sum(axis=1)
+        quiet = outlook.quiet[:, inside].sum(axis=1)
         row = numbered(len(outlook.models), outlook.windows)
-        yield rows(
-            f"pooled{number}",
-            axes_of(outlook, "m", "t"),
-            ">=",
-            demand,
-            [
-                (row[:, None], chosen.capacity[:, inside], 1.0),
-                (row[:, None], chosen.flow[:, into], -1.0),
-                (row[:, None], chosen.unmet_pooled[:, members], 1.0),
-                (row[outlook.deferring, None], chosen.served[:, members], -1.0),
-            ],
-        )
+        interactive: list[Term] = [
+            (row[:, None], chosen.capacity[:, inside], 1.0),
+            (row[:, None], chosen.flow[:, into], -1.0),
+            (row[:, None], chosen.unmet_pooled[:, members], 1.0),
+        ]
+        deferrable = (row[outlook.deferring, None], chosen.served[:, members], -1.0)
+        axes = axes_of(outlook, "m", "t")
+        yield rows(f"pooled{number}", axes, ">=", demand - quiet, [*interactive, deferrable])
+        if quiet.any():
+            yield rows(f"peak{number}", axes, ">=", demand, interactive)
 
 
 def defer_until_due(outlook: Outlook, chosen: Columns) -> Iterator[Rows]:

@@ -58,6 +58,20 @@ def interactive(
     )
 
 
+def below_peak(
+    quiet: pl.DataFrame | None,
+    peak: Numbers,
+    starts: tuple[datetime, ...],
+    models: tuple[str, ...],
+    regions: tuple[str, ...],
+) -> Numbers:
+    """Return as [m, r, t] by how much interactive work is below its peak on the mean of a window; never below none."""
+    if quiet is None:
+        return np.zeros(peak.shape)
+    ahead = quiet.filter(pl.col("window_start").is_in(list(starts)))
+    return np.clip(_cube(ahead, starts, models, regions), 0.0, peak)
+
+
 def bound_tiers(tiers: tuple[Tier, ...], options: LookAhead) -> list[str]:
     """Return the tiers whose work is sent along flows, because their first token cannot wait."""
     return [tier.key for tier in tiers if tier.ttft_slo_s is not None and tier.ttft_slo_s < options.bound_below_ttft_s]

@@ -1,0 +1,152 @@
+"""What a model keeps ready beyond its forecast, learned from what its past hours would have cost.
+
+One headroom for all models is dear where models differ: it is set for the one that errs most and paid for by all. A
+share of the forecast is the wrong form as well, for a load of few clients: what comes on top of 10 replicas and of 40
+is nearer in number than in share, so that a share that covers the small hours overpays the large ones. And how long a
+load that fell away should be kept servable is another question for each model. So a :class:`Reserve` has a share, a
+part that grows with the root of the load (square-root staffing), and the hours that it remembers, and each model gets
+the one that would have been cheapest of late, a replica-hour of work that is missed being worth
+``missed_cost_ratio`` replica-hours held. Only hours that are over are looked at, older ones for less.
+
+How the shares, roots, hours and the half-life are spaced was chosen with the three weeks of
+``tests.planning.quality_table`` in view, their judged days among them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from workbench import tables
+from workbench.domain import RiskPolicy, Tier
+from workbench.planning.requirement import Reserve, require
+from workbench.results import Forecast
+from workbench.units import SECONDS_PER_HOUR
+
+HOUR = timedelta(hours=1)
+HALF_LIFE_H = 24.0
+LEAST_HOURS = 24
+KEPT = ((0.0, 0.0), (1.0, 1.0), (3.0, 0.8))
+HEADROOM_FRACTIONS = (0.0, -0.2, 0.2, -0.4, 0.4, 0.6, 0.8, 1.0)
+ROOT_REPLICAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PastHour:
+    """An hour that is over: by model, what it needed by each rule of KEPT, and what came in its windows, in tokens/s.
+
+    ``needs`` [KEPT] is the interactive requirement over all regions without any headroom, ``came`` [windows] the
+    interactive load over all regions; a model is left out where the source has a gap in the whole hour.
+    """
+
+    as_of: datetime
+    needs: Mapping[str, NDArray[np.float64]]
+    came: Mapping[str, NDArray[np.float64]]
+
+
+def past_hour(forecast: Forecast, *, risk: RiskPolicy, tiers: Sequence[Tier], observed: pl.DataFrame) -> PastHour:
+    """Put what a forecast would have had an hour sized for beside what came in it.
+
+    ``forecast`` is the one made at the begin of the hour, of which only that hour is read, and ``observed`` the demand,
+    as DEMAND in windows of the forecast's length or shorter, from the hours that KEPT remembers to the hour's end.
+    Raises PlanError as ``require`` does.
+    """
+    ends = forecast.as_of + HOUR
+    hour = Forecast(
+        frame=forecast.frame.filter(pl.col("window_start") < ends),
+        notes=forecast.notes,
+        as_of=forecast.as_of,
+        window_s=forecast.window_s,
+        method=forecast.method,
+    )
+    waits = [tier.key for tier in tiers if tier.deferrable]
+    models = hour.frame.get_column("model").unique().sort().to_list()
+    by_rule = []
+    for hours, fraction in KEPT:
+        reserve = Reserve(recent_peak_hours=hours, recent_peak_fraction=fraction)
+        needed = require(hour, risk=risk, tiers=tiers, observed=observed, reserves=dict.fromkeys(models, reserve))
+        sums = needed.filter(~pl.col("is_deferrable")).group_by("model").agg(pl.col("input_tps").sum())
+        by_rule.append(dict(sums.iter_rows()))
+    seen_s = tables.window_s_of(observed)
+    inside = observed.filter(
+        pl.col("window_start").is_between(forecast.as_of, ends, closed="left"), ~pl.col("tier").is_in(waits)
+    )
+    windows = pl.DataFrame(
+        {
+            "window_start": [
+                forecast.as_of + timedelta(seconds=i * seen_s) for i in range(round(SECONDS_PER_HOUR / seen_s))
+            ]
+        },
+        schema={"window_start": tables.INSTANT},
+    )
+    came = {model: _came(inside.filter(pl.col("model") == model), windows, seen_s) for model in models}
+    return PastHour(
+        as_of=forecast.as_of,
+        needs={model: np.array([rule.get(model, 0.0) for rule in by_rule]) for model in models},
+        came={model: rates for model, rates in came.items() if rates.size},
+    )
+
+
+def learn_reserves(
+    past: Sequence[PastHour],
+    *,
+    rates: pl.DataFrame,
+    missed_cost_ratio: float,
+    half_life_h: float = HALF_LIFE_H,
+) -> dict[str, Reserve]:
+    """Return for each model the reserve that would have cost least in the hours that are over.
+
+    An hour costs the replicas that are held, whole ones of the model's fastest GPU kind (``rates`` as REPLICA_RATES),
+    and ``missed_cost_ratio`` times those that were lacking on the mean of its windows; it counts half as much for every
+    ``half_life_h`` that it lies back. A model with fewer than LEAST_HOURS such hours is left out: its requirement is
+    then that of the risk policy. Of equals the one that remembers and adds least.
+    """
+    fastest = dict(rates.group_by("model").agg(pl.col("input_tps").max()).iter_rows())
+    found = {}
+    for model, theta in sorted(fastest.items()):
+        hours = [hour for hour in past if model in hour.came]
+        if len(hours) < LEAST_HOURS:
+            continue
+        newest = max(hour.as_of for hour in hours)
+        weights = np.array([0.5 ** ((newest - hour.as_of) / HOUR / half_life_h) for hour in hours])
+        cost = weights @ _costs(hours, model, theta, missed_cost_ratio)
+        kept, share, root = CANDIDATES[int(np.argmin(cost))]
+        hours_kept, fraction = KEPT[kept]
+        found[model] = Reserve(
+            headroom_fraction=share,
+            root_input_tps=root**2 * theta,
+            recent_peak_hours=hours_kept,
+            recent_peak_fraction=fraction,
+        )
+    return found
+
+
+CANDIDATES = tuple(itertools.product(range(len(KEPT)), HEADROOM_FRACTIONS, ROOT_REPLICAS))
+
+
+def _costs(hours: Sequence[PastHour], model: str, theta: float, missed_cost_ratio: float) -> NDArray[np.float64]:
+    """Return [hour, candidate] what an hour costs, in replica-hours."""
+    kept, share, root = (np.array(values) for values in zip(*CANDIDATES, strict=True))
+    needed = np.array([hour.needs[model] for hour in hours])[:, kept] / theta
+    counts = np.ceil(needed * (1.0 + share) + root * np.sqrt(needed) - 1e-9)
+    missed = np.array(
+        [
+            np.maximum(0.0, hour.came[model][:, None] / theta - held).mean(axis=0)
+            for hour, held in zip(hours, counts, strict=True)
+        ]
+    )
+    return np.asarray(counts + missed_cost_ratio * missed)
+
+
+def _came(inside: pl.DataFrame, windows: pl.DataFrame, seen_s: float) -> NDArray[np.float64]:
+    """Return the rates of the windows without a gap of the source; a window without a row had none."""
+    gaps = inside.filter(pl.col("input_tokens").is_null()).select("window_start").unique()
+    sums = inside.group_by("window_start").agg(pl.col("input_tokens").sum() / seen_s)
+    every = windows.join(gaps, on="window_start", how="anti").join(sums, on="window_start", how="left")
+    return every.get_column("input_tokens").fill_null(0.0).to_numpy()
