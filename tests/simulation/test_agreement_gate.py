@@ -37,12 +37,12 @@ def test_where_replicas_mostly_read_prompts() -> None:
     what is made of it.
     """
     worlds = {name: world for name, world, _ in cases.readers()}
-    for name, load in (("test prefill-heavy", 0.75), ("llama31_8b b200 prefill-heavy", 0.7)):
+    for name, load, draws in (("test prefill-heavy", 0.75, 2), ("llama31_8b b200 prefill-heavy", 0.7, 10)):
         table = agreement.error_map(
-            worlds[name], replicas=(1, 4), loads=(load,), draws=2, least_requests=25_000, seed=3
+            worlds[name], replicas=(1, 4), loads=(load,), draws=draws, least_requests=25_000, seed=3
         )
-        alone, four = cells_of("reading", name, table, draws=2)
-        assert abs(alone.errors["kv_cache_used_fraction"] or 0.0) <= 3.0 * cases.KV_TOLERANCE, alone.line()
+        alone, four = cells_of("reading", name, table, draws=draws)
+        assert abs(alone.errors["kv_cache_used_fraction"] or 0.0) <= 2.0 * cases.KV_TOLERANCE, alone.line()
         assert_holds(four)
 
 
