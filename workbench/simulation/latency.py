@@ -152,33 +152,38 @@ def ttft_moments(
     prompts are pending, and that on the time sought: two rounds settle it. The choice among n replicas also evens out
     how long their cycles are: what is left of a cycle's variance falls with the root of n.
     """
-    rate = admitted_rps / replicas
+    # divisions cost most here, so those by the same number share one
+    each_one, per_iteration = 1.0 / replicas, 1.0 / iteration_s
+    rate = admitted_rps * each_one
     share = min(rate * prompt_s, 0.98)
-    clumping = 1.0 + (dispersion - 1.0) / replicas
+    # 1 - s, 1 - s^2 and 1 - s^3 divide: all from one quotient
+    unread, second, third = 1.0 - share, 1.0 + share, 1.0 + share + share * share
+    split = 1.0 / (unread * second * third)
+    clumping = 1.0 + (dispersion - 1.0) * each_one
     lumps = max(square_ratio - 1.0 + clumping, 0.0)
-    cycle = iteration_s / (1.0 - share)
-    alone = prompt_s * prompt_s * rate * cycle * lumps / (1.0 - share * share)
-    busy = 1.0 - decay(min(running / replicas, 30.0))
+    cycle, per_cycle = iteration_s * split * second * third, unread * per_iteration
+    alone = prompt_s * prompt_s * rate * cycle * lumps * split * third
+    busy = 1.0 - decay(min(running * each_one, 30.0))
     waits = until_next(replicas, rate * iteration_s) * busy
-    evened = 1.0 / np.sqrt(replicas)
+    evened = np.sqrt(each_one)
     mean = (waits + 1.0) * iteration_s + prompt_s
     left = varied = cycle_variance = seen = others = riding = 0.0
     for _ in range(2):
         left = company_left(replicas, rate * mean, dispersion)
         varied = left * evened
         cycle_variance = varied * alone
-        seen = cycle + cycle_variance / cycle
+        seen = cycle + cycle_variance * per_cycle
         others = left * max(rate * seen + clumping - 1.0, 0.0)
         riding = iteration_s + prompt_s + others * prompt_s
         mean = waits * (iteration_s + left * (seen - iteration_s)) + riding
     cubes = prompt_s**3 * rate * cube_ratio * cycle
-    third = varied * (cubes + 3.0 * share * prompt_s * prompt_s * rate * square_ratio * cycle_variance)
-    seen_square = third / (1.0 - share**3) / cycle + 3.0 * cycle_variance + cycle * cycle
+    cubed = varied * (cubes + 3.0 * share * prompt_s * prompt_s * rate * square_ratio * cycle_variance)
+    seen_square = cubed * split * second * per_cycle + 3.0 * cycle_variance + cycle * cycle
     ended_square = iteration_s * iteration_s + left * (seen_square - iteration_s * iteration_s)
-    spread = varied * (0.5 + share) ** 2 * max(seen_square - seen * seen, 0.0) + busy * ended_square / 12.0
-    alike = others * (1.0 - SHORT_COMPANY * (1.0 - 1.0 / replicas))
+    spread = varied * (0.5 + share) ** 2 * max(seen_square - seen * seen, 0.0) + busy * ended_square * (1 / 12)
+    alike = others * (1.0 - SHORT_COMPANY * (1.0 - each_one))
     spread += prompt_s * prompt_s * (alike * lumps + square_ratio - 1.0)
-    slow = (mean - prompt_s) / iteration_s * decode_slope_s / replicas
+    slow = (mean - prompt_s) * per_iteration * decode_slope_s * each_one
     lean = prompt_s**3 * (cube_ratio - 3.0 * square_ratio + 2.0 + alike * cube_ratio)
     return mean, spread + slow * slow * variance, lean, riding, left
 

@@ -73,15 +73,14 @@ def release(
 def ask_together(b: Block, x: Inputs, w: int, block: int, h: int, m: int) -> int:
     """Sum up what an origin asks of a model for its interactive tiers, and return of how many there is something."""
     tiers, asking = x.deferrable.size, 0
-    nothing_asked(b.scratch)
     for k in range(tiers):
         requests = real(x.rps[w, h, m, k] * x.step_s)
         b.some[k] = 0 if x.deferrable[k] or requests <= 0.0 else 1
-        asking += b.some[k]
         if b.some[k] > 0:
             prompt, output = real(x.prompt_mean[block, h, m, k]), real(x.output_mean[block, h, m, k])
             tier, factor = np.uint64(k) * LANES, np.uint64(m * tiers + k) * LANES
-            ask(b.scratch, b.scenario, b.asked, tier, b.load, factor, requests, prompt, output)
+            ask(b.scratch, b.scenario, b.asked, tier, b.load, factor, requests, prompt, output, real(min(asking, 1)))
+            asking += 1
     return asking
 
 
@@ -100,8 +99,7 @@ def ask_deferrable(b: Block, x: Inputs, c: Site, w: int, block: int, h: int, m: 
             nothing_asked(b.scratch)
             ask_old(b.scratch, b.scenario, b.asked, tier, prompt, output)
     elif requests > 0.0:
-        nothing_asked(b.scratch)
-        ask(b.scratch, b.scenario, b.asked, tier, b.load, factor, requests, prompt, output)
+        ask(b.scratch, b.scenario, b.asked, tier, b.load, factor, requests, prompt, output, real(0.0))
         some = 1
     for other in range(tiers):
         b.some[other] = some if other == k else 0

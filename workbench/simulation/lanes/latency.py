@@ -40,18 +40,16 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         )
         reads = min(w[row.PROMPT_SHARE + i], MOST_READ)
         share = min(reads, real(0.98))
-        # 1 - s, 1 - s^2, 1 - s^3, iteration and prompt divide: all from one quotient
+        # 1 - s, 1 - s^2 and 1 - s^3 divide: all from one quotient
         left, second, third = one - share, one + share, one + share + share * share
-        split = one / (left * second * third * iteration * prompt_s)
-        cycle = iteration * split * second * third * iteration * prompt_s
-        w[row.RATE + i] = reads * split * left * second * third * iteration
+        split, per_iteration = one / (left * second * third), one / iteration
+        cycle = iteration * split * second * third
+        w[row.RATE + i] = reads / prompt_s
         w[row.CYCLE + i] = cycle
-        w[row.ALONE + i] = (
-            prompt_s * share * cycle * max(lumps + more * per_replica, real(0.0)) * split * third * iteration * prompt_s
-        )
-        w[row.PER_ITERATION + i] = split * left * second * third * prompt_s
-        w[row.PER_CYCLE + i] = split * left * left * second * third * prompt_s
-        w[row.PER_THIRD + i] = split * second * iteration * prompt_s
+        w[row.ALONE + i] = prompt_s * share * cycle * max(lumps + more * per_replica, real(0.0)) * split * third
+        w[row.PER_ITERATION + i] = per_iteration
+        w[row.PER_CYCLE + i] = left * per_iteration
+        w[row.PER_THIRD + i] = split * second
         busy = one - decay(min(a[at + row.RUNNING + i] * per_replica, real(18.0)))
         w[row.BUSY + i] = busy
         early = real(0.5 * EARLY) * (max(a[at + row.READY + i], one) - one) * w[row.RATE + i] * iteration
