@@ -93,6 +93,8 @@ class CapacityPlan:
     ``flows`` (FLOWS), ``deferred`` (DEFERRED), ``supply`` (SUPPLY) and ``starts`` (STARTS). ``whole_windows`` says how
     many of the first windows are decided in whole replicas; beyond them the allocation is rounded up and indicative,
     while the other frames hold the fractions that were planned. None means all.
+
+    ``requirement`` (REQUIREMENT) is what had to be servable; None where a plan was made of something else.
     """
 
     allocation: pl.DataFrame
@@ -109,6 +111,7 @@ class CapacityPlan:
     supply: pl.DataFrame | None = None
     starts: pl.DataFrame | None = None
     whole_windows: int | None = None
+    requirement: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

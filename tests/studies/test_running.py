@@ -92,6 +92,12 @@ def test_an_opened_study_equals_the_one_that_was_run(small_study: Study, small_s
     assert list(opened.plans) == ["lt_i", "lt_ua"]
     for key, plan in small_study.plans.items():
         assert opened.plans[key].allocation.equals(plan.allocation), key
+        needed = opened.plans[key].requirement
+        assert needed is not None
+        assert plan.requirement is not None
+        assert needed.equals(plan.requirement), key
+        hours = plan.hours.get_column("window_start").to_list()
+        assert needed.get_column("window_start").unique().sort().to_list() == hours, "one hand-off by the hour"
         assert (opened.plans[key].cost_usd, opened.plans[key].status) == (plan.cost_usd, plan.status), key
     assert opened.scorecard.totals.equals(small_study.scorecard.totals)
 
@@ -105,7 +111,7 @@ def test_same_scenario_trace_and_seed_write_the_same_bytes(
         )
     assert again.id == small_study.id
     files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))
-    assert len(files) == 11 + 4 * 4 + 2 * 3
+    assert len(files) == 11 + 4 * 4 + 2 * 4
     for file in files:
         assert (tmp_path / file).read_bytes() == (small_store / "studies" / file).read_bytes(), file
 

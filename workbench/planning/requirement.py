@@ -74,7 +74,9 @@ def require(
     rates = _rates(forecast, risk=risk, tiers=tiers, plan_window_s=plan_window_s)
     waits = pl.col("tier").is_in([tier.key for tier in tiers if tier.deferrable])
     interactive = rates.filter(~waits)
-    kept = {model: (reserves or {}).get(model) or _of_all(risk) for model in interactive.get_column("model").unique()}
+    kept = {
+        model: (reserves or {}).get(model) or _of_all(risk) for model in interactive.get_column("model").unique().sort()
+    }
     interactive = pl.concat([interactive, *_seen(interactive, kept, forecast, risk=risk, observed=observed)])
     peaks = _at_peak(interactive, "input_tps").join(_at_peak(interactive, "output_tps"), on=SERIES)
     parts = [

@@ -76,7 +76,7 @@ def solve(
     needed = tables.REQUIREMENT.conform(requirement)
     _refuse(needed, fleet=fleet, programme=model)
     if model == "lookahead":
-        return plan_ahead(
+        ahead = plan_ahead(
             needed,
             fleet=fleet,
             rates=rates,
@@ -88,7 +88,8 @@ def solve(
             quiet=quiet,
             yesterday=yesterday,
         )
-    return _hour_by_hour(
+        return dataclasses.replace(ahead, requirement=needed)
+    by_hour = _hour_by_hour(
         standing_problem(
             fleet=fleet,
             rates=tables.REPLICA_RATES.conform(rates),
@@ -106,6 +107,7 @@ def solve(
         yesterday=yesterday,
         progress=progress,
     )
+    return dataclasses.replace(by_hour, requirement=needed)
 
 
 def _hour_by_hour(

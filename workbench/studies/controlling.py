@@ -21,7 +21,7 @@ from workbench.results import CapacityPlan, Forecast, Orders, SimRun, SoFar, Sta
 from workbench.simulation.intake import Load
 from workbench.simulation.scheduling import Scheduling
 from workbench.studies.strategies import Place, Situation, Strategy, as_it_stands, whole_hours
-from workbench.tables import ALLOCATION, SHORTFALL
+from workbench.tables import ALLOCATION, REQUIREMENT, SHORTFALL
 
 STATUSES = ("optimal", "feasible", "heuristic")
 DAY = timedelta(days=1)
@@ -215,6 +215,7 @@ def first_hour(plan: CapacityPlan, at: datetime) -> CapacityPlan:
         status=row["status"],
         solver=plan.solver,
         programme=plan.programme,
+        requirement=None if plan.requirement is None else plan.requirement.filter(now),
     )
 
 
@@ -224,6 +225,7 @@ def together(plans: list[CapacityPlan]) -> CapacityPlan:
     Its bound is the sum of what each hour could have cost at least by itself; null where one hour has none.
     """
     bounds = [plan.bound_usd for plan in plans]
+    needed = [plan.requirement for plan in plans if plan.requirement is not None]
     known = [bound for bound in bounds if bound is not None]
     hours = pl.concat([plan.hours for plan in plans], how="diagonal_relaxed")
     objective = float(hours.get_column("objective").sum())
@@ -239,4 +241,5 @@ def together(plans: list[CapacityPlan]) -> CapacityPlan:
         status=max((plan.status for plan in plans), key=STATUSES.index),
         solver=plans[0].solver,
         programme=plans[0].programme,
+        requirement=REQUIREMENT.conform(pl.concat(needed)).sort(REQUIREMENT.key) if needed else None,
     )

@@ -107,6 +107,8 @@ def write_run(run: SimRun, plan: CapacityPlan | None, folder: Path) -> None:
     if plan is not None:
         frames |= {name: getattr(plan, name) for name in PLAN_FRAMES}
         frames["plan_hours"] = plan.hours.drop("solve_s", strict=False)
+        if plan.requirement is not None:
+            frames["requirement"] = plan.requirement
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet", compression="zstd")
 
@@ -204,6 +206,8 @@ def read_plans(folder: Path, manifest: Mapping[str, Any]) -> dict[str, CapacityP
 def read_plan(folder: Path, facts: Mapping[str, Any]) -> CapacityPlan:
     """Return a plan from its folder and the facts of it in the manifest."""
     frames = {name: table.conform(pl.read_parquet(folder / f"{name}.parquet")) for name, table in PLAN_FRAMES.items()}
+    if (folder / "requirement.parquet").exists():
+        frames["requirement"] = tables.REQUIREMENT.conform(pl.read_parquet(folder / "requirement.parquet"))
     return _plan(frames | {"plan_hours": pl.read_parquet(folder / "plan_hours.parquet")}, facts)
 
 
@@ -237,7 +241,7 @@ def plan_of(frames: Mapping[str, pl.DataFrame], manifest: Mapping[str, Any]) -> 
 
 def _plan(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> CapacityPlan:
     own: dict[str, Any] = {name: frames[name] for name in PLAN_FRAMES}
-    return CapacityPlan(**own, hours=frames["plan_hours"], **facts)
+    return CapacityPlan(**own, hours=frames["plan_hours"], requirement=frames.get("requirement"), **facts)
 
 
 def scorecard_of(frames: Mapping[str, pl.DataFrame], manifest: Mapping[str, Any]) -> Scorecard:
