@@ -201,35 +201,38 @@ def azure_loads(name: str, replicas: int, loads: Sequence[float]) -> list[float]
 
 def elsewhere() -> Iterator[tuple[str, Fleet, pl.DataFrame | None]]:
     """Pools of other models and GPU kinds, with lengths of the mixes and of public requests."""
-    known = catalog.load()
-    places = [
+    yield from _of_catalog(
         ("llama31_8b", "l40s_48gb", "chat"),
         ("llama31_8b", "b200_180gb", "prefill-heavy"),
         ("llama31_70b", "h200_141gb", "decode-heavy"),
         ("bloom_176b", "a100_80gb", "chat"),
-    ]
-    for model, gpu, kind in places:
-        yield f"{model} {gpu[:4]} {kind}", _catalog_fleet(known, model, gpu, MIXES[kind]), None
-    if AZURE.is_dir():
-        for model, gpu, name in (("llama31_70b", "h100_80gb", "conv"), ("llama31_8b", "h100_80gb", "code")):
-            yield f"{model} {gpu[:4]} {name}", _catalog_fleet(known, model, gpu, MIX), singles(azure_rows(name))
+        ("llama31_70b", "h100_80gb", "conv"),
+        ("llama31_8b", "h100_80gb", "code"),
+    )
 
 
 def readers() -> Iterator[tuple[str, Fleet, pl.DataFrame | None]]:
     """Pools that read prompts for two thirds of the time and more at the most that they can take."""
-    known = catalog.load()
     yield "test prefill-heavy", fleet(mix=MIXES["prefill-heavy"]), None
-    places = [
+    yield from _of_catalog(
         ("llama31_8b", "b200_180gb", "prefill-heavy"),
         ("llama31_8b", "l40s_48gb", "prefill-heavy"),
         ("llama31_70b", "h200_141gb", "prefill-heavy"),
         ("llama31_70b", "h100_80gb", "long"),
         ("bloom_176b", "a100_80gb", "prefill-heavy"),
-    ]
+        ("llama31_8b", "h100_80gb", "code"),
+    )
+
+
+def _of_catalog(*places: tuple[str, str, str]) -> Iterator[tuple[str, Fleet, pl.DataFrame | None]]:
+    """Pools of a model on a GPU kind, with the lengths of a mix, or of a public trace where that is there."""
+    known = catalog.load()
     for model, gpu, kind in places:
-        yield f"{model} {gpu[:4]} {kind}", _catalog_fleet(known, model, gpu, MIXES[kind]), None
-    if AZURE.is_dir():
-        yield "llama31_8b h100 code", _catalog_fleet(known, "llama31_8b", "h100_80gb", MIX), singles(azure_rows("code"))
+        name = f"{model} {gpu[:4]} {kind}"
+        if kind in MIXES:
+            yield name, _catalog_fleet(known, model, gpu, MIXES[kind]), None
+        elif AZURE.is_dir():
+            yield name, _catalog_fleet(known, model, gpu, MIX), singles(azure_rows(kind))
 
 
 def _catalog_fleet(known: Catalog, model: str, gpu: str, mix: TokenMix) -> Fleet:

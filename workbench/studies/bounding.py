@@ -134,22 +134,21 @@ def fewest_gpu_hours(
     demand included.
     """
     refuse(demand, hold_s=hold_s, window_s=window_s, hours=hours, known=known)
-    span = demand.filter((pl.col("window_start") >= start) & (pl.col("window_start") < after(start, hours * 3600.0)))
     models = {
-        str(model): _choices(
+        model: _choices(
             rows,
             fleet=fleet,
-            promise=known[str(model)],
+            promise=known[model],
             tier=tier,
             start=start,
             shape=(round(hours * 3600.0 / hold_s), round(hold_s / window_s)),
             window_s=window_s,
             served_fraction=served_fraction,
-            fill_fraction=_share_at(fill_signal_fraction, fleet, known[str(model)]),
+            fill_fraction=_share_at(fill_signal_fraction, fleet, known[model]),
             floor=floor_replicas,
             starting_s=starting_s,
         )
-        for (model,), rows in sorted(span.partition_by("model", as_dict=True).items())
+        for model, rows in by_model(demand, start, hours).items()
     }
     return lowest_at(models, tier=tier, kept_fraction=kept_fraction, hold_s=hold_s, most_wasted=most_wasted_gpu_hours)
 
@@ -215,6 +214,14 @@ def ranges(needed: Floats, floor: int) -> tuple[Floats, Floats]:
         tried = np.unique(np.round(np.geomspace(max(least, 1), most, COUNTS)))
     ends = np.unique(np.concatenate([[float(floor)], tried[tried > floor]]))
     return np.concatenate([[float(floor)], ends[:-1] + 1.0]), ends
+
+
+def by_model(demand: pl.DataFrame, start: datetime, hours: float) -> dict[str, pl.DataFrame]:
+    """Return the demand of a span by model, in the order of their names."""
+    inside = (pl.col("window_start") >= start) & (pl.col("window_start") < after(start, hours * SECONDS_PER_HOUR))
+    return {
+        str(model): rows for (model,), rows in sorted(demand.filter(inside).partition_by("model", as_dict=True).items())
+    }
 
 
 def by_window(rows: pl.DataFrame, column: str, *, start: datetime, shape: tuple[int, int], window_s: float) -> Floats:

@@ -31,10 +31,10 @@ from numpy.typing import NDArray
 from workbench.domain import Fleet
 from workbench.simulation import promises
 from workbench.simulation.promises import Promises
-from workbench.studies.bounding import by_window, ranges, refuse
+from workbench.studies.bounding import by_model, by_window, ranges, refuse
 from workbench.studies.pricing import Bound, lowest_at
 from workbench.studies.splitting import Routed
-from workbench.units import SECONDS_PER_HOUR, after
+from workbench.units import SECONDS_PER_HOUR
 
 Floats = NDArray[np.float64]
 
@@ -89,12 +89,11 @@ def fewest_gpu_hours_routed(
     StudyError likewise.
     """
     refuse(demand, hold_s=hold_s, window_s=hold_s, hours=hours, known=known)
-    span = demand.filter((pl.col("window_start") >= start) & (pl.col("window_start") < after(start, hours * 3600.0)))
     models = {
-        str(model): _routed(
+        model: _routed(
             rows,
             fleet=fleet,
-            met=known[str(model)],
+            met=known[model],
             tier=tier,
             start=start,
             windows=round(hours * SECONDS_PER_HOUR / hold_s),
@@ -103,7 +102,7 @@ def fewest_gpu_hours_routed(
             floor=floor_replicas,
             tiers_apart=tiers_apart,
         )
-        for (model,), rows in sorted(span.partition_by("model", as_dict=True).items())
+        for model, rows in by_model(demand, start, hours).items()
     }
     return lowest_at(models, tier=tier, kept_fraction=kept_fraction, hold_s=hold_s)
 
