@@ -52,7 +52,7 @@ def test_mean_below_stays_inside_its_bounds(mean: float, variance: float, limit:
 
 
 def test_an_idle_replica_answers_after_its_own_prompt() -> None:
-    mean, variance, _, riding, left = la.ttft_moments(4.0, 1e-9, 0.08, 0.03, 2e-4, 0.0, 0.0, 1.0, 1.0, 1.0)
+    mean, variance, _, riding, left = la.ttft_moments(4.0, 1e-9, 0.08, 0.03, 2e-4, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 60.0)
     assert mean == pytest.approx(0.03 + 0.08, rel=1e-3)
     assert riding == pytest.approx(mean)
     assert variance == pytest.approx(0.0, abs=1e-3)
@@ -98,14 +98,39 @@ def test_an_arrival_waits_for_half_an_iteration_and_for_more_of_it_where_places_
 
 @settings(deadline=None)
 @given(
-    low=st.floats(0.01, 0.8), extra=st.floats(0.001, 0.15), replicas=st.integers(1, 40), dispersion=st.floats(0.5, 8)
+    low=st.floats(0.01, 0.8),
+    extra=st.floats(0.001, 0.15),
+    replicas=st.integers(1, 40),
+    dispersion=st.floats(0.5, 8),
+    noise_seen=st.floats(0.0, 1.0),
 )
-def test_more_load_never_shortens_the_wait(low: float, extra: float, replicas: int, dispersion: float) -> None:
+def test_more_load_never_shortens_the_wait(
+    low: float, extra: float, replicas: int, dispersion: float, noise_seen: float
+) -> None:
     def mean(share: float) -> float:
-        rate = share / 0.08 * replicas
-        return float(la.ttft_moments(float(replicas), rate, 0.08, 0.04, 2e-4, 10.0, 5.0, 2.0, 8.0, dispersion)[0])
+        n, rate = float(replicas), share / 0.08 * replicas
+        return float(la.ttft_moments(n, rate, 0.08, 0.04, 2e-4, 10.0, 5.0, 2.0, 8.0, dispersion, noise_seen, 10.0)[0])
 
     assert mean(low + extra) >= mean(low) - 1e-12
+
+
+def test_noise_that_the_load_shows_is_not_counted_again() -> None:
+    def moments(n: float, noise_seen: float, window_s: float) -> tuple[float, float]:
+        mean, variance, *_ = la.ttft_moments(n, n * 8.0, 0.08, 0.04, 0.0, 1e9, 0.0, 1.0, 1.0, 1.0, noise_seen, window_s)
+        return mean, variance
+
+    cycle = 0.04 / (1.0 - 0.64)
+    # one replica whose load shows every arrival: it waits for half a cycle of one length, and rides with those of it
+    mean, variance = moments(1.0, 1.0, 0.0)
+    assert mean == pytest.approx(0.5 * cycle + 0.04 + 0.08 + 8.0 * cycle * 0.08)
+    assert variance == pytest.approx(cycle * cycle / 12.0 + 0.08 * 0.08 * 8.0 * cycle)
+    # half of it where a window is as long as two relaxations: the cycle's variance falls by half
+    whole, half = moments(1.0, 0.0, 0.0)[0], moments(1.0, 1.0, 2.0 * cycle / (1.0 - 0.64))[0]
+    assert half == pytest.approx(0.5 * (whole + mean))
+    assert moments(1.0, 1.0, 1e9)[0] == pytest.approx(whole)
+    # replicas beside each other: the more of the company the choice among them leaves, the more of it is the pool's
+    for n in (2.0, 4.0, 12.0):
+        assert moments(1.0, 1.0, 10.0)[0] / whole < moments(n, 1.0, 10.0)[0] / moments(n, 0.0, 10.0)[0] < 1.0
 
 
 def test_lognormal_has_the_asked_moments(rng: np.random.Generator) -> None:

@@ -141,6 +141,8 @@ def ttft_moments(
     square_ratio: float,
     cube_ratio: float,
     dispersion: float,
+    noise_seen: float,
+    window_s: float,
 ) -> tuple[float, float, float, float, float]:
     """Return mean, variance and third central moment of the time to first token, the iteration's part, company left.
 
@@ -151,6 +153,11 @@ def ttft_moments(
     end first, so the residual cycle counts only when something runs. How much company is left depends on how many
     prompts are pending, and that on the time sought: two rounds settle it. The choice among n replicas also evens out
     how long their cycles are: what is left of a cycle's variance falls with the root of n.
+
+    Of the noise of arrivals the load itself shows ``noise_seen`` (0 to 1) in its windows of ``window_s``. A cycle is an
+    iteration and ``share`` of the one before it, so it strays back at (1 - share) / cycle, and such windows carry
+    2 / (2 + window x that) of its variance in their own course, as :func:`workbench.simulation.fluid.service.complete`
+    counts it. They show what all replicas have in common, for which the share of the company left stands.
     """
     # divisions cost most here, so those by the same number share one
     each_one, per_iteration = 1.0 / replicas, 1.0 / iteration_s
@@ -162,6 +169,7 @@ def ttft_moments(
     clumping = 1.0 + (dispersion - 1.0) * each_one
     lumps = max(square_ratio - 1.0 + clumping, 0.0)
     cycle, per_cycle = iteration_s * split * second * third, unread * per_iteration
+    shown = 2.0 * noise_seen / (2.0 + unread * unread * per_iteration * window_s)
     alone = prompt_s * prompt_s * rate * cycle * lumps * split * third
     busy = 1.0 - decay(min(running * each_one, 30.0))
     waits = until_next(replicas, rate * iteration_s) * busy
@@ -170,7 +178,7 @@ def ttft_moments(
     left = varied = cycle_variance = seen = others = riding = 0.0
     for _ in range(2):
         left = company_left(replicas, rate * mean, dispersion)
-        varied = left * evened
+        varied = left * evened * (1.0 - shown * left)
         cycle_variance = varied * alone
         seen = cycle + cycle_variance * per_cycle
         others = left * max(rate * seen + clumping - 1.0, 0.0)

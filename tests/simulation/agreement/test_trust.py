@@ -53,6 +53,20 @@ def test_small_full_and_idle_pools_by_hand() -> None:
     assert trust.trusted_fraction(run, fleet()) == pytest.approx(0.6)
 
 
+def test_replicas_that_a_few_long_requests_fill_are_not_covered() -> None:
+    # room for 19 mean requests, and prompts of mean square twice the square of their mean
+    mix = dataclasses.replace(
+        MIX, input_tokens=1500.0, output_tokens=300.0, input_square_ratio=2.0, output_square_ratio=1.0, cross_ratio=1.0
+    )
+    cramped = dataclasses.replace(replica(), kv_cache_tokens=19.0 * mix.kv_reserved_tokens)
+    assert trust.long_requests(cramped, mix) == pytest.approx(9.5)
+    world = dataclasses.replace(fleet(mix=mix), replicas=(cramped,))
+    run = run_of([8.0], [0.1], [10.0])
+    assert trust.trusted(run, world).get_column("why").to_list() == [trust.CRAMPED]
+    roomy = dataclasses.replace(cramped, kv_cache_tokens=20.0 * mix.kv_reserved_tokens)
+    assert trust.trusted_fraction(run, dataclasses.replace(world, replicas=(roomy,))) == 1.0
+
+
 def test_clumped_arrivals_are_not_covered() -> None:
     run = run_of([8.0], [0.5], [10.0])
     clumped = fleet(mix=dataclasses.replace(MIX, dispersion=4.0))

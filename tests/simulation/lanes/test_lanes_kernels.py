@@ -88,7 +88,7 @@ def test_running_requests_are_those_of_the_scalar_simulator(mean: float, varianc
 def test_first_tokens_are_those_of_the_scalar_formula(
     ready: int, load: float, prompt: float, output: float, waiting: float
 ) -> None:
-    base, per_request, per_token, _, _, square, cube, prompt_cross, output_square, cross, dispersion, _, _ = (
+    base, per_request, per_token, _, _, square, cube, prompt_cross, output_square, cross, dispersion, *noise = (
         float(x) for x in FACTS
     )
     slope = per_request + per_token * (cross * prompt + 0.5 * output_square * output)
@@ -106,7 +106,7 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     inside = max(float(np.float32(running + waiting)) - float(np.float32(running)), 0.0)
     read = ready * share / prompt_s
     mean, variance, lean, riding, left = scalar_latency.ttft_moments(
-        float(ready), read, prompt_s, iteration, slope, running, running, square, cube, dispersion
+        float(ready), read, prompt_s, iteration, slope, running, running, square, cube, dispersion, *noise
     )
     mean, variance = mean + inside / most, variance + inside * dispersion / most**2
     assert read_row(w, "TTFT_MEAN") == pytest.approx(mean, rel=1e-3)

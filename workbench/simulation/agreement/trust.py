@@ -1,9 +1,10 @@
 """Where the fluid engine's figures can be trusted: which windows of which pools lie where it is held to the replay.
 
 What is promised (KV cache 5 %, GPU-hours 3 %, P95 of the first token 10 %, over a day or at a constant load) holds for
-pools of four replicas or more at nine tenths of what they can take or less, whose requests do not come in clumps. Near
-the limit the wait is what is left of two large numbers, and a burst shorter than a step is no load that the engine sees
-(simulation.md section 4, "Where it fails").
+pools of four replicas or more at nine tenths of what they can take or less, whose requests do not come in clumps and of
+which ten long ones leave a replica room. Near the limit the wait is what is left of two large numbers, a burst shorter
+than a step is no load that the engine sees (simulation.md section 4, "Where it fails"), and a replica that a few long
+requests fill makes others wait while the pool as a whole, which is what the engine sees, has room.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from __future__ import annotations
 import polars as pl
 
 from workbench import performance
-from workbench.domain import Fleet
+from workbench.domain import Fleet, Replica, TokenMix
 from workbench.results import SimRun
 
 LEAST_REPLICAS = 4.0
 GREATEST_LOAD = 0.9
 GREATEST_DISPERSION = 2.0
+LEAST_LONG = 10.0
 FEW, FULL, CLUMPED = "fewer than four replicas", "above nine tenths of what it can take", "requests come in clumps"
+CRAMPED = "a few long requests fill a replica"
 
 
 def trusted(run: SimRun, fleet: Fleet) -> pl.DataFrame:
@@ -45,6 +48,8 @@ def trusted(run: SimRun, fleet: Fleet) -> pl.DataFrame:
         .then(pl.lit(FULL))
         .when(pl.col("dispersion") > GREATEST_DISPERSION)
         .then(pl.lit(CLUMPED))
+        .when(pl.col("long_requests") < LEAST_LONG)
+        .then(pl.lit(CRAMPED))
         .otherwise(pl.lit("")),
     ).with_columns(is_trusted=pl.col("why") == "")
 
@@ -59,12 +64,20 @@ def trusted_fraction(run: SimRun, fleet: Fleet) -> float:
     return float(seen.filter("is_trusted").get_column("running").sum()) / whole if whole > 0.0 else 1.0
 
 
+def long_requests(replica: Replica, mix: TokenMix) -> float:
+    """Return how many requests a replica has slots for, over the square ratio of their prompts.
+
+    A prompt token of what runs belongs to a prompt that is by that ratio longer than the mean one.
+    """
+    return performance.slots(replica, mix) / max(mix.input_square_ratio, 1.0)
+
+
 def _limits(fleet: Fleet) -> pl.DataFrame:
-    """Return by model and GPU kind the work at which every slot is taken, and how clumped arrivals are."""
+    """Return by model and GPU kind the work at which every slot is taken, how clumped arrivals are, how many fit."""
     rows = []
     for replica in fleet.replicas:
         mix = fleet.mixes[replica.model]
         most_rps = performance.max_rps(replica, mix)
         greatest = most_rps * performance.work_s(replica, mix)
-        rows.append((replica.model, replica.gpu, greatest, mix.dispersion))
-    return pl.DataFrame(rows, schema=["model", "gpu", "greatest", "dispersion"], orient="row")
+        rows.append((replica.model, replica.gpu, greatest, mix.dispersion, long_requests(replica, mix)))
+    return pl.DataFrame(rows, schema=["model", "gpu", "greatest", "dispersion", "long_requests"], orient="row")

@@ -40,7 +40,7 @@ ALIKE = 0.1  # relative difference of mean latencies up to which minutes are lai
 
 
 @within
-def expect(rank: Rank, only: int) -> None:
+def expect(rank: Rank, only: int, window_s: float) -> None:
     """Work out the time to first token of an arrival as the pools stand: mean, variance and third central moment.
 
     With the gap between tokens (of a request of median length: short ones have the longest), with what reads, the
@@ -52,7 +52,7 @@ def expect(rank: Rank, only: int) -> None:
         read = n * rank.prompt_share[i] / prompt_s
         mean, spread, lean, riding, left = ttft_moments(
             n, read, prompt_s, iteration, rank.slope_s[i], rank.running[i], rank.variance[i], rank.square[i],
-            rank.cube[i], rank.dispersion[i],
+            rank.cube[i], rank.dispersion[i], rank.seen[i], window_s,
         )  # fmt: skip
         gap_s = iteration / (1.0 - rank.prompt_share[i])
         longer_s, fed = max(riding - gap_s, 0.0), left * min(rank.prompt_share[i], 0.98)
@@ -88,12 +88,12 @@ def wait_for_slots(rank: Rank) -> int:
 
 
 @vectors
-def look_ahead(rank: Rank, only: int, tables: Floats, first: int) -> int:
+def look_ahead(rank: Rank, only: int, window_s: float, tables: Floats, first: int) -> int:
     """Take the arrivals of one pool, or of all, out of those to be met, and work out what they have before them.
 
     Returns for how many pools there is more to do. ``tables`` corrects pools, ``first`` being the first of the rank.
     """
-    expect(rank, only)
+    expect(rank, only, window_s)
     if tables.shape[1] > 0:
         correct(rank, tables, first)
     return wait_for_slots(rank)
@@ -165,7 +165,7 @@ def meet(x: Inputs, s: State, rec: Record, step: int, b: int, only: int) -> None
     by ALIKE from theirs begins anew.
     """
     rank = s.ranks[b]
-    if look_ahead(rank, only, x.correction, b * ABREAST) > 0:
+    if look_ahead(rank, only, x.demand_steps * x.step_s, x.correction, b * ABREAST) > 0:
         wait_for_replicas(x, s, step, b)
         for i in range(ABREAST):
             apart = abs(rank.met_mean_s[i] - rank.mean_s[i] * rank.met[i])

@@ -30,8 +30,8 @@ MOST_READ = real(0.999999)  # of the time: what is left divides
 @vectors
 def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     """Note the cycle of a replica by itself, what its prompts vary it by, and an arrival without company."""
-    lumps, more = facts[row.SQUARE], facts[row.DISPERSION] - real(1.0)
-    one = real(1.0)
+    lumps, more, one = facts[row.SQUARE], facts[row.DISPERSION] - real(1.0), real(1.0)
+    two, window_s, noise = real(2.0), facts[row.WINDOW_S], real(2.0) * facts[row.NOISE_SEEN]
     for i in range(LANES):
         per_replica, prompt_s, iteration = (
             a[at + row.PER_REPLICA + i],
@@ -40,9 +40,12 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         )
         reads = min(w[row.PROMPT_SHARE + i], MOST_READ)
         share = min(reads, real(0.98))
-        # 1 - s, 1 - s^2 and 1 - s^3 divide: all from one quotient
+        # 1 - s, 1 - s^2 and 1 - s^3 divide, and what noise is shown by: all from one quotient
         left, second, third = one - share, one + share, one + share + share * share
-        split, per_iteration = one / (left * second * third), one / iteration
+        slowly = two * iteration + left * left * window_s
+        quotient, per_iteration = one / (left * second * third * slowly), one / iteration
+        split = quotient * slowly
+        w[row.SHOWN + i] = noise * iteration * quotient * left * second * third
         cycle = iteration * split * second * third
         w[row.RATE + i] = reads / prompt_s
         w[row.CYCLE + i] = cycle
@@ -61,7 +64,7 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
 @within
 def company_of(
     n: np.float32, rate: np.float32, mean: np.float32, widely: np.float32, evened: np.float32, cycle: np.float32,
-    varies: np.float32, clumps: np.float32,
+    varies: np.float32, clumps: np.float32, shown: np.float32,
 ) -> tuple[np.float32, np.float32, np.float32, np.float32]:  # fmt: skip
     """Return the part of an arrival's company that the choice of a replica leaves, by how much a cycle varies with it.
 
@@ -73,7 +76,7 @@ def company_of(
     least = pending + np.sqrt(pending * pending + spread) + real(1e-12)
     left = (above + np.sqrt(above * above + spread)) / least
     left = left if n > one else one
-    varied = left * evened
+    varied = left * evened * (one - shown * left)
     seen = cycle + varied * varies
     return left, varied, seen, left * max(rate * seen + clumps, nought)
 
@@ -87,10 +90,10 @@ def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         n, rate, first, cycle = max(a[at + row.READY + i], one), w[row.RATE + i], w[row.TTFT_MEAN + i], w[row.CYCLE + i]
         iteration, prompt_s, waits = a[at + row.ITERATION + i], a[at + row.PROMPT_S + i], w[row.WAITS + i]
         clumps, evened = more * a[at + row.PER_REPLICA + i], a[at + row.EVENED + i]
-        varies = w[row.ALONE + i] * w[row.PER_CYCLE + i]
-        left, varied, seen, others = company_of(n, rate, first, widely, evened, cycle, varies, clumps)
+        varies, shown = w[row.ALONE + i] * w[row.PER_CYCLE + i], w[row.SHOWN + i]
+        left, varied, seen, others = company_of(n, rate, first, widely, evened, cycle, varies, clumps, shown)
         mean = waits * (iteration + left * (seen - iteration)) + iteration + (one + others) * prompt_s
-        left, varied, seen, others = company_of(n, rate, mean, widely, evened, cycle, varies, clumps)
+        left, varied, seen, others = company_of(n, rate, mean, widely, evened, cycle, varies, clumps, shown)
         w[row.COMPANY + i] = left
         w[row.VARIED + i] = varied
         w[row.SEEN + i] = seen
