@@ -30,9 +30,11 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: flo
     for pool in pools:
         free[order.index(pool.region), gpus.index(pool.gpu)] -= (pool.ready + pool.lent) * pool.gpus_per_replica
     records, calendar = _pool_records(fleet, pools, order, gpus, cooldown_s), _calendar_of(fleet)
+    ranks = _ranks_of(records)
     return state.State(
         pools=records,
-        ranks=_ranks_of(records),
+        ranks=ranks,
+        few=ranks[: int(count <= state.FEW)].view(state.RANK_OF_FEW),
         crews=_aligned((-(-count // state.ABREAST), h, k), state.CREW),
         starting=np.zeros((count, 3), dtype=np.int64),
         free_gpus=free.astype(np.int64),

@@ -32,6 +32,7 @@ POOL = np.dtype(
 RANK_BITS = 4
 ABREAST = 1 << RANK_BITS  # pools of a rank: two of the widest vectors, and loops of fewer turns would be unrolled
 SEAT = ABREAST - 1  # pool p sits in rank p >> RANK_BITS at p & SEAT
+FEW = 12  # pools up to which loops end at that seat: three vectors of four numbers where a whole rank takes four
 
 #: The mean-field state of pools side by side: every field holds one number per pool, so that a short loop over the
 #: pools of a rank compiles to vector instructions.
@@ -51,7 +52,7 @@ RANK = np.dtype(
             "decode_over_work", "per_output", "per_slot", "per_room", "full_work", "route_each", "release_each",
             # what a step brings, and what it does
             "offer", "offer_prompts", "offer_outputs", "later", "later_prompt", "later_output",
-            "arriving", "prompts", "outputs", "running", "above", "iteration_s", "prompt_share", "finished",
+            "arriving", "prompts", "outputs", "running", "decoding", "above", "iteration_s", "prompt_share", "finished",
             "kv", "slots", "work", "signal", "saturated",
             # of its origin's queue: what came and what has gone; what came home since the tiers were told apart last
             "total", "gone", "stayed", "let_go",
@@ -65,6 +66,16 @@ RANK = np.dtype(
         )
     ]
 )  # fmt: skip
+
+#: The same record up to the seat of FEW: what loops over all seats of a rank is compiled for both.
+RANK_OF_FEW = np.dtype(
+    {
+        "names": list(RANK.names or ()),
+        "formats": [(np.float64, (FEW,))] * len(RANK.names or ()),
+        "offsets": [i * ABREAST * 8 for i in range(len(RANK.names or ()))],
+        "itemsize": RANK.itemsize,
+    }
+)
 
 #: Whose the requests in the pools of a rank are: those of one origin and tier.
 CREW = np.dtype([(name, np.float64, (ABREAST,)) for name in ("inside", "leaving", "inflow", "met", "done")])
@@ -110,6 +121,7 @@ class State(NamedTuple):
 
     pools: Pools  # P of POOL
     ranks: Ranks  # P of them side by side, the last rank filled up with pools of nothing
+    few: Ranks  # the one rank up to the seat of FEW; none where more pools stand in it, or there are more ranks
     crews: Ranks  # ranks, H, K of CREW
     starting: Ints  # P, kinds
     free_gpus: Ints  # R, G

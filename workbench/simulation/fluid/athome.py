@@ -14,7 +14,6 @@ from __future__ import annotations
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel
 from workbench.simulation.state import (
-    ABREAST,
     OUTPUT,
     PROMPT,
     RANK_BITS,
@@ -82,7 +81,7 @@ def hand_back(x: Inputs, s: State) -> None:
 def leaving(rank: Rank, route_below: float) -> int:
     """Return in how many seats of a rank a step brings more than the pool has room for."""
     count = 0
-    for i in range(ABREAST):
+    for i in range(rank.ready.size):
         ready = rank.ready[i]
         room = max(ready * rank.route_each[i] - (rank.inside[i] - rank.finished[i]), 0.0) + ready
         is_open = min(ready, route_below - rank.signal[i]) > 0.0
@@ -93,7 +92,7 @@ def leaving(rank: Rank, route_below: float) -> int:
 @inlined
 def come_home(rank: Rank, rules: r.Rules) -> None:
     """Bring a step's arrivals to the pools of a rank, and let go what their signals of spare capacity allow."""
-    for i in range(ABREAST):
+    for i in range(rank.ready.size):
         requests, finished, ready, gone = rank.offer[i], rank.finished[i], rank.ready[i], rank.gone[i]
         total = rank.total[i] + rank.later[i]
         signals = r.released_per_signal(rules, rank.signal[i]) * (finished + ready)

@@ -24,7 +24,7 @@ from workbench.simulation.fluid.athome import offer
 from workbench.simulation.fluid.meeting import meet
 from workbench.simulation.fluid.recording import add_replicas, close_window
 from workbench.simulation.fluid.replicas import scale, show, take_over
-from workbench.simulation.fluid.service import note_lengths, serve
+from workbench.simulation.fluid.service import note_lengths, serve_all
 from workbench.simulation.fluid.settling import count_shed, record_deadlines, settle
 from workbench.simulation.fluid.traffic import bring_in, count_arrivals, join_tiers, tell_apart
 from workbench.simulation.scaling import become_ready, follow_plan
@@ -74,7 +74,7 @@ def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, 
             join_tiers(x, s, step, demand_changes)
             may_stay = offer(x, s, step, demand_changes, age_steps)
         bring_in(x, s, rules, step, age_steps, may_stay)
-        is_stirred = serve(s.pools, s.ranks, x.prompt_grid, rules, x.step_s, window_s, is_stirred)
+        is_stirred = serve_all(x, s, rules, window_s, is_stirred)
         after = step + 1
         if after in (tick_ends, last_step):
             count_arrivals(x, s.coming, ticked, after)

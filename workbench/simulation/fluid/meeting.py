@@ -47,7 +47,7 @@ def expect(rank: Rank, only: int, window_s: float) -> None:
     requests of a pool that are in the iteration of their prompt beyond the one of a mean length that the fluid state
     counts for it, and by how much a request takes longer because that one was long. Waiting for a slot is left out.
     """
-    for i in range(ABREAST):
+    for i in range(rank.ready.size):
         n, iteration, prompt_s = max(rank.ready[i], 1.0), rank.iteration_s[i], rank.prompt_s[i]
         read = n * rank.prompt_share[i] / prompt_s
         mean, spread, lean, riding, left = ttft_moments(
@@ -73,7 +73,7 @@ def wait_for_slots(rank: Rank) -> int:
     Returns how many pools' arrivals are unlike those met since they were laid out last, or have no replica to go to.
     """
     unlike = 0
-    for i in range(ABREAST):
+    for i in range(rank.ready.size):
         running, waiting = rank.running[i], max(rank.inside[i] - rank.running[i], 0.0)
         prompt_s = rank.prompt_s[i] * rank.each_one[i]
         most = running / (rank.output[i] * rank.iteration_s[i] + running * prompt_s)
@@ -102,7 +102,7 @@ def look_ahead(rank: Rank, only: int, window_s: float, tables: Floats, first: in
 @vectors
 def add_met(rank: Rank, only: int) -> None:
     """Add the arrivals to be met to those that have been."""
-    for i in range(ABREAST):
+    for i in range(rank.ready.size):
         requests, mean, spread = rank.coming[i], rank.mean_s[i], rank.spread[i]
         met = requests > 0.0
         reading = rank.will_read[i] if met else 0.0
@@ -164,14 +164,21 @@ def meet(x: Inputs, s: State, rec: Record, step: int, b: int, only: int) -> None
     Those of one pool, or of all (-1). Arrivals of ticks that are alike are laid out together; a tick whose mean differs
     by ALIKE from theirs begins anew.
     """
-    rank = s.ranks[b]
-    if look_ahead(rank, only, x.demand_steps * x.step_s, x.correction, b * ABREAST) > 0:
+    rank, first, is_few, window_s = s.ranks[b], b * ABREAST, s.few.size > 0, x.demand_steps * x.step_s
+    if is_few:
+        unlike = look_ahead(s.few[b], only, window_s, x.correction, first)
+    else:
+        unlike = look_ahead(rank, only, window_s, x.correction, first)
+    if unlike > 0:
         wait_for_replicas(x, s, step, b)
-        for i in range(ABREAST):
+        for i in range(rank.ready.size):
             apart = abs(rank.met_mean_s[i] - rank.mean_s[i] * rank.met[i])
             if rank.coming[i] > 0.0 and apart > ALIKE * rank.mean_s[i] * rank.met[i]:
-                lay_out(x, s, rec, step, b * ABREAST + i)
-    add_met(rank, only)
+                lay_out(x, s, rec, step, first + i)
+    if is_few:
+        add_met(s.few[b], only)
+    else:
+        add_met(rank, only)
 
 
 @kernel

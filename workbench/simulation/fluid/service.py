@@ -11,9 +11,20 @@ import math
 import numpy as np
 
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import kernel, vectors, within
+from workbench.simulation.compiling import inlined, kernel, vectors, within
 from workbench.simulation.latency import mean_below
-from workbench.simulation.state import ABREAST, PROMPT_GRID, RANK_BITS, SEAT, Floats, Pools, Rank, Ranks
+from workbench.simulation.state import (
+    ABREAST,
+    PROMPT_GRID,
+    RANK_BITS,
+    SEAT,
+    Floats,
+    Inputs,
+    Pools,
+    Rank,
+    Ranks,
+    State,
+)
 
 SAME_LENGTHS = 1e-4  # a relative change of the mean lengths below which what follows from them is kept
 FAR = 36.0  # the square of the deviations from its limit at which the other side of a normal is 1e-9
@@ -88,7 +99,7 @@ def note_lengths(pools: Pools, ranks: Ranks, prompt_grid: Floats, rules: r.Rules
 def take_in(rank: Rank) -> int:
     """Mix the lengths of what came into those of what is inside; return in how many pools they are other than noted."""
     changed = 0
-    for i in range(ABREAST):
+    for i in range(rank.ready.size):
         arriving = rank.arriving[i]
         rank.routed[i] += arriving
         share = 1.0 / (rank.inside[i] + arriving + NOTHING)
@@ -102,7 +113,7 @@ def take_in(rank: Rank) -> int:
 @kernel
 def fill_slots_near(rank: Rank) -> None:
     """Work out what runs where the requests of a pool are about as many as its slots."""
-    for i in range(ABREAST):
+    for i in range(rank.ready.size):
         limit = rank.ready[i] * rank.slots_each[i]
         rank.running[i], rank.above[i] = mean_below(rank.inside[i], rank.variance[i], limit)
 
@@ -111,7 +122,7 @@ def fill_slots_near(rank: Rank) -> None:
 def fill_slots(rank: Rank) -> None:
     """Work out E[min(X, slots)], which run, and P(X > slots) of the requests X inside, taken as normal."""
     near = 0
-    for i in range(ABREAST):
+    for i in range(rank.ready.size):
         inside, limit = rank.inside[i], rank.ready[i] * rank.slots_each[i]
         apart = inside - limit
         rank.running[i] = limit if apart > 0.0 else inside
@@ -130,7 +141,7 @@ def read_prompts(rank: Rank, step_s: float) -> None:
     size-biased. A burst of more than can be read leaves U behind, which takes its time to be read.
     """
     per_s = 1.0 / step_s
-    for i in range(ABREAST):
+    for i in range(rank.ready.size):
         each_one, running, above = rank.each_one[i], rank.running[i], rank.above[i]
         prompt_s, arriving = rank.prompt_s[i] * each_one, rank.arriving[i] * per_s
         iteration = rank.base_s[i] + rank.slope_s[i] * each_one * running
@@ -148,8 +159,8 @@ def read_prompts(rank: Rank, step_s: float) -> None:
 
 
 @within
-def complete(rank: Rank, step_s: float, window_s: float) -> None:
-    """Advance requests and their variance by a step (linearised implicit Euler); what was served is finished.
+def decode(rank: Rank) -> None:
+    """Work out what a replica runs in the mean iteration.
 
     A request takes O iterations, in each of which a replica decodes for all that it runs and reads what came meanwhile
     (simulation.md section 3). The equations of the mean field hold for the mean over *iterations*; what is inside is a
@@ -160,6 +171,24 @@ def complete(rank: Rank, step_s: float, window_s: float) -> None:
 
     V is that of the pool as a whole and what replicas differ by: as Poisson's, of which the choice of a replica leaves
     the part that it leaves of an arrival's company, and no less than that a request is somewhere or not.
+    """
+    for i in range(rank.ready.size):
+        calm, each_one, share, slope = 1.0 - rank.above[i], rank.each_one[i], rank.prompt_share[i], rank.slope_s[i]
+        each, company, spared = rank.running[i] * each_one, rank.company[i], 1.0 - rank.prompt_share[i]
+        prompt_each = rank.prompt_s[i] * rank.per_output[i]
+        fed = company * company * share
+        clumps = calm * share * (1.0 + 0.5 * rank.square[i] * fed * fed / (1.0 - share * share + NOTHING))
+        unlike = max(company, 1.0 / (1.0 + 2.0 * each)) * each * (1.0 - each_one)
+        between = calm * (min(rank.variance[i] * each_one * each_one, each * (each + 1.0)) + unlike)
+        crowd_s = between * (slope + prompt_each) * spared
+        most_s = rank.base_s[i] + slope * (each + clumps)
+        usual_s = 0.5 * (most_s + np.sqrt(max(most_s * most_s - 4.0 * slope * crowd_s, 0.0)))
+        rank.decoding[i] = min(max(each + clumps - crowd_s / usual_s, MET_LEAST * each), MET_MOST * each)
+
+
+@within
+def complete(rank: Rank, step_s: float, window_s: float) -> None:
+    """Advance requests and their variance by a step (linearised implicit Euler); what was served is finished.
 
     Of the noise of arrivals only what the demand does not show makes the state uncertain (``seen``): a mean field that
     follows windows of ``window_s`` has the part 2 / (2 + window x relaxation) of it in its own course.
@@ -167,21 +196,12 @@ def complete(rank: Rank, step_s: float, window_s: float) -> None:
     What comes to a pool without a ready replica stays.
     """
     per_s = 1.0 / step_s
-    for i in range(ABREAST):
+    for i in range(rank.ready.size):
         serves, variance = rank.ready[i] > 0.0, rank.variance[i]
-        calm, each_one, share = 1.0 - rank.above[i], rank.each_one[i], rank.prompt_share[i]
+        calm, spared, met = 1.0 - rank.above[i], 1.0 - rank.prompt_share[i], rank.decoding[i]
         present, arriving = rank.inside[i] + rank.arriving[i], rank.arriving[i] * per_s
-        each, company, spared = rank.running[i] * each_one, rank.company[i], 1.0 - rank.prompt_share[i]
-        slope, prompt_each = rank.slope_s[i], rank.prompt_s[i] * rank.per_output[i]
-        fed = company * company * share
-        clumps = calm * share * (1.0 + 0.5 * rank.square[i] * fed * fed / (1.0 - share * share + NOTHING))
-        unlike = max(company, 1.0 / (1.0 + 2.0 * each)) * each * (1.0 - each_one)
-        between = calm * (min(variance * each_one * each_one, each * (each + 1.0)) + unlike)
-        crowd_s = between * (slope + prompt_each) * spared
-        most_s = rank.base_s[i] + slope * (each + clumps)
-        usual_s = 0.5 * (most_s + np.sqrt(max(most_s * most_s - 4.0 * slope * crowd_s, 0.0)))
-        met = min(max(each + clumps - crowd_s / usual_s, MET_LEAST * each), MET_MOST * each)
-        per_iteration = 1.0 / (rank.base_s[i] + slope * met)
+        prompt_each = rank.prompt_s[i] * rank.per_output[i]
+        per_iteration = 1.0 / (rank.base_s[i] + rank.slope_s[i] * met)
         rate = spared * rank.per_output[i] * per_iteration
         throughput, easing = rank.ready[i] * met * rate, calm * rank.base_s[i] * per_iteration * rate
         stalled, lumps, dispersion = met * prompt_each * per_iteration, rank.square[i] - 1.0, rank.dispersion[i]
@@ -194,14 +214,14 @@ def complete(rank: Rank, step_s: float, window_s: float) -> None:
         after = present - served
         spread = (variance + step_s * (arriving * brings + throughput)) * split * slow
         rank.inside[i], rank.finished[i] = after, served
-        rank.variance[i] = either(serves, min(spread, after * (after * each_one + 1.0)), variance)
+        rank.variance[i] = either(serves, min(spread, after * (after * rank.each_one[i] + 1.0)), variance)
 
 
 @within
 def note_signal(rank: Rank, kv_cache_only: bool) -> int:
     """Note how full the pools are and whether they are saturated; return how many are not to be left alone."""
     stirred = 0
-    for i in range(ABREAST):
+    for i in range(rank.ready.size):
         serves, each_one = rank.ready[i] > 0.0, rank.each_one[i]
         each, reading = rank.running[i] * each_one, rank.reading[i] * each_one
         # prompts being read are asked for, not held yet: also in the one iteration that is part of what runs
@@ -226,7 +246,7 @@ def note_signal(rank: Rank, kv_cache_only: bool) -> int:
 @within
 def sum_up(rank: Rank) -> None:
     """Add what was served, and how full the pools are, to their sums; nothing more has come."""
-    for i in range(ABREAST):
+    for i in range(rank.ready.size):
         rank.served[i] += rank.finished[i]
         rank.arriving[i] = rank.prompts[i] = rank.outputs[i] = 0.0
         rank.sum_running[i] += rank.running[i] + rank.reading[i]
@@ -255,11 +275,20 @@ def serve(
         if is_stirred or unlike > 0:
             fill_slots(rank)
         read_prompts(rank, step_s)
+        decode(rank)
         complete(rank, step_s, window_s)
         fill_slots(rank)
         stirred += note_signal(rank, rules.kv_cache_only)
         sum_up(rank)
     return stirred > 0
+
+
+@inlined
+def serve_all(x: Inputs, s: State, rules: r.Rules, window_s: float, is_stirred: bool) -> bool:
+    """Advance every pool by a step as :func:`serve` does, no further than the seats that a few pools take."""
+    if s.few.size > 0:
+        return serve(s.pools, s.few, x.prompt_grid, rules, x.step_s, window_s, is_stirred)
+    return serve(s.pools, s.ranks, x.prompt_grid, rules, x.step_s, window_s, is_stirred)
 
 
 @kernel

@@ -224,7 +224,10 @@ def note_brought(
 @inlined
 def bring_in(x: Inputs, s: State, rules: r.Rules, step: int, age_steps: int, may_stay: bool) -> None:
     """Bring in one step's arrivals: to all pools at once where all may stay at home, else origin by origin."""
-    if not (may_stay and stay_home(s.ranks, rules)):
+    stays = may_stay
+    if stays:
+        stays = stay_home(s.few, rules) if s.few.size > 0 else stay_home(s.ranks, rules)
+    if not stays:
         arrive(x, s, rules, step, age_steps)
 
 
