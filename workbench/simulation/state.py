@@ -54,7 +54,7 @@ RANK = np.dtype(
             "offer", "offer_prompts", "offer_outputs", "later", "later_prompt", "later_output",
             "arriving", "prompts", "outputs", "running", "decoding", "above", "iteration_s", "prompt_share", "finished",
             "kv", "slots", "work", "signal", "saturated",
-            # of its origin's queue: what came and what has gone; what came home since the tiers were told apart last
+            # of its origin's queue: what came and has gone; what came home since the tiers were told apart last
             "total", "gone", "stayed", "let_go",
             # since the pool was settled last, and since its window began
             "served", "settled_s", "routed", "settles", "unsettled_s", "share", "drained",
@@ -130,6 +130,7 @@ class State(NamedTuple):
     counted: Floats  # K: the interactive requests of one pool and origin, while they are counted
     brought: Floats  # H, M, 1 + D, 3: a step's requests of the interactive tiers and of each deferrable, mean lengths
     share: Floats  # H, M, K: each tier's share of the interactive requests
+    noted: Ints  # 1: the demand window that brought is noted for
     together: Floats  # P, H: those routed since they were shared out last
     coming: Floats  # H, M, K: cumulative arrivals
     before: Floats  # H, M, K: those up to the last window's end
