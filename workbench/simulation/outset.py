@@ -153,5 +153,6 @@ def record_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, listed_hours: 
         hour_touched=np.tile([BINS, -1], (*series[:2], 1)),
         filled=np.empty(most, dtype=state.FILLED).view(np.recarray),
         listed=np.zeros(1, dtype=np.int64),
+        so_far=np.zeros(BINS),
         percentiles=np.full((span.windows, *series, 3), np.nan),
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel, vectors
-from workbench.simulation.state import RANK_BITS, SEAT, Floats, Inputs, Ints, Rank, Ranks, State
+from workbench.simulation.state import ABREAST, RANK_BITS, SEAT, Floats, Inputs, Ints, Rank, Ranks, State
 
 NOTHING = 1e-30  # requests a second
 
@@ -101,16 +101,19 @@ def hand_back(x: Inputs, s: State) -> None:
 def tell_home(x: Inputs, s: State) -> None:
     """Tell the tiers apart in what stayed, where nothing was routed, and write down what has gone from the queues."""
     models, tiers = x.rps.shape[2], x.deferrable.size
-    for p in range(x.homes.shape[0]):
-        rank, i, h = s.ranks[p >> RANK_BITS], p & SEAT, x.homes[p, 0]
-        stayed, cell = rank.stayed[i], h * models + x.homes[p, 1]
-        rank.stayed[i] = 0.0
-        for k in range(tiers):
-            s.crews[p >> RANK_BITS, h, k].inflow[i] += stayed * s.share.flat[cell * tiers + k]
-        if x.deferred.size > 0:
-            s.crews[p >> RANK_BITS, h, x.deferred[0]].inflow[i] += rank.let_go[i]
-            rank.let_go[i] = 0.0
-            s.released.flat[cell] = rank.gone[i]
+    for k in range(tiers):
+        for p in range(x.homes.shape[0]):
+            b, i, h = p >> RANK_BITS, p & SEAT, x.homes[p, 0]
+            cell = h * models + x.homes[p, 1]
+            if x.deferrable[k]:
+                s.crews[b, h, k].inflow[i] += s.ranks[b].let_go[i]
+                s.released.flat[cell] = s.ranks[b].gone[i]
+            else:
+                s.crews[b, h, k].inflow[i] += s.ranks[b].stayed[i] * s.share.flat[cell * tiers + k]
+    for b in range(s.ranks.size):
+        rank = s.ranks[b]
+        for i in range(ABREAST):
+            rank.stayed[i] = rank.let_go[i] = 0.0
 
 
 @inlined
