@@ -24,7 +24,7 @@ def laid_out(
 
 def percentiles_of(bins: np.ndarray, touched: np.ndarray) -> np.ndarray:
     noted = np.full((1, 1, 1, 1, 3), np.nan)
-    la.note_percentiles(bins, noted, 0, 0, 0, 0, touched[0, 0, 0], touched[0, 0, 1])
+    la.note_percentiles(bins, np.zeros(la.BINS), noted, 0, 0, 0, 0, touched[0, 0, 0], touched[0, 0, 1])
     return noted[0, 0, 0, 0]
 
 

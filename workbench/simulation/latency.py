@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.simulation.compiling import inlined, kernel, within
+from workbench.simulation.compiling import inlined, kernel, vectors, within
 
 #: Fitted to the replay over 192 pools of 2-40 replicas, six mixes of lengths, two kinds of replica and arrivals of CV^2
 #: 1 and 4: how widely the number of pending prompts spreads, by how much those that share an iteration are the short
@@ -282,27 +282,39 @@ def add_latencies(
 
 @kernel
 def note_percentiles(
-    bins: NDArray[np.float64], noted: NDArray[np.float64], w: int, h: int, m: int, k: int, first: int, last: int
+    bins: NDArray[np.float64],
+    so_far: NDArray[np.float64],
+    noted: NDArray[np.float64],
+    w: int,
+    h: int,
+    m: int,
+    k: int,
+    first: int,
+    last: int,
 ) -> None:
     """Note in noted[w, h, m, k] the latencies that LEVELS of bins[h, m, k] do not exceed, log-interpolated in a bin.
 
-    All that is counted lies in the bins ``first`` to ``last``; without any the notes stay as they are.
+    All that is counted lies in the bins ``first`` to ``last``; without any the notes stay as they are. ``so_far`` is
+    room for the sums up to each of them.
     """
-    total = 0.0
+    total, row = 0.0, ((h * bins.shape[1] + m) * bins.shape[2] + k) * bins.shape[3]
     for i in range(first, last + 1):
-        total += bins[h, m, k, i]
+        total += bins.flat[row + i]
+        so_far.flat[i] = total
     if total <= 0.0:
         return
-    level, so_far, wanted = 0, 0.0, LEVELS[0] * total
-    for i in range(first, last + 1):
-        before, so_far = so_far, so_far + bins[h, m, k, i]
-        while level < LEVELS.size and so_far >= wanted and so_far > before:
-            within = (wanted - before) / (so_far - before)
-            noted[w, h, m, k, level] = BIN_LOW_S * math.exp(_LOG_RATIO * (i + within))
-            level += 1
-            wanted = LEVELS[min(level, LEVELS.size - 1)] * total
-        if level == LEVELS.size:
-            return
-    while level < LEVELS.size:  # the sums of a rounding error
-        noted[w, h, m, k, level] = BIN_LOW_S * math.exp(_LOG_RATIO * (last + 1))
-        level += 1
+    for level in range(LEVELS.size):
+        wanted = LEVELS[level] * total
+        i = first + below(so_far, wanted, first, last)
+        before = so_far[i - 1] if i > first else 0.0
+        within = (wanted - before) / (so_far[i] - before)
+        noted[w, h, m, k, level] = BIN_LOW_S * math.exp(_LOG_RATIO * (i + within))
+
+
+@vectors
+def below(rising: NDArray[np.float64], wanted: float, first: int, last: int) -> int:
+    """Return how many of the rising numbers from the first on lie below one that the last one does not."""
+    count = 0
+    for i in range(first, last):
+        count += 1 if rising.flat[i] < wanted else 0
+    return count

@@ -35,7 +35,7 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: flo
         pools=records,
         ranks=ranks,
         few=ranks[: int(count <= state.FEW)].view(state.RANK_OF_FEW),
-        crews=_aligned((-(-count // state.ABREAST), h, k), state.CREW),
+        crews=_aligned((ranks.size, h, k), state.CREW),
         starting=np.zeros((count, 3), dtype=np.int64),
         free_gpus=free.astype(np.int64),
         ready_at=np.zeros((span.steps + 1, count, 3), dtype=calendar),
@@ -43,6 +43,7 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: flo
         counted=np.zeros(k),
         brought=np.zeros((h, m, 1 + deferrable, 3)),
         share=np.zeros((h, m, k)),
+        noted=np.full(1, -1, dtype=np.int64),
         together=np.zeros((count, h)),
         coming=np.zeros((h, m, k)),
         before=np.zeros((h, m, k)),
@@ -152,5 +153,6 @@ def record_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, listed_hours: 
         hour_touched=np.tile([BINS, -1], (*series[:2], 1)),
         filled=np.empty(most, dtype=state.FILLED).view(np.recarray),
         listed=np.zeros(1, dtype=np.int64),
+        so_far=np.zeros(BINS),
         percentiles=np.full((span.windows, *series, 3), np.nan),
     )

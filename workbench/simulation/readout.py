@@ -152,7 +152,9 @@ def counted(bins: NDArray[np.int32]) -> pl.DataFrame:
     """Return likewise what the replay counted: hours, origins, models, tiers, bins."""
     cells = bins.reshape(-1, bins.shape[-1])
     cell, place = np.nonzero(cells)
-    return pl.DataFrame({"requests": cells[cell, place], "cell": cell, "bin": place})
+    return pl.DataFrame(
+        {"requests": cells[cell, place], "cell": cell.astype(np.uint32), "bin": place.astype(np.uint32)}
+    )
 
 
 def ttft_frame(found: pl.DataFrame, fleet: Fleet, span: Span) -> pl.DataFrame:
@@ -167,9 +169,9 @@ def e2e_frame(found: pl.DataFrame, fleet: Fleet, span: Span) -> pl.DataFrame:
 
 def _histogram(what: str, found: pl.DataFrame, fleet: Fleet, span: Span) -> pl.DataFrame:
     keys = _keys(span, SECONDS_PER_HOUR, span.hours, _series_names(fleet))
-    edges, low = pl.Series(BIN_EDGES_S), found["bin"]
-    names = [edges.gather(low).alias(f"{what}_low_s"), edges.gather(low + 1).alias(f"{what}_high_s"), found["requests"]]
-    return keys[found["cell"]].hstack(names)
+    sides = {"low": pl.Series(BIN_EDGES_S[:-1]), "high": pl.Series(BIN_EDGES_S[1:])}
+    edges = [values.gather(found["bin"]).alias(f"{what}_{side}_s") for side, values in sides.items()]
+    return keys[found["cell"]].hstack([*edges, found["requests"]])
 
 
 def scaling_frame(rec: state.Record, pools: Sequence[Pool], span: Span) -> pl.DataFrame:

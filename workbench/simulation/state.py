@@ -54,14 +54,15 @@ RANK = np.dtype(
             "offer", "offer_prompts", "offer_outputs", "later", "later_prompt", "later_output",
             "arriving", "prompts", "outputs", "running", "decoding", "above", "iteration_s", "prompt_share", "finished",
             "kv", "slots", "work", "signal", "saturated",
-            # of its origin's queue: what came and what has gone; what came home since the tiers were told apart last
+            # of its origin's queue: what came and has gone; what came home since the tiers were told apart last
             "total", "gone", "stayed", "let_go",
             # since the pool was settled last, and since its window began
             "served", "settled_s", "routed", "settles", "unsettled_s", "share", "drained",
             "sum_running", "sum_waiting", "sum_kv", "sum_slots", "sum_work",
             "sum_ready", "sum_reclaiming", "sum_swapping", "sum_remote", "sum_draining", "sum_lent_gpus",
             # how long an arrival takes to its first token now, and those met since they were laid out last
-            "coming", "mean_s", "spread", "lean", "gap_s", "will_read", "will_meet", "will_linger", "lost",
+            "coming", "mean_s", "spread", "lean", "gap_s", "riding_s",
+            "will_read", "will_meet", "will_linger", "lost",
             "met", "met_mean_s", "met_square_s", "met_cube_s", "met_gap_s", "met_saturated", "met_lost",
         )
     ]
@@ -82,7 +83,7 @@ CREW = np.dtype([(name, np.float64, (ABREAST,)) for name in ("inside", "leaving"
 
 
 #: Requests of an hour, origin, model and tier, the cells counted through, in one latency bin.
-FILLED = np.dtype([("requests", np.float64), ("cell", np.int32), ("bin", np.int32)])
+FILLED = np.dtype([("requests", np.float64), ("cell", np.uint32), ("bin", np.uint32)])  # what frames count rows in
 
 
 class Inputs(NamedTuple):
@@ -130,6 +131,7 @@ class State(NamedTuple):
     counted: Floats  # K: the interactive requests of one pool and origin, while they are counted
     brought: Floats  # H, M, 1 + D, 3: a step's requests of the interactive tiers and of each deferrable, mean lengths
     share: Floats  # H, M, K: each tier's share of the interactive requests
+    noted: Ints  # 1: the demand window that brought is noted for
     together: Floats  # P, H: those routed since they were shared out last
     coming: Floats  # H, M, K: cumulative arrivals
     before: Floats  # H, M, K: those up to the last window's end
@@ -150,6 +152,7 @@ class Record(NamedTuple):
     hour_touched: Ints  # H, M, 2: first and last of them in use
     filled: NDArray[np.void]  # of FILLED: the bins that hold requests, hour by hour
     listed: Ints  # 1: how many of them are listed
+    so_far: Floats  # BINS: sums of one cell while its percentiles are noted
     percentiles: Floats  # windows, H, M, K, 3
 
 

@@ -46,8 +46,8 @@ def at_rest(batch: float) -> tuple[state.Inputs, state.State, r.Rules]:
     s = outset.state_of(world, setup.pools_of(world, REACTIVE), SPAN, cooldown_s=15.0)
     rank = s.ranks[0]
     rank.ready[0], rank.route_each[0], rank.release_each[0] = 4.0, 10.0, 8.0
-    s.brought[0, 0, 0], s.brought[0, 0, 1] = (12.0, 100.0, 10.0), (batch * 10.0, 1000.0, 50.0)
-    assert athome.offer(x, s, 0, 6, 3600)
+    x.prompt_mean[:], x.output_mean[:] = (100.0, 100.0, 1000.0), (10.0, 10.0, 50.0)
+    assert athome.offer(x, s, 0, 6, 3600, True)
     return x, s, r.rules_of(REACTIVE)
 
 
@@ -58,8 +58,26 @@ def test_an_idle_pool_takes_its_arrivals_and_two_of_the_queue_by_replica() -> No
     assert rank.arriving[0] == 12.0 + 2 * 4
     assert rank.prompts[0] == 12.0 * 100.0 + 8.0 * 1000.0
     assert rank.outputs[0] == 12.0 * 10.0 + 8.0 * 50.0
+    athome.tell_home(x, s)
+    assert s.crews[0, 0].inflow[:, 0].tolist() == [12.0, 0.0, 8.0]
+    assert s.released[0, 0, 0] == 8.0
+
+
+def test_what_stayed_is_routed_where_others_are() -> None:
+    x, s, rules = at_rest(batch=5.0)
+    assert athome.stay_home(s.ranks, rules)
     athome.hand_back(x, s)
     assert (s.together[0, 0], s.crews[0, 0, 2].inflow[0], s.released[0, 0, 0]) == (12.0, 8.0, 8.0)
+
+
+def test_few_pools_stay_home_as_a_whole_rank_does() -> None:
+    ends = []
+    for is_few in (True, False):
+        _, s, rules = at_rest(batch=5.0)
+        assert s.few.size == 1
+        assert athome.stay_home(s.few, rules) if is_few else athome.stay_home(s.ranks, rules)
+        ends.append(s.ranks)
+    assert (ends[0] == ends[1]).all()
 
 
 @pytest.mark.parametrize(("signal", "going"), [(0.55, 4.0), (0.65, 0.0)])
@@ -82,8 +100,8 @@ def test_nothing_moves_where_a_pool_has_no_room(inside: float, signal: float) ->
 def test_a_queue_that_has_grown_old_is_routed() -> None:
     x, s, _ = at_rest(batch=5.0)
     s.arrived[1:4, 0, 0, 0] = 50.0
-    assert athome.offer(x, s, 6, 12, 11)  # in the last step what came before the first is old
-    assert not athome.offer(x, s, 6, 12, 10)
+    assert athome.offer(x, s, 6, 12, 11, False)  # in the last step what came before the first is old
+    assert not athome.offer(x, s, 6, 12, 10, False)
 
 
 def test_pools_at_home_are_those_that_share_no_origin() -> None:

@@ -60,7 +60,7 @@ def test_prompts_of_two_sizes_with_a_wait_match_sampling(wait_s: float, rng: np.
     assert bins.sum() == pytest.approx(1000.0)
     assert np.flatnonzero(bins[0, 0, 0])[[0, -1]].tolist() == touched[0, 0].tolist()
     noted = np.full((1, 1, 1, 1, 3), np.nan)
-    note_percentiles(bins, noted, 0, 0, 0, 0, touched[0, 0, 0], touched[0, 0, 1])
+    note_percentiles(bins, np.zeros(BINS), noted, 0, 0, 0, 0, touched[0, 0, 0], touched[0, 0, 1])
     true = np.quantile(sample, LEVELS)
     assert noted[0, 0, 0, 0] == pytest.approx(true, rel=0.06)
     for limit_s in (0.05, 0.08, 0.18, 0.5):  # between the sizes, where a promise can be judged
@@ -77,5 +77,5 @@ def test_a_shape_of_noughts_is_the_lognormal() -> None:
     bins, touched = np.zeros((1, 1, 1, BINS)), np.array([[[BINS, -1]]])
     shapes.add_shaped(bins, touched, 0, 0, np.array([1.0]), *fitted, table, 0.5, 0.2)
     noted = np.full((1, 1, 1, 1, 3), np.nan)
-    note_percentiles(bins, noted, 0, 0, 0, 0, touched[0, 0, 0], touched[0, 0, 1])
+    note_percentiles(bins, np.zeros(BINS), noted, 0, 0, 0, 0, touched[0, 0, 0], touched[0, 0, 1])
     assert noted[0, 0, 0, 0, 0] == pytest.approx(fitted[0] + np.exp(fitted[1]), rel=BIN_RATIO - 1.0)

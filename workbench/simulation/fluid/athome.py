@@ -5,42 +5,63 @@ in the queue there goes to no other pool. Then no pool's arrivals bear on anothe
 origin by origin is one short loop over the pools of a rank. Where a single request of a step would have to leave, or
 one has waited too long, all of the step are routed one by one.
 
-The seats hold what came and went of the queues while this goes on; :func:`hand_back` writes it where others look. No
-product and sum are fused here, so that both ways give the same numbers and a step may be taken in either.
+The seats hold what came and went of the queues while this goes on; :func:`tell_home` writes it where others look. No
+product and sum of a step are fused here, so that both ways give the same numbers and a step may be taken in either.
 """
 
 from __future__ import annotations
 
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import inlined, kernel
-from workbench.simulation.state import (
-    OUTPUT,
-    PROMPT,
-    RANK_BITS,
-    REQUESTS,
-    SEAT,
-    TOGETHER,
-    Inputs,
-    Rank,
-    Ranks,
-    State,
-)
+from workbench.simulation.compiling import inlined, kernel, vectors
+from workbench.simulation.state import ABREAST, RANK_BITS, SEAT, Floats, Inputs, Ints, Rank, Ranks, State
+
+NOTHING = 1e-30  # requests a second
 
 
-@kernel
-def offer(x: Inputs, s: State, step: int, until: int, age_steps: int) -> bool:
-    """Note in every seat what a step brings to it; return whether nothing grows too old to wait before a step."""
-    deferrable = x.deferred.size > 0
-    for p in range(x.homes.shape[0]):
-        rank, i, h, m = s.ranks[p >> RANK_BITS], p & SEAT, x.homes[p, 0], x.homes[p, 1]
-        now = s.brought[h, m, TOGETHER]
-        rank.offer[i] = now[REQUESTS]
-        rank.offer_prompts[i], rank.offer_outputs[i] = now[REQUESTS] * now[PROMPT], now[REQUESTS] * now[OUTPUT]
-        if deferrable:
-            later = s.brought[h, m, TOGETHER + 1]
-            rank.later[i], rank.later_prompt[i], rank.later_output[i] = later[REQUESTS], later[PROMPT], later[OUTPUT]
-    take_up(x, s, step)
-    return x.homes.shape[0] > 0 and not is_due(x, s, until - 1 - age_steps)
+@inlined
+def offer(x: Inputs, s: State, step: int, until: int, age_steps: int, is_first: bool) -> bool:
+    """Note in every seat what a step brings to it; return whether nothing grows too old to wait before a step.
+
+    What has come to the queues stands in the seats already unless the step is the first.
+    """
+    if x.homes.shape[0] == 0:
+        return False
+    w, block = step // x.demand_steps, step // x.mean_steps
+    seat(x.homes, x.deferrable, x.rps[w], x.prompt_mean[block], x.output_mean[block], s.ranks, s.share, x.step_s)
+    if is_first:
+        take_up(x, s, step)
+    return not is_due(x, s, until - 1 - age_steps)
+
+
+@vectors
+def seat(
+    homes: Ints, deferrable: Ints, rps: Floats, prompt_mean: Floats, output_mean: Floats, ranks: Ranks, share: Floats,
+    step_s: float,
+) -> None:  # fmt: skip
+    """Note in the seats what a step brings, as :func:`~.traffic.note_brought` does, and each tier's share of it."""
+    tiers = deferrable.size
+    for p in range(homes.shape[0]):
+        rank, i = ranks[p >> RANK_BITS], p & SEAT
+        own = (homes[p, 0] * rps.shape[1] + homes[p, 1]) * tiers
+        requests = prompts = outputs = 0.0
+        for k in range(tiers):
+            if not deferrable[k]:
+                rate = rps.flat[own + k]
+                requests += rate
+                prompts += rate * prompt_mean.flat[own + k]
+                outputs += rate * output_mean.flat[own + k]
+        each, now = 1.0 / max(requests, NOTHING), requests * step_s
+        rank.offer[i], rank.offer_prompts[i], rank.offer_outputs[i] = (
+            now,
+            now * (prompts * each),
+            now * (outputs * each),
+        )
+        for k in range(tiers):
+            rate = rps.flat[own + k]
+            if deferrable[k]:
+                rank.later[i] = rate * step_s
+                rank.later_prompt[i], rank.later_output[i] = prompt_mean.flat[own + k], output_mean.flat[own + k]
+            share.flat[own + k] = 0.0 if deferrable[k] else rate * each
 
 
 @kernel
@@ -48,11 +69,10 @@ def is_due(x: Inputs, s: State, old: int) -> bool:
     """Return whether a request of a queue came before a step."""
     if old < 0 or x.deferred.size == 0:
         return False
-    for h in range(s.released.shape[0]):
-        for m in range(s.released.shape[1]):
-            if s.arrived[old, h, m, 0] > s.released[h, m, 0]:
-                return True
-    return False
+    count, cells = 0, s.released.size
+    for c in range(cells):
+        count += 1 if s.arrived.flat[old * cells + c] > s.released.flat[c] else 0
+    return count > 0
 
 
 @kernel
@@ -75,6 +95,25 @@ def hand_back(x: Inputs, s: State) -> None:
             s.crews[p >> RANK_BITS, h, x.deferred[0]].inflow[i] += rank.let_go[i]
             rank.let_go[i] = 0.0
             s.released[h, m, 0] = rank.gone[i]
+
+
+@kernel
+def tell_home(x: Inputs, s: State) -> None:
+    """Tell the tiers apart in what stayed, where nothing was routed, and write down what has gone from the queues."""
+    models, tiers = x.rps.shape[2], x.deferrable.size
+    for k in range(tiers):
+        for p in range(x.homes.shape[0]):
+            b, i, h = p >> RANK_BITS, p & SEAT, x.homes[p, 0]
+            cell = h * models + x.homes[p, 1]
+            if x.deferrable[k]:
+                s.crews[b, h, k].inflow[i] += s.ranks[b].let_go[i]
+                s.released.flat[cell] = s.ranks[b].gone[i]
+            else:
+                s.crews[b, h, k].inflow[i] += s.ranks[b].stayed[i] * s.share.flat[cell * tiers + k]
+    for b in range(s.ranks.size):
+        rank = s.ranks[b]
+        for i in range(ABREAST):
+            rank.stayed[i] = rank.let_go[i] = 0.0
 
 
 @inlined

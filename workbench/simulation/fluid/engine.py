@@ -20,13 +20,12 @@ from __future__ import annotations
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel
-from workbench.simulation.fluid.athome import offer
 from workbench.simulation.fluid.meeting import meet
 from workbench.simulation.fluid.recording import add_replicas, close_window
 from workbench.simulation.fluid.replicas import scale, show, take_over
 from workbench.simulation.fluid.service import note_lengths, serve_all
 from workbench.simulation.fluid.settling import count_shed, record_deadlines, settle
-from workbench.simulation.fluid.traffic import bring_in, count_arrivals, join_tiers, tell_apart
+from workbench.simulation.fluid.traffic import bring_in, count_arrivals, offer_window, tell_apart
 from workbench.simulation.scaling import become_ready, follow_plan
 from workbench.simulation.state import RANK_BITS, SEAT, Inputs, Record, State
 
@@ -71,8 +70,7 @@ def simulate(x: Inputs, s: State, rec: Record, rules: r.Rules, first_step: int, 
             same_since = step
         if step == demand_changes:
             demand_changes = min(next_after(step, x.demand_steps), next_after(step, x.mean_steps))
-            join_tiers(x, s, step, demand_changes)
-            may_stay = offer(x, s, step, demand_changes, age_steps)
+            may_stay = offer_window(x, s, step, demand_changes, age_steps, ticked, step == first_step)
         bring_in(x, s, rules, step, age_steps, may_stay)
         is_stirred = serve_all(x, s, rules, window_s, is_stirred)
         after = step + 1

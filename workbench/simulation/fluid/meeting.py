@@ -54,12 +54,15 @@ def expect(rank: Rank, only: int, window_s: float) -> None:
             n, read, prompt_s, iteration, rank.slope_s[i], rank.running[i], rank.variance[i], rank.square[i],
             rank.cube[i], rank.dispersion[i], rank.seen[i], window_s,
         )  # fmt: skip
-        gap_s = iteration / (1.0 - rank.prompt_share[i])
-        longer_s, fed = max(riding - gap_s, 0.0), left * min(rank.prompt_share[i], 0.98)
-        gaps = max(rank.output[i] - 1.0, 0.0)
         rank.mean_s[i], rank.spread[i], rank.lean[i] = mean, spread, lean
+        rank.riding_s[i], rank.will_meet[i], rank.will_read[i] = riding, left, read
+    for i in range(rank.ready.size):
+        n, left = max(rank.ready[i], 1.0), rank.will_meet[i]
+        gap_s = rank.iteration_s[i] / (1.0 - rank.prompt_share[i])
+        longer_s, fed = max(rank.riding_s[i] - gap_s, 0.0), left * min(rank.prompt_share[i], 0.98)
+        gaps = max(rank.output[i] - 1.0, 0.0)
         rank.gap_s[i] = gap_s + longer_s * carried_on(fed, gaps / np.sqrt(rank.output_square[i]))
-        rank.will_read[i], rank.will_meet[i] = read * longer_s, left
+        rank.will_read[i] *= longer_s
         stays = (STAYS + STAYS_ALONE / n) * (rank.prompt_cross[i] - 1.0)
         rank.will_linger[i] = rank.prompt_share[i] * stays * gaps * carried_on(fed, gaps)
         requests = rank.routed[i] if only < 0 or i == only else 0.0

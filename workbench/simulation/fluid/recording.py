@@ -106,7 +106,10 @@ def oldest_wait_s(arrived: Floats, released: float, step: int, step_s: float, h:
     """Return the age of the oldest request that is not released, 0 when none waits."""
     if arrived[step + 1, h, m, d] <= released + 1e-9:
         return 0.0
-    low, high = 0, step + 1
+    low, high, back = step, step + 1, 1
+    while low > 0 and arrived[low, h, m, d] > released + 1e-9:  # as a rule it is young, and long ago lies far in memory
+        high, back = low, 2 * back
+        low = max(low - back, 0)
     while high - low > 1:
         middle = (low + high) // 2
         if arrived[middle, h, m, d] > released + 1e-9:
@@ -143,7 +146,7 @@ def close_window(x: Inputs, s: State, rec: Record, step: int) -> None:
                 series[window, h, m, k, BACKLOG] = max(come - completed[h, m, k], 0.0)
                 if x.deferrable[k]:
                     continue
-                note_percentiles(bins, rec.percentiles, window, h, m, k, first, last)
+                note_percentiles(bins, rec.so_far, rec.percentiles, window, h, m, k, first, last)
                 for b in range(first, last + 1):
                     hour_bins[h, m, k, b] += bins[h, m, k, b]
                     bins[h, m, k, b] = 0.0

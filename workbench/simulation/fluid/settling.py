@@ -8,6 +8,7 @@ from workbench.simulation.compiling import inlined, kernel, vectors
 from workbench.simulation.fluid.service import NOTHING, residual_s
 from workbench.simulation.latency import UNSERVED_S, bin_of
 from workbench.simulation.state import (
+    ABREAST,
     ARRIVED,
     KEPT,
     MISSED,
@@ -33,7 +34,7 @@ def begin_to_settle(rank: Rank, now_s: float, only: int) -> int:
     Without any that drain, what was leaving has left.
     """
     draining = 0
-    for i in range(rank.ready.size):
+    for i in range(ABREAST):
         settles = 1.0 if only < 0 or i == only else 0.0
         served = rank.served[i] * settles
         rank.settles[i] = settles
@@ -49,7 +50,7 @@ def begin_to_settle(rank: Rank, now_s: float, only: int) -> int:
 @kernel
 def drain(rank: Rank) -> None:
     """Work out which share of what was leaving has left where replicas still drain."""
-    for i in range(rank.ready.size):
+    for i in range(ABREAST):
         if rank.draining[i] > 0.0:
             rank.drained[i] *= 1.0 - math.exp(-rank.unsettled_s[i] / max(residual_s(rank, i), 1e-9))
 
@@ -60,7 +61,7 @@ def share_out(rank: Rank, crews: Ranks, b: int) -> None:
     for h in range(crews.shape[1]):
         for k in range(crews.shape[2]):
             crew = crews[b, h, k]
-            for i in range(rank.ready.size):
+            for i in range(ABREAST):
                 come = crew.inflow[i] * rank.settles[i]
                 there = crew.inside[i] + come
                 gone, drained = there * rank.share[i], crew.leaving[i] * rank.drained[i]
@@ -72,24 +73,15 @@ def share_out(rank: Rank, crews: Ranks, b: int) -> None:
 
 
 @inlined
-def settle_rank(rank: Rank, crews: Ranks, now_s: float, b: int, only: int) -> None:
-    """Share out what was served in a rank, as it is or up to the seat of the few, and what has left of its draining."""
-    if begin_to_settle(rank, now_s, only) > 0:
-        drain(rank)
-    share_out(rank, crews, b)
-
-
-@inlined
 def settle(x: Inputs, s: State, after: int, b: int, only: int) -> None:
     """Tell origins and tiers apart in what came to a rank's pools and was served before a step, since settled last.
 
     Of one pool, or of all (-1). Completions are shared out in proportion to what was inside; what drains ends as its
     residual time has it.
     """
-    if s.few.size > 0:
-        settle_rank(s.few[b], s.crews, after * x.step_s, b, only)
-    else:
-        settle_rank(s.ranks[b], s.crews, after * x.step_s, b, only)
+    if begin_to_settle(s.ranks[b], after * x.step_s, only) > 0:
+        drain(s.ranks[b])
+    share_out(s.ranks[b], s.crews, b)
 
 
 @kernel

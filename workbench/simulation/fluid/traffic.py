@@ -10,7 +10,7 @@ import math
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel, vectors
-from workbench.simulation.fluid.athome import hand_back, stay_home, take_up
+from workbench.simulation.fluid.athome import NOTHING, hand_back, offer, stay_home, take_up, tell_home
 from workbench.simulation.state import (
     OUTPUT,
     PROMPT,
@@ -26,7 +26,6 @@ from workbench.simulation.state import (
     State,
 )
 
-NOTHING = 1e-30  # requests a second
 NOBODY = -1  # in place of a tier: the interactive ones, each with its share
 
 
@@ -154,11 +153,24 @@ def release(
     return going
 
 
+@vectors
+def is_any(together: Floats) -> bool:
+    """Return whether any requests were routed together."""
+    count = 0
+    for i in range(together.size):
+        count += 1 if together.flat[i] > 0.0 else 0
+    return count > 0
+
+
 @kernel
 def tell_apart(x: Inputs, s: State) -> None:
     """Share the interactive requests that were routed together out to their tiers."""
-    hand_back(x, s)
     together, share = s.together, s.share
+    if not is_any(together):
+        if x.homes.shape[0] > 0:
+            tell_home(x, s)
+        return
+    hand_back(x, s)
     for p in range(together.shape[0]):
         m, i = s.pools[p].model, p & SEAT
         for h in range(together.shape[1]):
@@ -173,25 +185,36 @@ def tell_apart(x: Inputs, s: State) -> None:
 
 
 @kernel
-def join_tiers(x: Inputs, s: State, step: int, until: int) -> None:
-    """Note what a step of this demand window brings: of all interactive tiers together, and of each deferrable one.
-
-    What comes of the deferrable ones is noted for every step until the next window.
-    """
-    tell_apart(x, s)
+def join_tiers(x: Inputs, s: State, step: int) -> None:
+    """Note what a step of this demand window brings: of all interactive tiers together, and of each deferrable one."""
     w, block = step // x.demand_steps, step // x.mean_steps
     note_brought(x.rps[w], x.prompt_mean[block], x.output_mean[block], x.deferrable, s.brought, s.share, x.step_s)
-    queue_up(s.arrived, s.brought, step, min(until, s.arrived.shape[0] - 1))
+    s.noted[0] = w
 
 
-@vectors
-def queue_up(arrived: Floats, brought: Floats, first: int, last: int) -> None:
-    """Note in whole what will have come of every deferrable tier after each of the steps [first, last)."""
+@inlined
+def offer_window(
+    x: Inputs, s: State, step: int, until: int, age_steps: int, told: int, is_first: bool
+) -> bool:  # fmt: skip
+    """Note what the steps of a demand window bring to queues and seats; return whether all may stay at home before one.
+
+    Whose the requests were was told apart last at ``told``; those since then came as the window before had them.
+    """
+    if step > told:
+        tell_apart(x, s)
+    queue_up(x, s.arrived, step, until)
+    return offer(x, s, step, until, age_steps, is_first)
+
+
+@kernel
+def queue_up(x: Inputs, arrived: Floats, first: int, last: int) -> None:
+    """Note in whole what will have come of every deferrable tier after each of the steps [first, last) of a window."""
+    w = first // x.demand_steps
     for h in range(arrived.shape[1]):
         for m in range(arrived.shape[2]):
             for d in range(arrived.shape[3]):
-                total, each = arrived[first, h, m, d], brought[h, m, d + 1, REQUESTS]
-                for after in range(first + 1, last + 1):
+                total, each = arrived[first, h, m, d], x.rps[w, h, m, x.deferred[d]] * x.step_s
+                for after in range(first + 1, min(last, arrived.shape[0] - 1) + 1):
                     total += each
                     arrived[after, h, m, d] = total
 
@@ -228,6 +251,8 @@ def bring_in(x: Inputs, s: State, rules: r.Rules, step: int, age_steps: int, may
     if stays:
         stays = stay_home(s.few, rules) if s.few.size > 0 else stay_home(s.ranks, rules)
     if not stays:
+        if s.noted[0] != step // x.demand_steps:
+            join_tiers(x, s, step)
         arrive(x, s, rules, step, age_steps)
 
 
@@ -280,7 +305,5 @@ def count_arrivals(x: Inputs, coming: Floats, first: int, last: int) -> None:
     """Add the arrivals of the steps [first, last) to those of every origin, model and tier."""
     for w in range(first // x.demand_steps, (last - 1) // x.demand_steps + 1):
         lasts_s = (min(last, (w + 1) * x.demand_steps) - max(first, w * x.demand_steps)) * x.step_s
-        for h in range(coming.shape[0]):
-            for m in range(coming.shape[1]):
-                for k in range(coming.shape[2]):
-                    coming[h, m, k] += x.rps[w, h, m, k] * lasts_s
+        for i in range(coming.size):
+            coming.flat[i] += x.rps.flat[w * coming.size + i] * lasts_s
