@@ -1,6 +1,7 @@
 """Cost and shortfall of plans on real weeks, side by side: ``python -m tests.planning.quality_table``.
 
-Every hour of the last two days of each record is decided with what is known then, at several levels of headroom:
+Every hour of the last two days of each record is decided with what is known then, at several levels of headroom
+(``--until 6 --days 4``: the last four of the first six days, with forecasts from what came before each hour as always):
 reactive sizes each pool for the highest ten minutes of the hour before; S (SageServe's programme) and L (the look-ahead
 programme over 24 hours, the first whole) plan on the median of the default forecast, made anew every hour from what
 came before it; "kept" means that four fifths of what the last three hours asked for stay servable
@@ -15,6 +16,7 @@ the last hour, which fades over six hours.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,7 +28,6 @@ import polars as pl
 from tests.planning.planning_cases import BATCH, TIERS, requirement
 from tests.planning.quality_bounds import best_rule_usd, cheapest_usd
 from tests.planning.quality_loop import (
-    DAYS,
     FLOOR,
     PER_HOUR,
     Decide,
@@ -35,10 +36,21 @@ from tests.planning.quality_loop import (
     Pool,
     first_hour,
     interactive,
+    judged_hours,
     pools,
     run_loop,
 )
-from tests.planning.quality_worlds import DAY, LATEST_CLOCK, SHARES, START, WINDOW_S, Numbers, World, worlds
+from tests.planning.quality_worlds import (
+    DAY,
+    JUDGED_DAYS,
+    LATEST_CLOCK,
+    SHARES,
+    START,
+    WINDOW_S,
+    Numbers,
+    World,
+    worlds,
+)
 from workbench import forecasting, planning, tables
 from workbench.domain import RiskPolicy
 from workbench.planning import PastHour
@@ -162,8 +174,8 @@ def at_level(world: World) -> Foreseen:
 
 def hours_foreseen(world: World) -> range:
     """The judged hours, and before them those that reserves are learned from."""
-    begin = first_hour(world)
-    return range(begin - 24 * LEARNED_DAYS, begin + 24 * DAYS)
+    judged = judged_hours(world)
+    return range(max(24, judged.start - 24 * LEARNED_DAYS), judged.stop)
 
 
 def past_hours(world: World, foreseen: Foreseen) -> list[PastHour]:
@@ -180,7 +192,6 @@ def past_hours(world: World, foreseen: Foreseen) -> list[PastHour]:
 
 def known_by_model(world: World, foreseen: Foreseen) -> dict[str, list[Numbers]]:
     """By model what is known as each judged hour begins: the foreseen peak, and those of the last and last three."""
-    begin = first_hour(world)
 
     def seen(region: str, model: str, hour: int, hours: int) -> float:
         return float(interactive(world, region, model)[(hour - hours) * PER_HOUR : hour * PER_HOUR].max())
@@ -191,7 +202,7 @@ def known_by_model(world: World, foreseen: Foreseen) -> dict[str, list[Numbers]]
 
     return {
         model: [
-            np.array([sum(rule(region, hour) for region in SHARES) for hour in range(begin, begin + 24 * DAYS)])
+            np.array([sum(rule(region, hour) for region in SHARES) for hour in judged_hours(world)])
             for rule in (
                 lambda region, hour, model=model: ahead(region, model, hour),
                 lambda region, hour, model=model: seen(region, model, hour, 1),
@@ -252,7 +263,9 @@ def planned(
 def perfect(world: World) -> tuple[float, Outcome]:
     """The bound of a look-ahead plan of all days that knows the demand, and what its counts come to."""
     begin = first_hour(world)
-    needed = _requirement({series: values[begin * PER_HOUR :] for series, values in world.rates.items()}, 24 * DAYS)
+    needed = _requirement(
+        {series: values[begin * PER_HOUR :] for series, values in world.rates.items()}, 24 * world.judged_days
+    )
     hourly: dict[int, dict[Pool, int]] = {}
     state: dict[str, float] = {}
 
@@ -350,17 +363,26 @@ def _at(outcomes: Mapping[tuple[str, float], Outcome], policy: str, short: float
     return float(np.interp(short, shorts, costs)) / 1e3 if shorts[0] <= short <= shorts[-1] else None
 
 
-def main(chosen: str = "", forecast: str = "default") -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Print both tables for every source, or those whose name begins as asked."""
-    found = [tabulate(world, forecast) for world in worlds() if world.name.startswith(chosen)]
-    if not found:
-        sys.stdout.write("The shared data is not there: nothing to judge.\n")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", nargs="?", default="", help="how the name of a source begins")
+    parser.add_argument("forecast", nargs="?", default="default", choices=("default", "level"))
+    parser.add_argument("--until", type=int, help="cut the record after so many days")
+    parser.add_argument("--days", type=int, default=JUDGED_DAYS, help="judge so many days, the last of what is left")
+    asked = parser.parse_args(argv)
+    chosen = [one.cut(asked.until, asked.days) for one in worlds() if one.name.startswith(asked.source)]
+    if not chosen:
+        sys.stdout.write("The shared data is not there, or no source is named so: nothing to judge.\n")
         return
+    found = [tabulate(world, asked.forecast) for world in chosen]
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=160, float_precision=4, tbl_hide_column_data_types=True):
         for frames in zip(*found, strict=True):
             sys.stdout.write(f"{pl.concat(frames, how='diagonal')}\n")
-        sys.stdout.write(f"Cost of {DAYS} days in USD, then in thousands at equal shortfall of interactive work.\n")
+        sys.stdout.write(
+            f"Cost of {asked.days} days in USD, then in thousands at equal shortfall of interactive work.\n"
+        )
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main()
