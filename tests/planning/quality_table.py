@@ -9,6 +9,8 @@ came before it; "kept" means that four fifths of what the last three hours asked
 hour's peak; the row "bound" is the least that counts held by the hour cost which miss no more, everything known, and
 "best rule in hindsight" the least that any sum of nondecreasing functions of the forecast's, the last hour's and the
 last three hours' peaks costs, fitted on the judged days themselves: what such rules leave of the distance to the bound.
+"L learned" keeps for each model the reserve that its past hours would have cost least with
+(:mod:`workbench.planning.reserves`), "L, reserves in hindsight" all along the one that the judged hours would have.
 :mod:`tests.planning.quality_loop` judges. A word names a source; ``level`` after it takes a simple forecast instead:
 the hour around the same time a week ago, or a day ago where the record holds no week before, brought to the level of
 the last hour, which fades over six hours.
@@ -53,7 +55,7 @@ from tests.planning.quality_worlds import (
 )
 from workbench import forecasting, planning, tables
 from workbench.domain import RiskPolicy
-from workbench.planning import PastHour
+from workbench.planning import PastHour, Reserve
 from workbench.planning.lookahead import LookAhead
 from workbench.results import CapacityPlan, Forecast
 
@@ -87,6 +89,13 @@ def tabulate(world: World, forecast: str = "default") -> tuple[pl.DataFrame, pl.
         for name, hours in (("S", 1), ("L", AHEAD_HOURS)):
             decide = planned(world, foreseen, RiskPolicy(quantile=0.5), hours=hours, learned=(past, ratio))
             outcomes[f"{name} learned", ratio] = run_loop(world, decide)
+    judged = past[-len(judged_hours(world)) :]
+    for ratio in MISSED_COST_RATIOS:
+        fixed = planning.learn_reserves(
+            judged, rates=world.replica_rates(), missed_cost_ratio=ratio, half_life_h=float("inf")
+        )
+        decide = planned(world, foreseen, RiskPolicy(quantile=0.5), hours=AHEAD_HOURS, fixed=fixed)
+        outcomes["L, reserves in hindsight", ratio] = run_loop(world, decide)
     bound, outcomes["perfect", 0.0] = perfect(world)
     rows = [
         {"source": world.name, "policy": policy, "headroom": headroom, **dataclasses.asdict(outcome)}
@@ -96,7 +105,7 @@ def tabulate(world: World, forecast: str = "default") -> tuple[pl.DataFrame, pl.
         {"source": world.name, "policy": policy}
         | {f"{short:.1%} short": _at(outcomes, policy, short) for short in EQUAL_SHORTFALLS}
         | {"bound": bound / 1e3}
-        for policy in ("reactive", "S", "S kept", "S learned", "L", "L kept", "L learned")
+        for policy in ("reactive", "S", "S kept", "S learned", "L", "L kept", "L learned", "L, reserves in hindsight")
     ]
     known = known_by_model(world, foreseen)
     rule = {f"{short:.1%} short": best_rule_usd(world, short, known) / 1e3 for short in EQUAL_SHORTFALLS}
@@ -220,18 +229,19 @@ def planned(
     *,
     hours: int,
     learned: tuple[Sequence[PastHour], float] | None = None,
+    fixed: Mapping[str, Reserve] | None = None,
 ) -> Decide:
     """The first hour of a plan made anew each hour: Programme S for one hour, else Programme L.
 
     ``learned`` is every hour that is foreseen, of which those that are over are learned from, and the price of what is
-    missed.
+    missed; ``fixed`` are reserves that hold throughout.
     """
     demand, rates = world.demand(), world.replica_rates()
 
     def decide(now: Moment) -> dict[Pool, int]:
         ahead = _as_forecast(foreseen[now.hour], now.hour, hours)
         past = [one for one in learned[0] if one.as_of < ahead.as_of] if learned else []
-        reserves = planning.learn_reserves(past, rates=rates, missed_cost_ratio=learned[1]) if learned else None
+        reserves = planning.learn_reserves(past, rates=rates, missed_cost_ratio=learned[1]) if learned else fixed
         near = _between(demand, ahead.as_of - 6 * HOUR, ahead.as_of)
         needed = planning.require(ahead, risk=risk, tiers=TIERS, observed=near, reserves=reserves)
         last = [
