@@ -7,7 +7,7 @@ import pytest
 
 from tests.planning.planning_cases import BATCH, FAST
 from tests.planning.quality_bounds import GAP_FRACTION, best_rule_usd, cheapest_usd
-from tests.planning.quality_loop import USD_PER_HOUR
+from tests.planning.quality_loop import USD_PER_HOUR, judged_hours
 from tests.planning.quality_worlds import JUDGED_DAYS, SHARES, World
 
 THETA = 100.0
@@ -30,6 +30,13 @@ def test_the_bound_follows_the_load() -> None:
     """24 hours of 6 and 24 of 10."""
     usd = 24 * (LOW + HIGH) * USD_PER_HOUR
     assert usd * (1 - GAP_FRACTION) <= cheapest_usd(alternating(), 0.0) <= usd * (1 + 1e-6)
+
+
+def test_other_days_are_judged_where_the_record_is_cut() -> None:
+    """The second of three days alone: half of what two days cost."""
+    second = alternating().cut(2, 1)
+    assert judged_hours(second) == range(24, 48)
+    assert cheapest_usd(second, 0.0) == pytest.approx(12 * (LOW + HIGH) * USD_PER_HOUR, rel=GAP_FRACTION)
 
 
 def test_a_nondecreasing_rule_of_the_last_hour_cannot_follow_a_load_that_turns() -> None:
