@@ -22,7 +22,7 @@ import numpy as np
 import pulp
 
 from tests.planning.planning_cases import BATCH
-from tests.planning.quality_loop import DAYS, FLOOR, PER_HOUR, USD_PER_HOUR, first_hour, interactive
+from tests.planning.quality_loop import FLOOR, PER_HOUR, USD_PER_HOUR, interactive, judged_hours
 from tests.planning.quality_worlds import SHARES, WINDOW_S, Numbers, World
 
 GAP_FRACTION = 0.002
@@ -32,7 +32,7 @@ LIMIT_S = 10.0
 def cheapest_usd(world: World, short_fraction: float) -> float:
     """The proven least that any counts of the judged days cost which miss no more than a share of interactive work."""
     programme = pulp.LpProblem("bound", pulp.LpMinimize)
-    counts = {model: _counts(programme, name, pulp.LpInteger) for name, model in _named(world)}
+    counts = {model: _counts(programme, world, name, pulp.LpInteger) for name, model in _named(world)}
     _judge(programme, world, counts, short_fraction)
     return _least_usd(programme)
 
@@ -44,7 +44,7 @@ def best_rule_usd(world: World, short_fraction: float, known: Mapping[str, Seque
     fractions, so that the least of whole ones lies above.
     """
     programme = pulp.LpProblem("rule", pulp.LpMinimize)
-    counts = {model: _counts(programme, name, pulp.LpContinuous) for name, model in _named(world)}
+    counts = {model: _counts(programme, world, name, pulp.LpContinuous) for name, model in _named(world)}
     for name, model in _named(world):
         parts: list[list[pulp.LpVariable]] = [[] for _ in counts[model]]
         for number, values in enumerate(known[model]):
@@ -64,16 +64,18 @@ def _named(world: World) -> list[tuple[str, str]]:
     return [(f"m{number}", model) for number, model in enumerate(world.theta)]
 
 
-def _counts(programme: pulp.LpProblem, name: str, kind: str) -> list[pulp.LpVariable]:
-    return [programme.add_variable(f"{name}_{hour}", FLOOR * len(SHARES), None, kind) for hour in range(DAYS * 24)]
+def _counts(programme: pulp.LpProblem, world: World, name: str, kind: str) -> list[pulp.LpVariable]:
+    least = FLOOR * len(SHARES)
+    return [programme.add_variable(f"{name}_{hour}", least, None, kind) for hour in judged_hours(world)]
 
 
 def _judge(
     programme: pulp.LpProblem, world: World, counts: Mapping[str, Sequence[pulp.LpVariable]], short_fraction: float
 ) -> None:
     """Add how the judged days are lived through with counts, what that costs, and how much may be missed."""
-    begin = first_hour(world) * PER_HOUR
-    judged = slice(begin, begin + DAYS * 24 * PER_HOUR)
+    hours = judged_hours(world)
+    begin = hours.start * PER_HOUR
+    judged = slice(begin, hours.stop * PER_HOUR)
     costs: list[pulp.LpAffineExpression] = []
     missed: list[pulp.LpAffineExpression] = []
     asked = 0.0

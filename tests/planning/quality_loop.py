@@ -15,7 +15,6 @@ import numpy as np
 from tests.planning.planning_cases import BATCH
 from tests.planning.quality_worlds import DAY, GPUS, SHARES, USD_PER_GPU_HOUR, WINDOW_S, Numbers, World
 
-DAYS = 2
 PER_HOUR = 6
 FLOOR = 2
 USD_PER_HOUR = GPUS * USD_PER_GPU_HOUR
@@ -46,7 +45,13 @@ Decide = Callable[[Moment], Mapping[Pool, int]]
 
 def first_hour(world: World) -> int:
     """The first hour that is judged."""
-    return (world.windows // DAY - DAYS) * 24
+    return (world.windows // DAY - world.judged_days) * 24
+
+
+def judged_hours(world: World) -> range:
+    """Every hour that is judged."""
+    begin = first_hour(world)
+    return range(begin, begin + 24 * world.judged_days)
 
 
 def pools(world: World) -> list[Pool]:
@@ -61,11 +66,10 @@ def interactive(world: World, region: str, model: str) -> Numbers:
 
 def run_loop(world: World, decide: Decide) -> Outcome:
     """Decide and live through every hour of the last days of the record."""
-    begin = first_hour(world)
-    standing = {pool: _sized(world, pool, begin - 1) for pool in pools(world)}
+    standing = {pool: _sized(world, pool, first_hour(world) - 1) for pool in pools(world)}
     queue = {model: np.zeros(world.windows) for model in world.theta}
     asked = unmet = held = starts = came = 0.0
-    for hour in range(begin, begin + 24 * DAYS):
+    for hour in judged_hours(world):
         counts = dict(decide(Moment(hour=hour, standing=standing, queue=queue)))
         held += sum(counts.values())
         starts += sum(max(0, counts[pool] - standing[pool]) for pool in counts)

@@ -1,6 +1,7 @@
 """Cost and shortfall of plans on real weeks, side by side: ``python -m tests.planning.quality_table``.
 
-Every hour of the last two days of each record is decided with what is known then, at several levels of headroom:
+Every hour of the last two days of each record is decided with what is known then, at several levels of headroom
+(``--until 6 --days 4``: the last four of the first six days, with forecasts from what came before each hour as always):
 reactive sizes each pool for the highest ten minutes of the hour before; S (SageServe's programme) and L (the look-ahead
 programme over 24 hours, the first whole) plan on the median of the default forecast, made anew every hour from what
 came before it; "kept" means that four fifths of what the last three hours asked for stay servable
@@ -8,6 +9,8 @@ came before it; "kept" means that four fifths of what the last three hours asked
 hour's peak; the row "bound" is the least that counts held by the hour cost which miss no more, everything known, and
 "best rule in hindsight" the least that any sum of nondecreasing functions of the forecast's, the last hour's and the
 last three hours' peaks costs, fitted on the judged days themselves: what such rules leave of the distance to the bound.
+"L learned" keeps for each model the reserve that its past hours would have cost least with
+(:mod:`workbench.planning.reserves`), "L, reserves in hindsight" all along the one that the judged hours would have.
 :mod:`tests.planning.quality_loop` judges. A word names a source; ``level`` after it takes a simple forecast instead:
 the hour around the same time a week ago, or a day ago where the record holds no week before, brought to the level of
 the last hour, which fades over six hours.
@@ -15,6 +18,7 @@ the last hour, which fades over six hours.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,7 +30,6 @@ import polars as pl
 from tests.planning.planning_cases import BATCH, TIERS, requirement
 from tests.planning.quality_bounds import best_rule_usd, cheapest_usd
 from tests.planning.quality_loop import (
-    DAYS,
     FLOOR,
     PER_HOUR,
     Decide,
@@ -35,13 +38,24 @@ from tests.planning.quality_loop import (
     Pool,
     first_hour,
     interactive,
+    judged_hours,
     pools,
     run_loop,
 )
-from tests.planning.quality_worlds import DAY, LATEST_CLOCK, SHARES, START, WINDOW_S, Numbers, World, worlds
+from tests.planning.quality_worlds import (
+    DAY,
+    JUDGED_DAYS,
+    LATEST_CLOCK,
+    SHARES,
+    START,
+    WINDOW_S,
+    Numbers,
+    World,
+    worlds,
+)
 from workbench import forecasting, planning, tables
 from workbench.domain import RiskPolicy
-from workbench.planning import PastHour
+from workbench.planning import PastHour, Reserve
 from workbench.planning.lookahead import LookAhead
 from workbench.results import CapacityPlan, Forecast
 
@@ -75,6 +89,13 @@ def tabulate(world: World, forecast: str = "default") -> tuple[pl.DataFrame, pl.
         for name, hours in (("S", 1), ("L", AHEAD_HOURS)):
             decide = planned(world, foreseen, RiskPolicy(quantile=0.5), hours=hours, learned=(past, ratio))
             outcomes[f"{name} learned", ratio] = run_loop(world, decide)
+    judged = past[-len(judged_hours(world)) :]
+    for ratio in MISSED_COST_RATIOS:
+        fixed = planning.learn_reserves(
+            judged, rates=world.replica_rates(), missed_cost_ratio=ratio, half_life_h=float("inf")
+        )
+        decide = planned(world, foreseen, RiskPolicy(quantile=0.5), hours=AHEAD_HOURS, fixed=fixed)
+        outcomes["L, reserves in hindsight", ratio] = run_loop(world, decide)
     bound, outcomes["perfect", 0.0] = perfect(world)
     rows = [
         {"source": world.name, "policy": policy, "headroom": headroom, **dataclasses.asdict(outcome)}
@@ -84,7 +105,7 @@ def tabulate(world: World, forecast: str = "default") -> tuple[pl.DataFrame, pl.
         {"source": world.name, "policy": policy}
         | {f"{short:.1%} short": _at(outcomes, policy, short) for short in EQUAL_SHORTFALLS}
         | {"bound": bound / 1e3}
-        for policy in ("reactive", "S", "S kept", "S learned", "L", "L kept", "L learned")
+        for policy in ("reactive", "S", "S kept", "S learned", "L", "L kept", "L learned", "L, reserves in hindsight")
     ]
     known = known_by_model(world, foreseen)
     rule = {f"{short:.1%} short": best_rule_usd(world, short, known) / 1e3 for short in EQUAL_SHORTFALLS}
@@ -162,8 +183,8 @@ def at_level(world: World) -> Foreseen:
 
 def hours_foreseen(world: World) -> range:
     """The judged hours, and before them those that reserves are learned from."""
-    begin = first_hour(world)
-    return range(begin - 24 * LEARNED_DAYS, begin + 24 * DAYS)
+    judged = judged_hours(world)
+    return range(max(24, judged.start - 24 * LEARNED_DAYS), judged.stop)
 
 
 def past_hours(world: World, foreseen: Foreseen) -> list[PastHour]:
@@ -180,7 +201,6 @@ def past_hours(world: World, foreseen: Foreseen) -> list[PastHour]:
 
 def known_by_model(world: World, foreseen: Foreseen) -> dict[str, list[Numbers]]:
     """By model what is known as each judged hour begins: the foreseen peak, and those of the last and last three."""
-    begin = first_hour(world)
 
     def seen(region: str, model: str, hour: int, hours: int) -> float:
         return float(interactive(world, region, model)[(hour - hours) * PER_HOUR : hour * PER_HOUR].max())
@@ -191,7 +211,7 @@ def known_by_model(world: World, foreseen: Foreseen) -> dict[str, list[Numbers]]
 
     return {
         model: [
-            np.array([sum(rule(region, hour) for region in SHARES) for hour in range(begin, begin + 24 * DAYS)])
+            np.array([sum(rule(region, hour) for region in SHARES) for hour in judged_hours(world)])
             for rule in (
                 lambda region, hour, model=model: ahead(region, model, hour),
                 lambda region, hour, model=model: seen(region, model, hour, 1),
@@ -209,18 +229,19 @@ def planned(
     *,
     hours: int,
     learned: tuple[Sequence[PastHour], float] | None = None,
+    fixed: Mapping[str, Reserve] | None = None,
 ) -> Decide:
     """The first hour of a plan made anew each hour: Programme S for one hour, else Programme L.
 
     ``learned`` is every hour that is foreseen, of which those that are over are learned from, and the price of what is
-    missed.
+    missed; ``fixed`` are reserves that hold throughout.
     """
     demand, rates = world.demand(), world.replica_rates()
 
     def decide(now: Moment) -> dict[Pool, int]:
         ahead = _as_forecast(foreseen[now.hour], now.hour, hours)
         past = [one for one in learned[0] if one.as_of < ahead.as_of] if learned else []
-        reserves = planning.learn_reserves(past, rates=rates, missed_cost_ratio=learned[1]) if learned else None
+        reserves = planning.learn_reserves(past, rates=rates, missed_cost_ratio=learned[1]) if learned else fixed
         near = _between(demand, ahead.as_of - 6 * HOUR, ahead.as_of)
         needed = planning.require(ahead, risk=risk, tiers=TIERS, observed=near, reserves=reserves)
         last = [
@@ -252,7 +273,9 @@ def planned(
 def perfect(world: World) -> tuple[float, Outcome]:
     """The bound of a look-ahead plan of all days that knows the demand, and what its counts come to."""
     begin = first_hour(world)
-    needed = _requirement({series: values[begin * PER_HOUR :] for series, values in world.rates.items()}, 24 * DAYS)
+    needed = _requirement(
+        {series: values[begin * PER_HOUR :] for series, values in world.rates.items()}, 24 * world.judged_days
+    )
     hourly: dict[int, dict[Pool, int]] = {}
     state: dict[str, float] = {}
 
@@ -350,17 +373,26 @@ def _at(outcomes: Mapping[tuple[str, float], Outcome], policy: str, short: float
     return float(np.interp(short, shorts, costs)) / 1e3 if shorts[0] <= short <= shorts[-1] else None
 
 
-def main(chosen: str = "", forecast: str = "default") -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Print both tables for every source, or those whose name begins as asked."""
-    found = [tabulate(world, forecast) for world in worlds() if world.name.startswith(chosen)]
-    if not found:
-        sys.stdout.write("The shared data is not there: nothing to judge.\n")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", nargs="?", default="", help="how the name of a source begins")
+    parser.add_argument("forecast", nargs="?", default="default", choices=("default", "level"))
+    parser.add_argument("--until", type=int, help="cut the record after so many days")
+    parser.add_argument("--days", type=int, default=JUDGED_DAYS, help="judge so many days, the last of what is left")
+    asked = parser.parse_args(argv)
+    chosen = [one.cut(asked.until, asked.days) for one in worlds() if one.name.startswith(asked.source)]
+    if not chosen:
+        sys.stdout.write("The shared data is not there, or no source is named so: nothing to judge.\n")
         return
+    found = [tabulate(world, asked.forecast) for world in chosen]
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=160, float_precision=4, tbl_hide_column_data_types=True):
         for frames in zip(*found, strict=True):
             sys.stdout.write(f"{pl.concat(frames, how='diagonal')}\n")
-        sys.stdout.write(f"Cost of {DAYS} days in USD, then in thousands at equal shortfall of interactive work.\n")
+        sys.stdout.write(
+            f"Cost of {asked.days} days in USD, then in thousands at equal shortfall of interactive work.\n"
+        )
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main()

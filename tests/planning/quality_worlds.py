@@ -4,12 +4,15 @@ No public trace of several days names its regions, so each series is split 43 / 
 print) over three regions whose clocks lie 0, 1 and 3 hours apart. Where a trace has no tiers 45 % of it is fast, 27 %
 normal and 28 % deferrable. ServeGen and Azure give requests, here of 1,000 prompt tokens each. The two Azure services
 were recorded in weeks that begin on different days and are laid side by side from their first day.
+
+SageServe's week stands there three times: whole, the two series that its readme trusts (A, C), and the two that a row
+cap spoils (B stops for hours at the cap and comes back at full load, D ends after 1.7 days).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -30,22 +33,34 @@ LATEST_CLOCK = max(later for _, later in SHARES.values())
 TIER_SHARES = {FAST.key: 0.45, NORMAL.key: 0.27, BATCH.key: 0.28}
 INTERACTIVE_SHARES = {FAST.key: 0.625, NORMAL.key: 0.375}
 MEAN_REPLICAS = 25.0
+JUDGED_DAYS = 2
 GPUS, USD_PER_GPU_HOUR = 8, 98.32 / 8
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """One real week: ``rates`` of (region, model, tier) in input tokens/s per 10 minutes, and what can serve them."""
+    """One real week: ``rates`` of (region, model, tier) in input tokens/s per 10 minutes, and what can serve them.
+
+    The last ``judged_days`` of the record are planned and lived through, the days before are history.
+    """
 
     name: str
     rates: Mapping[tuple[str, str, str], Numbers]
     theta: Mapping[str, float]
+    judged_days: int = JUDGED_DAYS
 
     @property
     def windows(self) -> int:
         """Windows in the record."""
         return min(len(values) for values in self.rates.values())
+
+    def cut(self, until_days: int | None, judged_days: int) -> World:
+        """Return the world whose record ends after so many days (None: where it does), with its last days judged."""
+        rates = {
+            series: values[: None if until_days is None else until_days * DAY] for series, values in self.rates.items()
+        }
+        return replace(self, rates=rates, judged_days=judged_days)
 
     def demand(self) -> pl.DataFrame:
         """The record as DEMAND, requests of 1,000 tokens, a tenth as many generated."""
@@ -90,7 +105,13 @@ class World:
 
 def worlds() -> list[World]:
     """Every source that is there."""
-    makers = {"ServeGen": _servegen, "SageServe A-D": _sageserve, "Azure 2024": _azure}
+    makers = {
+        "ServeGen": _servegen,
+        "SageServe A-D": lambda: _sageserve("ABCD"),
+        "SageServe A, C": lambda: _sageserve("AC"),
+        "SageServe B, D": lambda: _sageserve("BD"),
+        "Azure 2024": _azure,
+    }
     return [_world(name, make()) for name, make in makers.items() if DATA.exists()]
 
 
@@ -108,13 +129,13 @@ def _azure() -> dict[tuple[str, str], Numbers]:
     )
 
 
-def _sageserve() -> dict[tuple[str, str], Numbers]:
+def _sageserve(models: str) -> dict[tuple[str, str], Numbers]:
     frame = pl.read_parquet(DATA / "sageserve" / "week_prompt_tokens_per_min.parquet").with_columns(
         pl.col("model", "tier").cast(pl.String), window=pl.col("minute") // 10
     )
     sums = frame.group_by("model", "tier", "window").agg(pl.col("prompt_tokens").sum()).sort("window")
     found: dict[tuple[str, str], Numbers] = {}
-    for model in ("A", "B", "C", "D"):
+    for model in models:
         here = sums.filter(pl.col("model") == model)
         live = _series(here.filter(pl.col("tier") == "interactive"), "prompt_tokens") / WINDOW_S
         found |= {(model, tier): live * share for tier, share in INTERACTIVE_SHARES.items()}

@@ -7,7 +7,7 @@ import pulp
 import pytest
 
 from workbench.errors import PlanError
-from workbench.planning.handover import BulkHiGHS, Matrix, cbc, refuse_unknown, straight_to_highs, to_pulp
+from workbench.planning.handover import BulkHiGHS, Matrix, cbc, refuse_unknown, relaxation_in_highs, to_pulp
 
 # minimise 3 a + 2 b + 10 subject to a + b >= 3.5, a - b <= 1, b == 2 c; a whole, b <= 2.5
 MATRIX = Matrix(
@@ -58,8 +58,8 @@ def test_the_bulk_hand_over_is_pulps_own_in_one_call() -> None:
     assert bulk.getObjectiveValue() == pytest.approx(own.getObjectiveValue() + 10.0)  # with the constant, as it should
 
 
-def test_without_pulp_highs_gets_the_relaxation_of_the_same_programme() -> None:
-    highs = straight_to_highs(MATRIX, threads=1)
+def test_as_arrays_highs_gets_the_relaxation_of_the_same_programme() -> None:
+    highs = relaxation_in_highs(MATRIX, threads=1)
     highs.run()
     handed = to_pulp(MATRIX)
     handed.programme.solve(BulkHiGHS(mip=False, msg=False))

@@ -27,6 +27,9 @@ CHOICES: dict[str, Any] = {
     "floor_replicas": 1,
 }
 
+HOW_CHECKED: dict[str, Any] = {"epsilon_fraction": 0.5, "floor_replicas": 0}
+HOW: dict[str, Any] = {**HOW_CHECKED, "model": "sageserve"}
+
 
 @pytest.fixture(scope="module")
 def plan() -> CapacityPlan:
@@ -88,6 +91,25 @@ def test_shortfall_excuses_what_it_names(plan: CapacityPlan) -> None:
         }
     )
     assert kinds(dataclasses.replace(with_counts(plan, 3, 1), shortfall=short)) == []
+
+
+@pytest.mark.parametrize(
+    ("last_hour", "expected"), [(None, ["global_cover"]), (900.0, []), (1100.0, ["global_cover", "global_cover"])]
+)
+def test_a_tenth_of_the_deferrable_load_of_the_hour_before_must_be_servable(
+    last_hour: float | None, expected: list[str]
+) -> None:
+    """Two replicas serve 200. Live 110 and a tenth of 900 do not need more, nor 100 and a tenth of 1,000 an hour later.
+
+    Of 1,100 they do; and without a word of the hour before the first hour's own 1,000 stand for it. (Later: 1,010.)
+    """
+    later = 1000.0 if last_hour != 1100.0 else 1010.0
+    rows = [(0, "east", "m", "fast", 110.0), (0, "east", "m", "batch", later), (1, "east", "m", "fast", 100.0)]
+    world = {"fleet": fleet(stock={("east", "h100"): 10}), "rates": SPEEDS, "risk": RiskPolicy()}
+    two = solve(requirement([(0, "east", "m", "fast", 200.0), (1, "east", "m", "fast", 200.0)]), **world, **HOW)
+    known = None if last_hour is None else pl.DataFrame({"region": ["east"], "model": ["m"], "input_tps": [last_hour]})
+    found = check(two, requirement=requirement(rows), last_hour_deferrable=known, **world, **HOW_CHECKED)
+    assert found.get_column("check").to_list() == expected
 
 
 def test_a_full_region_is_excused_from_its_local_share(plan: CapacityPlan) -> None:

@@ -1,4 +1,7 @@
-"""Every look-ahead plan passes the check, and each way of spoiling one is found: workbench.planning.work_ahead too."""
+"""Every look-ahead plan passes the check, and each way of spoiling one is found.
+
+With workbench.planning.work_ahead and workbench.planning.checking_supply, which look after work, and GPUs and money.
+"""
 
 from __future__ import annotations
 

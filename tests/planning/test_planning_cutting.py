@@ -50,6 +50,19 @@ def test_a_whole_plan_breaks_nothing() -> None:
     assert broken_cuts(given_problem, started={place: 2.0}, removed={place: 0.0}, local_gap={POOL: 0.0}) == []
 
 
+def test_a_part_of_a_rate_finds_what_the_rates_leave() -> None:
+    """50 a + 20 b >= 60: whole plans have 2 a + b >= 3, the row divided by 25 and rounded, which no rate gives."""
+    given_problem = one_pool(60.0, (50.0, 20.0), (0, 0))
+    values = {
+        "started": dict(zip(given_problem.places, (0.6, 1.5), strict=True)),
+        "removed": dict.fromkeys(given_problem.places, 0.0),
+        "local_gap": {POOL: 0.0},
+    }
+    assert broken_cuts(given_problem, **values) == []
+    (cut,) = broken_cuts(given_problem, **values, parts=(1.0, 0.5))
+    assert (cut.started.tolist(), cut.at_least) == ([2.0, 1.0], 3.0)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     theta=st.tuples(st.integers(20, 300), st.integers(20, 300)),
@@ -58,6 +71,7 @@ def test_a_whole_plan_breaks_nothing() -> None:
     started=st.tuples(*[st.floats(0, 4)] * 2),
     share=st.tuples(*[st.floats(0, 1)] * 2),
     gap=st.sampled_from([0.0, 60.0]),
+    parts=st.sampled_from([(1.0,), (0.5,), (1 / 3, 2.0)]),
 )
 def test_every_whole_plan_keeps_every_cut(
     theta: tuple[int, int],
@@ -66,6 +80,7 @@ def test_every_whole_plan_keeps_every_cut(
     started: tuple[float, float],
     share: tuple[float, float],
     gap: float,
+    parts: tuple[float, ...],
 ) -> None:
     """All plans of up to 12 started of each kind and any removal that cover the need, with and without a gap."""
     given_problem = one_pool(float(need), (float(theta[0]), float(theta[1])), now)
@@ -75,6 +90,7 @@ def test_every_whole_plan_keeps_every_cut(
         started=dict(zip(given_problem.places, started, strict=True)),
         removed=removed,
         local_gap={POOL: 0.0},
+        parts=parts,
     )
     moves = itertools.product(range(13), range(13), range(now[0] + 1), range(now[1] + 1))
     for up_0, up_1, down_0, down_1 in moves:

@@ -12,8 +12,8 @@ from planning_cases import START, TIERS, rates
 
 from workbench import tables
 from workbench.domain import RiskPolicy
-from workbench.planning.requirement import Reserve
-from workbench.planning.reserves import LEAST_HOURS, PastHour, learn_reserves, past_hour
+from workbench.planning.requirement import Reserve, require
+from workbench.planning.reserves import KEPT, LEAST_HOURS, PastHour, learn_reserves, past_hour
 from workbench.results import Forecast
 
 RISK = RiskPolicy(quantile=0.5)
@@ -26,7 +26,7 @@ def hours(came: Sequence[float], need: float = 100.0) -> list[PastHour]:
     return [
         PastHour(
             as_of=START + number * HOUR,
-            needs={"m": np.full(3, need)},
+            needs={"m": np.full(len(KEPT), need)},
             came={"m": np.full(6, rate)},
         )
         for number, rate in enumerate(came)
@@ -60,10 +60,21 @@ def seen(values: Sequence[float | None]) -> pl.DataFrame:
 
 
 def test_a_past_hour_holds_what_each_rule_would_have_asked_for() -> None:
-    """Foreseen 2 x 30 at most; seen 100 two hours before, 70 in the last hour: 60, 70 and four fifths of 100."""
+    """Foreseen 2 x 30 at most; seen 100 two hours before, 70 in the last hour, of which a share is kept."""
     hour = past_hour(foreseen([20.0, 30.0, 900.0]), risk=RISK, tiers=TIERS, observed=seen([100, 0, 70, 10, 55, 65]))
-    assert hour.needs["m"] == pytest.approx([60.0, 70.0, 80.0])
+    of_last_hour, of_more = [60.0, 60.0, 70.0], [60.0, 80.0, 100.0]
+    assert hour.needs["m"] == pytest.approx([60.0, *of_last_hour, *of_more, *of_more])
     assert hour.came["m"].tolist() == [55.0, 65.0]
+
+
+@pytest.mark.parametrize("rule", range(len(KEPT)))
+def test_what_a_rule_would_have_asked_for_is_its_requirement(rule: int) -> None:
+    ahead, known = foreseen([20.0, 30.0]), seen([90, 100, 0, 70, 10, 35, 55, 65])
+    hours_kept, fraction = KEPT[rule]
+    reserve = Reserve(recent_peak_hours=hours_kept, recent_peak_fraction=fraction)
+    needed = require(ahead, risk=RISK, tiers=TIERS, observed=known, reserves={"m": reserve})
+    asked = needed.filter(~pl.col("is_deferrable")).get_column("input_tps").sum()
+    assert past_hour(ahead, risk=RISK, tiers=TIERS, observed=known).needs["m"][rule] == pytest.approx(asked)
 
 
 def test_windows_with_a_gap_of_the_source_teach_nothing() -> None:
@@ -111,8 +122,9 @@ def test_a_pause_that_ends_is_remembered_where_it_was_dear() -> None:
 
     One that remembers holds 3 on that day and 1 on the other; the root of one that covers the 3 holds 3 on both.
     """
+    needs = np.array([300.0 if kept == (3.0, 0.8) else 100.0 for kept in KEPT])
     paused = [
-        PastHour(as_of=hour.as_of, needs={"m": np.array([100.0, 100.0, 300.0])}, came=hour.came)
+        PastHour(as_of=hour.as_of, needs={"m": needs}, came=hour.came)
         for hour in hours([300.0] * 24 + [100.0] * 24)[:24]
     ]
     past = [*paused, *hours([100.0] * 48)[24:]]

@@ -132,7 +132,11 @@ def plan_explain(
     if wishes:
         with console.progress() as tell:
             asked = explaining.wishes(
-                opened.forecast, fleet=opened.fleet, risk=risk, epsilon_fraction=how["epsilon_fraction"]
+                opened.forecast,
+                fleet=opened.fleet,
+                risk=risk,
+                epsilon_fraction=how["epsilon_fraction"],
+                options=how.get("options"),
             )
             costs = explaining.wish_costs(
                 opened.forecast,

@@ -1,7 +1,8 @@
 """Whether a plan keeps what it promises, re-computed from its frames alone.
 
-Nothing here comes from the programme: capacity, coverage, stock and cost are sums over the allocation joined with
-rates and prices. A plan that passes is right whatever the solver said. Findings are data: an empty frame means fine.
+Nothing here comes from the programme: what must be served, capacity, coverage, stock and cost are sums over the
+requirement, and over the allocation joined with rates and prices. A plan that passes is right whatever the solver said.
+Findings are data: an empty frame means fine.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import polars as pl
 from workbench import tables
 from workbench.domain import Fleet, RiskPolicy
 from workbench.planning.findings import findings
-from workbench.planning.requirement import peak_demand
 from workbench.results import CapacityPlan
 from workbench.units import SECONDS_PER_HOUR
 
@@ -62,7 +62,7 @@ def check(
     if not plan.allocation.schema["replicas"].is_integer():
         broken = plan.allocation.filter(pl.col("replicas") != pl.col("replicas").round())
         return findings("integrality", broken, found=pl.col("replicas"), allowed=pl.col("replicas").round())
-    demand = peak_demand(requirement, risk, last_hour_deferrable=last_hour_deferrable)
+    demand = _demand(requirement, buffer_fraction=risk.deferrable_buffer_fraction, last_hour=last_hour_deferrable)
     held = _held(plan, rates=rates, fleet=fleet)
     need = _need(demand, held=held, shortfall=plan.shortfall, epsilon_fraction=epsilon_fraction)
     window_s = _window_s(demand)
@@ -76,6 +76,35 @@ def check(
             _stock(held),
             _cost(plan, held=held, window_s=window_s),
         ]
+    )
+
+
+def _demand(requirement: pl.DataFrame, *, buffer_fraction: float, last_hour: pl.DataFrame | None) -> pl.DataFrame:
+    """Return what a window, region and model must serve: interactive work and a share of the deferrable before it.
+
+    Before the first window came ``last_hour`` or, where that is not known, as much deferrable work as in the first.
+    """
+    waits = pl.col("is_deferrable")
+    sums = requirement.group_by(POOL).agg(
+        pl.col("input_tps").filter(~waits).sum().alias("now"), pl.col("input_tps").filter(waits).sum().alias("later")
+    )
+    windows = requirement.select("window_start").unique().sort("window_start").with_row_index("number")
+    pools = requirement.select("region", "model").unique()
+    every = (
+        windows.join(pools, how="cross")
+        .join(sums, on=POOL, how="left")
+        .with_columns(pl.col("now", "later").fill_null(0))
+    )
+    place = ["number", "region", "model"]
+    before = every.select(pl.col("number") + 1, "region", "model", "later")
+    known = every.filter(pl.col("number") == 0).select(*place, "later")
+    if last_hour is not None:
+        tokens = last_hour.group_by("region", "model").agg(pl.col("input_tps").sum().alias("later"))
+        known = known.drop("later").join(tokens, on=["region", "model"], how="left")
+    known = known.with_columns(pl.col("later").fill_null(0.0))
+    earlier = pl.concat([known, before.select(known.columns)]).rename({"later": "earlier"})
+    return every.join(earlier, on=place, how="left").select(
+        *POOL, input_tps=pl.col("now") + buffer_fraction * pl.col("earlier")
     )
 
 

@@ -5,12 +5,13 @@ fractions that row costs exactly need / theta; whole replicas cannot meet it so 
 between the relaxed programme and the best plan lies there. Mixed-integer rounding (Nemhauser and Wolsey, "A recursive
 procedure to generate all cuts for 0-1 mixed integer programs", 1990) turns the row into rows that every whole plan
 keeps: divide by one of the rates, round what may be rounded. The row is rounded in three ways, according to whether the
-replicas that stand are counted as kept or as removed, with each rate in turn; the cut that is broken most is taken.
+replicas that stand are counted as kept or as removed, with each rate in turn, or parts of it; the cut that is broken
+most is taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,8 +47,12 @@ def broken_cuts(
     started: Mapping[Place, float],
     removed: Mapping[Place, float],
     local_gap: Mapping[Pool, float],
+    parts: Sequence[float] = (1.0,),
 ) -> list[Cut]:
-    """Return for each pool the cut that given values break most; none where a pool breaks none."""
+    """Return for each pool the cut that given values break most; none where a pool breaks none.
+
+    Rows are divided by these ``parts`` of each rate.
+    """
     found = []
     for region, model in problem.pools:
         places = problem.places_of(model, region)
@@ -64,7 +69,7 @@ def broken_cuts(
         worst = max(
             (
                 (_violation(cut, up, down, gap), -place, cut)
-                for place, cut in enumerate(_cuts((region, model), places, theta, now, need, down))
+                for place, cut in enumerate(_cuts((region, model), places, theta, now, need, down, parts))
             ),
             default=None,
             key=lambda ranked: ranked[:2],
@@ -75,7 +80,13 @@ def broken_cuts(
 
 
 def _cuts(
-    pool: Pool, places: tuple[Place, ...], theta: Numbers, now: Numbers, need: float, down: Numbers
+    pool: Pool,
+    places: tuple[Place, ...],
+    theta: Numbers,
+    now: Numbers,
+    need: float,
+    down: Numbers,
+    parts: Sequence[float],
 ) -> Iterator[Cut]:
     """Return every rounding of a pool's local floor.
 
@@ -85,7 +96,7 @@ def _cuts(
     for choice in kept_of:
         kept = np.array(choice)
         right = need - float(theta @ np.where(kept, 0.0, now))
-        for divisor in dict.fromkeys(theta.tolist()):
+        for divisor in dict.fromkeys(rate * part for part in parts for rate in theta.tolist()):
             fraction = right / divisor - np.floor(right / divisor)
             if fraction < LEAST_FRACTION:
                 continue

@@ -3,9 +3,11 @@
 PuLP's problem is the model of record: it can be written as text, changed, and solved by any solver PuLP knows. But a
 programme of a hundred thousand columns written as sums of expressions takes longer to build than to solve, and PuLP
 hands HiGHS one row at a time. So rows come as arrays, PuLP's variables and constraints are made from them directly, and
-:class:`BulkHiGHS` reads the problem back into one sparse matrix that HiGHS takes in a single call. Programmes that are
-only steps on the way to a plan, which nobody reads and no other solver sees, go there without PuLP's objects
-(:func:`straight_to_highs`).
+:class:`BulkHiGHS` reads the problem back into one sparse matrix that HiGHS takes in a single call.
+
+Programmes that are only steps on the way to a plan, which nobody reads and no other solver sees, go to PuLP's HiGHS as
+arrays (:func:`relaxation_in_highs`). With an object of PuLP's for each of their columns and rows a rolling plan of a
+week takes 2.5 s of CPU instead of 1.8, a third of it building, and one of 20 models in 12 regions 15.9 instead of 12.9.
 """
 
 from __future__ import annotations
@@ -108,30 +110,48 @@ def _to_pulp(matrix: Matrix, name: str) -> Handed:
     return Handed(programme=programme, variables=variables, constraints=constraints)
 
 
-def straight_to_highs(matrix: Matrix, *, threads: int) -> Any:
-    """Return HiGHS with the relaxation of a matrix in it, columns and rows in the order of the matrix."""
+def relaxation_in_highs(matrix: Matrix, *, threads: int) -> Any:
+    """Return PuLP's HiGHS with the relaxation of a matrix in it, columns and rows in the order of the matrix."""
+    step = pulp.LpProblem("step", pulp.LpMinimize)
+    BulkHiGHS(mip=False, msg=False, threads=threads).createAndConfigureSolver(step)
     low, high = matrix.row_bounds
-    highs = highspy.Highs()  # type: ignore[no-untyped-call]
-    highs.setOptionValue("output_flag", False)
-    highs.setOptionValue("threads", threads)
+    _pass(
+        step.solverModel,
+        constant=matrix.constant,
+        by_column=(matrix.cost, matrix.lower, matrix.upper, np.zeros(matrix.cost.size, dtype=np.int32)),
+        by_row=(low, high),
+        entries=(matrix.starts, matrix.columns, matrix.coefficients),
+    )
+    return step.solverModel
+
+
+def _pass(
+    highs: Any,
+    *,
+    constant: float,
+    by_column: tuple[Numbers, Numbers, Numbers, NDArray[np.int32]],
+    by_row: tuple[Numbers, Numbers],
+    entries: tuple[Places, NDArray[np.integer[Any]], Numbers],
+) -> None:
+    """Pass a programme in one call: cost, bounds and kind of columns, bounds of rows, and where rows begin."""
+    cost, lower, upper, is_whole = by_column
+    starts, columns, coefficients = entries
     highs.passModel(
-        matrix.cost.size,
-        matrix.right.size,
-        matrix.coefficients.size,
+        cost.size,
+        by_row[0].size,
+        coefficients.size,
         int(highspy.MatrixFormat.kRowwise),
         int(highspy.ObjSense.kMinimize),
-        matrix.constant,
-        matrix.cost,
-        matrix.lower,
-        matrix.upper,
-        low,
-        high,
-        matrix.starts.astype(np.int32),
-        matrix.columns.astype(np.int32),
-        matrix.coefficients,
-        np.zeros(matrix.cost.size, dtype=np.int32),
+        constant,
+        cost,
+        lower,
+        upper,
+        *by_row,
+        starts.astype(np.int32),
+        columns.astype(np.int32),
+        coefficients,
+        is_whole,
     )
-    return highs
 
 
 @contextmanager
@@ -178,22 +198,15 @@ class BulkHiGHS(pulp.HiGHS):  # type: ignore[misc]
         low = np.array([-np.inf if v.lowBound is None else v.lowBound for v in variables], dtype=np.float64)
         high = np.array([np.inf if v.upBound is None else v.upBound for v in variables], dtype=np.float64)
         is_whole = np.array([self.mip and v.cat == pulp.LpInteger for v in variables], dtype=np.int32)
-        lp.solverModel.passModel(
-            len(variables),
-            len(rows),
-            count,
-            int(highspy.MatrixFormat.kRowwise),
-            int(highspy.ObjSense.kMinimize),
-            float(priced.constant),
-            cost,
-            low,
-            high,
-            np.where(sense == pulp.LpConstraintLE, -np.inf, right),
-            np.where(sense == pulp.LpConstraintGE, np.inf, right),
-            np.concatenate(([0], np.cumsum(sizes))).astype(np.int32),
-            columns,
-            values,
-            is_whole,
+        _pass(
+            lp.solverModel,
+            constant=float(priced.constant),
+            by_column=(cost, low, high, is_whole),
+            by_row=(
+                np.where(sense == pulp.LpConstraintLE, -np.inf, right),
+                np.where(sense == pulp.LpConstraintGE, np.inf, right),
+            ),
+            entries=(np.concatenate(([0], np.cumsum(sizes))), columns, values),
         )
 
     def findSolutionValues(self, lp: pulp.LpProblem) -> tuple[int, int]:

@@ -14,6 +14,7 @@ How the shares, roots, hours and the half-life are spaced was chosen with the th
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from workbench import tables
 from workbench.domain import RiskPolicy, Tier
+from workbench.planning.recent_peaks import recently_seen
 from workbench.planning.requirement import Reserve, require
 from workbench.results import Forecast
 from workbench.units import SECONDS_PER_HOUR
@@ -32,7 +34,7 @@ from workbench.units import SECONDS_PER_HOUR
 HOUR = timedelta(hours=1)
 HALF_LIFE_H = 24.0
 LEAST_HOURS = 24
-KEPT = ((0.0, 0.0), (1.0, 1.0), (3.0, 0.8))
+KEPT = ((0.0, 0.0), *itertools.product((1.0, 3.0, 6.0), (0.6, 0.8, 1.0)))
 HEADROOM_FRACTIONS = (0.0, -0.2, 0.2, -0.4, 0.4, 0.6, 0.8, 1.0)
 ROOT_REPLICAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 
@@ -42,7 +44,8 @@ class PastHour:
     """An hour that is over: by model, what it needed by each rule of KEPT, and what came in its windows, in tokens/s.
 
     ``needs`` [KEPT] is the interactive requirement over all regions without any headroom, ``came`` [windows] the
-    interactive load over all regions; a model is left out where the source has a gap in the whole hour.
+    interactive load over all regions; a model is left out of that where the source has a gap in the whole hour, and of
+    both where all of its work may wait.
     """
 
     as_of: datetime
@@ -66,13 +69,6 @@ def past_hour(forecast: Forecast, *, risk: RiskPolicy, tiers: Sequence[Tier], ob
         method=forecast.method,
     )
     waits = [tier.key for tier in tiers if tier.deferrable]
-    models = hour.frame.get_column("model").unique().sort().to_list()
-    by_rule = []
-    for hours, fraction in KEPT:
-        reserve = Reserve(recent_peak_hours=hours, recent_peak_fraction=fraction)
-        needed = require(hour, risk=risk, tiers=tiers, observed=observed, reserves=dict.fromkeys(models, reserve))
-        sums = needed.filter(~pl.col("is_deferrable")).group_by("model").agg(pl.col("input_tps").sum())
-        by_rule.append(dict(sums.iter_rows()))
     seen_s = tables.window_s_of(observed)
     inside = observed.filter(
         pl.col("window_start").is_between(forecast.as_of, ends, closed="left"), ~pl.col("tier").is_in(waits)
@@ -85,10 +81,11 @@ def past_hour(forecast: Forecast, *, risk: RiskPolicy, tiers: Sequence[Tier], ob
         },
         schema={"window_start": tables.INSTANT},
     )
-    came = {model: _came(inside.filter(pl.col("model") == model), windows, seen_s) for model in models}
+    needs = _needs(hour, risk=risk, tiers=tiers, observed=observed)
+    came = {model: _came(inside.filter(pl.col("model") == model), windows, seen_s) for model in needs}
     return PastHour(
         as_of=forecast.as_of,
-        needs={model: np.array([rule.get(model, 0.0) for rule in by_rule]) for model in models},
+        needs=needs,
         came={model: rates for model, rates in came.items() if rates.size},
     )
 
@@ -142,6 +139,36 @@ def _costs(hours: Sequence[PastHour], model: str, theta: float, missed_cost_rati
         ]
     )
     return np.asarray(counts + missed_cost_ratio * missed)
+
+
+def _needs(
+    hour: Forecast, *, risk: RiskPolicy, tiers: Sequence[Tier], observed: pl.DataFrame
+) -> dict[str, NDArray[np.float64]]:
+    """Return by model what each rule of KEPT would have asked for: of each region the highest of what counts there.
+
+    The same as :func:`require` with a :class:`Reserve` of each rule, in one pass.
+    """
+    bare = dataclasses.replace(risk, headroom_fraction=0.0, recent_peak_hours=max(hours for hours, _ in KEPT))
+    asked = require(hour, risk=dataclasses.replace(bare, recent_peak_hours=0.0), tiers=tiers)
+    interactive = asked.filter(~pl.col("is_deferrable"))
+    ahead = interactive.group_by("region", "model").agg(pl.col("input_tps").sum().alias("foreseen"))
+    series = interactive.select(pl.col("window_start").alias("plan_window"), "region", "model", "tier")
+    whole = dataclasses.replace(bare, recent_peak_fraction=1.0)
+    seen = recently_seen(observed, series, risk=whole, as_of=hour.as_of, window_s=hour.window_s)
+    sums = seen.group_by("window_start", "region", "model").agg(pl.col("input_tps").sum())
+    by_rule = ahead.join(
+        sums.group_by("region", "model").agg(
+            (pl.col("input_tps").filter(pl.col("window_start") >= hour.as_of - hours * HOUR).max() * fraction).alias(
+                str(rule)
+            )
+            for rule, (hours, fraction) in enumerate(KEPT)
+        ),
+        on=("region", "model"),
+        how="left",
+    )
+    rules = [str(rule) for rule in range(len(KEPT))]
+    needed = by_rule.group_by("model").agg(pl.max_horizontal("foreseen", rule).sum().alias(rule) for rule in rules)
+    return {model: np.array(needs) for model, *needs in needed.iter_rows()}
 
 
 def _came(inside: pl.DataFrame, windows: pl.DataFrame, seen_s: float) -> NDArray[np.float64]:

@@ -28,6 +28,8 @@ from workbench.planning.problem import Place, Problem
 
 LARGE_PLACES = 150
 MOST_ROUNDS = 10
+# A gap below this asks for cuts by parts of the rates too; they take longer to find than they save above it.
+FINE_GAP, FINE_PARTS = 0.005, (1.0, 1 / 2, 1 / 3)
 NEIGHBOURHOOD_REPLICAS = 1
 NEIGHBOURHOOD_TIME_SHARE = 0.3
 NEIGHBOURHOOD_NODES = 100
@@ -134,6 +136,7 @@ class _Search:
             started=dict(zip(places, values[self.started].tolist(), strict=True)),
             removed=dict(zip(places, values[self.removed].tolist(), strict=True)),
             local_gap={pool: values[gap.index] for pool, gap in gaps.items()},
+            parts=FINE_PARTS if self.solver.gapRel < FINE_GAP else (1.0,),
         )
         for cut in cuts:
             rows = [self.row_of[place] for place in cut.places]

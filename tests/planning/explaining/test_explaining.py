@@ -164,6 +164,25 @@ def test_a_look_ahead_plan_takes_wishes_in_its_options() -> None:
     assert costs.get_column("difference_usd").to_list() == pytest.approx([0.0, 4.0])
 
 
+def test_the_way_to_another_region_has_its_price() -> None:
+    """100 tokens/s of the east, 0.36 million an hour: an h100 costs 3 USD there and 2 in the west.
+
+    At a latency of 2 s and 5 USD a million tokens and second the way west costs 3.60 USD an hour, so they stay at home.
+    """
+    ahead = forecast({"east": 100.0, "west": 0.0})
+    far = {("east", "west"): 2.0, ("west", "east"): 2.0}
+    usd = {("east", "h100"): 3.0, ("west", "h100"): 2.0}
+    there = dataclasses.replace(fleet(stock=dict.fromkeys(usd, 5), usd=usd), network_latency_s=far)
+    at_once = {"reclaim": 0.0, "swap": 0.0, "remote": 0.0}
+    options = LookAhead(local_fraction=0.0, floor_replicas=0, lead_s=at_once, latency_usd_per_mtoken_s=5.0)
+    usual = wishes(ahead, fleet=there, risk=RISK, epsilon_fraction=0.0, options=options)
+    (free,) = [wish for wish in usual if wish.label == "no price on the way to other regions"]
+    how = {**HOW, "model": "lookahead", "options": options}
+    only_h100 = SPEEDS.filter(pl.col("gpu") == "h100")
+    costs = wish_costs(ahead, [free], fleet=there, rates=only_h100, risk=RISK, **how)
+    assert costs.get_column("cost_usd").to_list() == pytest.approx([6.0, 4.0])
+
+
 def test_a_lost_region_leaves_its_customers() -> None:
     """East 30, west 10 and north 20: without north its 20 go 15 to the east and 5 to the west."""
     needed = requirement(

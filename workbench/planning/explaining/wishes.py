@@ -1,7 +1,8 @@
 """What each wish costs: the plan made again as if it were another, and the difference in money and service.
 
 A cost is only understood beside another one. So the same forecast is planned under one changed wish at a time: a
-quantile further up or down, no headroom, every region for itself, work free to go anywhere, no floor, one region fewer.
+quantile further up or down, no headroom, every region for itself, work free to go anywhere, no price on its way there,
+no floor, one region fewer.
 The answer is money and what goes short, because a cheaper plan may be one that serves less.
 """
 
@@ -33,6 +34,7 @@ COSTS = pl.Schema(
         "gap_fraction": tables.NUMBER,
     }
 )
+OPTION_OF = {"epsilon_fraction": "local_fraction", "floor_replicas": "floor_replicas"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +47,18 @@ class Wish:
     without_region: str | None = None
 
 
-def wishes(forecast: Forecast, *, fleet: Fleet, risk: RiskPolicy, epsilon_fraction: float) -> tuple[Wish, ...]:
+def wishes(
+    forecast: Forecast,
+    *,
+    fleet: Fleet,
+    risk: RiskPolicy,
+    epsilon_fraction: float,
+    options: LookAhead | None = None,
+) -> tuple[Wish, ...]:
     """Return the wishes that most people ask about, those that change nothing left out.
 
-    Quantiles are the next ones that the forecast has, so nothing is fitted again.
+    Quantiles are the next ones that the forecast has, so nothing is fitted again. ``options`` are those of a look-ahead
+    plan, which alone prices the way to another region.
     """
     known = forecast.frame.get_column("quantile").unique().sort().to_list()
     above = [q for q in known if q > risk.quantile + 1e-9]
@@ -63,6 +73,8 @@ def wishes(forecast: Forecast, *, fleet: Fleet, risk: RiskPolicy, epsilon_fracti
         found.append(Wish(label="every region for itself", plan={"epsilon_fraction": 1.0}))
     if epsilon_fraction > 0:
         found.append(Wish(label="work may go to any region", plan={"epsilon_fraction": 0.0}))
+    if options is not None and options.latency_usd_per_mtoken_s > 0 and any(fleet.network_latency_s.values()):
+        found.append(Wish(label="no price on the way to other regions", plan={"latency_usd_per_mtoken_s": 0.0}))
     found.append(Wish(label="no floor of replicas", plan={"floor_replicas": 0}))
     if len(fleet.regions) > 1:
         found += [Wish(label=f"without {region.key}", without_region=region.key) for region in fleet.regions]
@@ -84,9 +96,9 @@ def wish_costs(
 
     ``observed`` is the demand, for risks that keep recent hours servable; ``how`` are the further arguments of
     :func:`workbench.planning.solve` (model, epsilon_fraction, solver, options ...). A look-ahead plan takes a wish
-    about epsilon or the floor in its options. A region that is given up keeps its customers: their work is spread over
-    the other regions in proportion to what these have. ``unserved_fraction`` is the share of the input tokens asked for
-    that goes short. A difference below ``gap_fraction`` of the cost means nothing.
+    about epsilon, the floor or any other of its options in these. A region that is given up keeps its customers: their
+    work is spread over the other regions in proportion to what these have. ``unserved_fraction`` is the share of the
+    input tokens asked for that goes short. A difference below ``gap_fraction`` of the cost means nothing.
 
     Raises PlanError for a region the fleet does not have, and whatever planning raises.
     """
@@ -138,12 +150,13 @@ def without_region(requirement: pl.DataFrame, fleet: Fleet, region: str) -> tupl
 
 
 def _changed(how: Mapping[str, Any], wish: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a plan under a wish; one about the options of a look-ahead plan goes into these."""
     options = how.get("options")
-    changed = {**how, **wish}
-    if isinstance(options, LookAhead):
-        names = {"epsilon_fraction": "local_fraction", "floor_replicas": "floor_replicas"}
-        changed["options"] = dataclasses.replace(options, **{names[name]: value for name, value in wish.items()})
-    return changed
+    if not isinstance(options, LookAhead):
+        return {**how, **wish}
+    in_options = {OPTION_OF.get(name, name): value for name, value in wish.items()}
+    shared = {name: value for name, value in wish.items() if name in OPTION_OF}
+    return {**how, **shared, "options": dataclasses.replace(options, **in_options)}
 
 
 def _row(label: str, plan: CapacityPlan, requirement: pl.DataFrame, base_usd: float) -> tuple[object, ...]:

@@ -3,7 +3,8 @@
 Two prices are told for each limit. ``usd_per_unit`` is the dual of the relaxation: what a little more would save where
 everything may be planned anew. ``usd_per_unit_fixed`` leaves the plan's whole counts as they are and asks what the best
 single replica more would bring per unit of the limit that it uses up: nothing, where rounding up already left slack,
-and the full price of the shortfall where work goes short. Only limits that hold no further replica have one.
+and the full price of the shortfall where work goes short. Only limits that hold no further replica have one. The share
+of interactive work that may stand on spot is priced by the million tokens more that might.
 
 Work is priced too: what a million input tokens more would cost at that hour (marginal cost), in the relaxation.
 """
@@ -41,10 +42,14 @@ PRICES = pl.Schema(
         "usd_per_unit_fixed": tables.NUMBER,
     }
 )
+PER_MTOKEN = "million input tokens"
+ON_SPOT = "million input tokens on spot"
 UNITS = {
     "stock": "GPU",
     "quota": "GPU",
     "spot_stock": "GPU",
+    "spot_share": ON_SPOT,
+    "spot_share_all": ON_SPOT,
     "carbon": "kg",
     "budget": "USD",
     "starts_limit": "start",
@@ -59,7 +64,18 @@ WORK = {
     "local": "local share",
     "lost_region": "reserve for a lost region",
 }
-PER_MTOKEN = "million input tokens"
+NAMES = {
+    "stock": "The stock of {gpu} in {region}",
+    "quota": "The quota for {gpu} bought by the hour in {region}",
+    "spot_stock": "What the spot market offers of {gpu} in {region}",
+    "spot_share": "The share of {model}'s interactive work in {region} that may stand on spot",
+    "spot_share_all": "The share of all interactive work of {model} that may stand on spot",
+    "carbon": "The cap on carbon",
+    "budget": "The budget",
+    "starts_limit": "The limit on starts of {model} in {region}",
+    "stops_limit": "The limit on stops of {model} in {region}",
+    "floor": "The floor of {model} in {region}",
+}
 ROOM = 1e-6
 LP_LIMIT_S = 300.0
 
@@ -131,14 +147,15 @@ def in_words(found: pl.DataFrame, *, most: int = 10) -> tuple[str, ...]:
 
 
 def _sentence(row: dict[str, object]) -> str:
-    names = [str(row[name]) for name in ("gpu", "model") if row[name] is not None]
-    place = f" of {' and '.join(names)}" if names else ""
-    where = f" in {row['region']}" if row["region"] is not None else ""
-    when = f" in {row['windows']} windows, most at {row['window_start']:%d %b %H:%M}" if row["window_start"] else ""
+    subject = NAMES[str(row["limit"])].format(**row)
+    when = ""
+    if row["window_start"]:
+        often = "" if row["windows"] == 1 else f" in {row['windows']} windows, most"
+        when = f"{often} at {row['window_start']:%d %b %H:%M}"
     change = "less" if row["limit"] == "floor" else "more"
     saves = f"one {row['unit']} {change} would save {row['usd_per_unit']:,.2f} USD if all were planned anew"
     at_once = f", {row['usd_per_unit_fixed']:,.2f} USD with the plan as it is"
-    return f"{str(row['limit']).replace('_', ' ').capitalize()}{place}{where} binds{when}: {saves}{at_once}."
+    return f"{subject} binds{when}: {saves}{at_once}."
 
 
 def _limits(
@@ -159,13 +176,15 @@ def _limits(
     # a row that keeps a fixed count from growing may carry its worth, or leave it to the count
     best = np.maximum(fixed, _best_replica(programme, block, slack, more_usd))
     for i in np.flatnonzero((duals > ROOM) | (best > ROOM)):
+        names = _names(programme.outlook, block, int(i))
+        size = _mtokens(programme.outlook, names[-1]) if UNITS[block.name] == ON_SPOT else 1.0
         yield (
             block.name,
-            *_names(programme.outlook, block, int(i)),
+            *names,
             UNITS[block.name],
-            float(max(slack[i], 0.0)),
-            float(max(duals[i], 0.0)),
-            float(best[i]),
+            float(max(slack[i], 0.0)) * size,
+            float(max(duals[i], 0.0)) / size,
+            float(best[i]) / size,
         )
 
 
@@ -190,8 +209,13 @@ def _work(programme: Programme, block: Rows, row_usd: Numbers) -> Iterator[tuple
     duals = row_usd[programme.rows_of(block.name)]
     for i in np.flatnonzero(duals > ROOM):
         start, region, gpu, model = _names(ahead, block, int(i))
-        mtokens = ahead.unit_input_tps[ahead.models.index(str(model))] * ahead.window_s / 1e6
-        yield WORK[block.name], start, region, gpu, model, PER_MTOKEN, 0.0, float(duals[i]) / mtokens, 0.0
+        usd = float(duals[i]) / _mtokens(ahead, model)
+        yield WORK[block.name], start, region, gpu, model, PER_MTOKEN, 0.0, usd, 0.0
+
+
+def _mtokens(ahead: Outlook, model: object) -> float:
+    """Return the million input tokens of one unit of a model's work in a window."""
+    return float(ahead.unit_input_tps[ahead.models.index(str(model))]) * ahead.window_s / 1e6
 
 
 def _names(ahead: Outlook, block: Rows, row: int) -> tuple[object, object, object, object]:

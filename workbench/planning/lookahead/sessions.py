@@ -15,7 +15,7 @@ import highspy
 import numpy as np
 import pulp
 
-from workbench.planning.handover import BulkHiGHS, Handed, Matrix, cbc, straight_to_highs
+from workbench.planning.handover import BulkHiGHS, Handed, Matrix, cbc, relaxation_in_highs
 from workbench.planning.lookahead.outlook import Numbers, Places
 
 FEASIBILITY = 1e-5
@@ -38,7 +38,7 @@ class Answer:
 class Session:
     """One programme in HiGHS: all columns continuous, or the whole ones whole (``whole=True``).
 
-    Without ``handed``, PuLP's problem of the matrix, it is the relaxation and goes to HiGHS without one.
+    Without ``handed``, PuLP's problem of the matrix, it is the relaxation and goes to PuLP's HiGHS as arrays.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Session:
     ) -> None:
         self.matrix = matrix
         if handed is None:
-            self._highs = straight_to_highs(matrix, threads=threads)
+            self._highs = relaxation_in_highs(matrix, threads=threads)
             self._order = np.arange(matrix.cost.size, dtype=np.int32)
         else:
             solver = BulkHiGHS(mip=whole, msg=False, threads=threads)
