@@ -112,6 +112,28 @@ def test_perfect_foresight_is_what_comes(history: History) -> None:
         assert said.get_column("value").to_list() == pytest.approx([came["input_tokens"].item() / 3600.0] * 2)
 
 
+def test_halves_of_a_day_give_what_the_whole_gives_and_those_at_hand_are_not_made_again(history: History) -> None:
+    assert history.folder is not None
+    day = foreseeing.days_of(history)[0]
+    first, second = foreseeing.pieces_of(day)
+    assert {*first.only} | {*second.only} == {("east", "m", FAST), ("east", "m", BATCH)}
+    foreseeing.make(first)
+    told: list[tuple[int, int]] = []
+    assert foreseeing.prepare([history], workers=1, progress=lambda *done: told.append(done)) == 2
+    assert told == [(0, 2), (1, 2), (2, 2)]  # three halves were left
+    assert not list(history.folder.rglob("*.part"))
+    alone = foreseeing.forecasts(dataclasses.replace(history, folder=None))
+    for one, other in zip(foreseeing.forecasts(history), alone, strict=True):
+        assert one.frame.equals(other.frame)
+        assert one.notes.equals(other.notes)
+
+
+def test_a_series_that_has_not_begun_is_no_half_of_its_own(history: History) -> None:
+    begins = pl.when(pl.col("tier") == BATCH).then(START + timedelta(hours=9)).otherwise(START - timedelta(days=1))
+    late = dataclasses.replace(history, demand=history.demand.filter(pl.col("window_start") >= begins))
+    assert [len(foreseeing.pieces_of(day)) for day in foreseeing.days_of(late)] == [1, 2]
+
+
 def test_days_are_made_ahead_once(history: History) -> None:
     assert foreseeing.prepare([history], workers=1) == 2
     assert foreseeing.prepare([history], workers=1) == 0

@@ -33,9 +33,10 @@ def moves_of(errors: Values, *, grid: Grid, before: Values | None = None) -> Val
     ``errors`` holds hourly origins x rehearsed leads, NaN where not known by now. ``before`` is what was returned for
     the first of these origins, and is gone on from; the result is the same to the last bit.
     """
-    ranks = _by_bucket(ranks_of(errors, grid=grid), grid)
-    known = np.isfinite(ranks).sum(axis=2)
     ends = -(-grid.ends // grid.windows_per_origin)
+    since = np.zeros_like(ends) if before is None else np.maximum(before.shape[0] - ends, 0)
+    ranks = _by_bucket(ranks_of(errors, grid=grid, since=since), grid)
+    known = np.isfinite(ranks).sum(axis=2)
     steps = STEP / (ends * grid.origin_hours) ** SLOWING
     fade = 0.5 ** (grid.origin_hours / HALF_LIFE_HOURS)
     moves = np.zeros((errors.shape[0] + 1, grid.buckets))
@@ -60,20 +61,23 @@ def level_of(level: Values | float, move: Values | float) -> Values:
     return np.asarray(1.0 / (1.0 + ((1.0 - level) / level) ** np.exp(move)))
 
 
-def ranks_of(errors: Values, *, grid: Grid) -> Values:
+def ranks_of(errors: Values, *, grid: Grid, since: Indices | None = None) -> Values:
     """Return where each error fell, 0 to 1, among what was known at its origin: the errors by then and the prior.
 
-    The widening counts. Errors are counted in bins, so that all origins are done at once.
+    The widening counts. Errors are counted in bins, so that all origins are done at once. ``since`` is by bucket the
+    first origin that is asked for (null: all); those before it are left NaN.
     """
     made = np.full(errors.shape, np.nan)
     for place in range(grid.buckets):
-        mine = grid.bucket == place
+        mine, first = grid.bucket == place, 0 if since is None else int(since[place])
         delays = -(-(grid.leads[mine] + 1) // grid.windows_per_origin)
-        made[:, mine] = _ranks(errors[:, mine], delays=delays, lead_hours=float(grid.middles_hours[place]), grid=grid)
+        lead_hours = float(grid.middles_hours[place])
+        made[first:, mine] = _ranks(errors[:, mine], delays=delays, lead_hours=lead_hours, grid=grid, first=first)
     return made
 
 
-def _ranks(errors: Values, *, delays: Indices, lead_hours: float, grid: Grid) -> Values:
+def _ranks(errors: Values, *, delays: Indices, lead_hours: float, grid: Grid, first: int) -> Values:
+    """Return the ranks of one bucket from an origin on; all errors before count."""
     origins, leads = errors.shape
     is_known = np.isfinite(errors)
     filled = np.where(is_known, errors, 0.0)
@@ -84,20 +88,21 @@ def _ranks(errors: Values, *, delays: Indices, lead_hours: float, grid: Grid) ->
     width = EDGES.size + 1
     counted = np.bincount((times * width + slots).ravel(), weights.ravel(), minlength=(origins + 2) * width)
     sizes = np.bincount(times.ravel(), (weights * np.abs(filled)).ravel(), minlength=origins + 2)
-    fresh = np.exp2(-ages[:-1])
-    by_time = np.cumsum(np.asarray(counted, dtype=np.float64).reshape(-1, width)[:origins], axis=0)
+    fresh = np.exp2(-ages[first:-1])
+    by_time = np.cumsum(np.asarray(counted, dtype=np.float64).reshape(-1, width)[:origins], axis=0)[first:]
     below: Values = np.cumsum(by_time, axis=1) * fresh[:, None]
     hours: Values = below[:, -1]
-    spread = shrunk(prior_spread(lead_hours), hours=hours, sizes=np.asarray(np.cumsum(sizes[:origins]) * fresh))
-    values = filled / widening(lead_hours, hours)[:, None]
+    known_sizes = np.asarray(np.cumsum(sizes[:origins])[first:] * fresh)
+    spread = shrunk(prior_spread(lead_hours), hours=hours, sizes=known_sizes)
+    values = filled[first:] / widening(lead_hours, hours)[:, None]
     right = np.clip(np.searchsorted(EDGES, values), 1, EDGES.size - 1)
     share = np.clip((values - EDGES[right - 1]) / (EDGES[right] - EDGES[right - 1]), 0.0, 1.0)
-    rows = np.arange(origins)[:, None]
+    rows = np.arange(origins - first)[:, None]
     found = below[rows, right - 1] * (1.0 - share) + below[rows, right] * share
     tail = 0.5 * np.exp(-np.abs(values) / spread[:, None])
     expected = np.where(values < 0.0, tail, 1.0 - tail)
     ranks = (found + PRIOR_HOURS * expected) / (hours + PRIOR_HOURS)[:, None]
-    return np.asarray(np.where(is_known, ranks, np.nan))
+    return np.asarray(np.where(is_known[first:], ranks, np.nan))
 
 
 def _by_bucket(ranks: Values, grid: Grid) -> Values:

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from importlib.metadata import version
@@ -28,6 +28,7 @@ from workbench.units import seed_for
 
 MEASURES = ("input_tps", "output_tps")
 LIBRARIES = ("numpy", "polars", "prophet", "statsmodels")
+HALVES = 2  # of a day that processes share: whole days keep one of two busy for half a day after the other
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,23 +82,73 @@ def forecasts(history: History) -> Iterator[Forecast]:
                 history.progress(done, len(history.origins))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Piece:
+    """Some series of a day, region by model by tier, as a task for a process: days are few and last long."""
+
+    day: Day
+    only: tuple[tuple[str, str, str], ...]
+    files: Mapping[str, Path]
+
+    def __str__(self) -> str:
+        return str(self.day)
+
+
 def prepare(
     histories: Sequence[History], *, workers: int | None = None, progress: Callable[[int, int], None] | None = None
 ) -> int:
-    """Make the forecasts that are not kept yet, a day to a process, and return how many days that were.
+    """Make the forecasts that are not kept yet, half a day's series to a process, and return how many days that were.
 
-    Does nothing where none are kept: nobody could read them.
+    Halves that an interrupted run has left are not made again. Does nothing where none are kept: nobody could read
+    them. ``progress`` is told the days done and the days in all.
     """
     days = [day for history in histories for day in days_of(history)]
     missing = [day for day in days if day.files is not None and not day.is_kept]
-    compute.map_tasks(make, missing, workers=workers, progress=progress)
+    halves = [pieces_of(day) for day in missing]
+    tasks = [piece for pieces in halves for piece in pieces if not all(file.exists() for file in piece.files.values())]
+
+    def tell(done: int, of: int) -> None:
+        if progress is not None:
+            progress(done * len(missing) // of, len(missing))
+
+    compute.map_tasks(make, tasks, workers=workers, progress=tell)
+    for day, pieces in zip(missing, halves, strict=True):
+        _put_together(day, pieces)
     return len(missing)
 
 
-def make(day: Day) -> None:
-    """Make the forecasts of a day and keep them."""
-    for _ in _made(day):
-        pass
+def pieces_of(day: Day) -> list[Piece]:
+    """Cut the series of a day in two, each half with some that have begun by its first origin, or leave them whole."""
+    names, demand = ("region", "model", "tier"), day.history.demand
+    begun = demand.filter(pl.col("window_start") < day.origins[0]).select(names).unique().sort(names).rows()
+    later = sorted({*demand.select(names).unique().rows()} - {*begun})
+    count = 1 if day.history.method == backtesting.PERFECT else max(1, min(HALVES, len(begun)))
+    return [
+        Piece(
+            day=day,
+            only=(*begun[place::count], *later[place::count]),
+            files={
+                kind: file.with_name(f"{file.stem}.{place}of{count}.part") for kind, file in (day.files or {}).items()
+            },
+        )
+        for place in range(count)
+    ]
+
+
+def make(piece: Piece) -> None:
+    """Make the forecasts of some series of a day and keep them as a part."""
+    _keep(piece.files, list(_rolled(piece.day, only=piece.only)))
+
+
+def _put_together(day: Day, pieces: Sequence[Piece]) -> None:
+    """Keep a day as if it had been made in one go, and remove its parts."""
+    for kind, table in (("frame", tables.FORECAST), ("notes", tables.FORECAST_NOTES)):
+        file = (day.files or {})[kind]
+        parts = pl.concat([pl.read_parquet(piece.files[kind]) for piece in pieces])
+        _write(parts.sort("origin", *table.key), file)
+    for piece in pieces:
+        for part in piece.files.values():
+            part.unlink()
 
 
 def days_of(history: History) -> list[Day]:
@@ -196,9 +247,17 @@ def _files(folder: Path, day: date, origins: int) -> dict[str, Path]:
 
 def _made(day: Day) -> Iterator[Forecast]:
     """Make a day's forecasts; they are kept before the last is handed over, as nobody may ask for another."""
-    history = day.history
     made: list[Forecast] = []
-    for forecast in backtesting.roll_or_perfect(
+    for forecast in _rolled(day):
+        made.append(forecast)
+        if day.files is not None and len(made) == len(day.origins):
+            _keep(day.files, made)
+        yield forecast
+
+
+def _rolled(day: Day, only: Collection[tuple[str, str, str]] | None = None) -> Iterator[Forecast]:
+    history = day.history
+    return backtesting.roll_or_perfect(
         history.demand,
         origins=day.origins,
         horizon_s=history.horizon_s,
@@ -207,20 +266,22 @@ def _made(day: Day) -> Iterator[Forecast]:
         method=history.method,
         seed=history.seed,
         measures=history.measures,
-    ):
-        made.append(forecast)
-        if day.files is not None and len(made) == len(day.origins):
-            _keep(day.files, made)
-        yield forecast
+        only=only,
+    )
 
 
 def _keep(files: Mapping[str, Path], made: Sequence[Forecast]) -> None:
     for kind, file in files.items():
         parts = [getattr(one, kind).select(pl.lit(one.as_of, tables.INSTANT).alias("origin"), pl.all()) for one in made]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name}.{os.getpid()}")
-        pl.concat(parts).write_parquet(draft, compression="zstd")
-        draft.rename(file)
+        _write(pl.concat(parts), file)
+
+
+def _write(frame: pl.DataFrame, file: Path) -> None:
+    """Write a frame under a temporary name, and rename it when it is whole."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    frame.write_parquet(draft, compression="zstd")
+    draft.rename(file)
 
 
 def _read(day: Day) -> Iterator[Forecast]:

@@ -89,9 +89,10 @@ def hourly(now: Situation) -> CapacityPlan:
 def look_ahead(now: Situation) -> CapacityPlan:
     """Plan the hours that are foreseen together by Programme L, in whole replicas for the first of them.
 
-    What waits in the queues counts with what is left until its deadline, by the hour in which it came. Work is planned
-    where it comes from: the rules release deferrable work in the region where it queues, and route interactive work
-    elsewhere only over the threshold, so what a plan would serve elsewhere would wait.
+    What waits in the queues counts with what is left until its deadline, by the hour in which it came, and finds room
+    in the minutes that interactive work leaves below the peak of its hour. Work is planned where it comes from: the
+    rules release deferrable work in the region where it queues, and route interactive work elsewhere only over the
+    threshold, so what a plan would serve elsewhere would wait.
     """
     scenario = now.scenario
     options = planning.LookAhead(
@@ -101,10 +102,11 @@ def look_ahead(now: Situation) -> CapacityPlan:
         residency={region.key: frozenset([region.key]) for region in now.fleet.regions},
         lead_s={"reclaim": now.policy.reclaim_s, "swap": now.policy.swap_s, "remote": now.policy.remote_s},
     )
+    needed = planning.require(
+        now.forecast, risk=scenario.risk, tiers=now.fleet.tiers, observed=now.observed, reserves=now.reserves
+    )
     return planning.solve(
-        planning.require(
-            now.forecast, risk=scenario.risk, tiers=now.fleet.tiers, observed=now.observed, reserves=now.reserves
-        ),
+        needed,
         fleet=now.fleet,
         rates=rates_of(now),
         risk=scenario.risk,
@@ -114,6 +116,7 @@ def look_ahead(now: Situation) -> CapacityPlan:
         model="lookahead",
         options=options,
         waiting=left_to_serve(now),
+        quiet=planning.quiet_minutes(needed, now.forecast, risk=scenario.risk, tiers=now.fleet.tiers),
     )
 
 
