@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pulp
 import pytest
 from hypothesis import given, settings
@@ -132,3 +134,29 @@ def test_cost_never_falls_when_demand_rises(low: tuple[float, float], more: tupl
     less = solve_hour(two_regions(*low))
     greater = solve_hour(two_regions(low[0] + more[0], low[1] + more[1]))
     assert greater.objective_usd >= less.objective_usd - 1e-6
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    demand=st.tuples(*[st.floats(0, 1500)] * 2),
+    stock=st.tuples(*[st.integers(2, 12)] * 2),
+    more=st.tuples(*[st.integers(0, 6)] * 2),
+    floor=st.integers(0, 2),
+)
+def test_a_constraint_relaxed_never_costs_more_and_equal_regions_can_be_swapped(
+    demand: tuple[float, float], stock: tuple[int, int], more: tuple[int, int], floor: int
+) -> None:
+    """More stock, no local share, or no floor; and east and west with their demand and stock exchanged.
+
+    A stock below the floor is left out: the floor is what the region can hold at most, so that more stock raises it.
+    """
+    one = two_regions(*demand, stock=stock, floor=floor)
+    usd = solve_hour(one).objective_usd
+    relaxed = (
+        two_regions(*demand, stock=(stock[0] + more[0], stock[1] + more[1]), floor=floor),
+        dataclasses.replace(one, epsilon_fraction=0.0),
+        dataclasses.replace(one, floor_replicas=0),
+    )
+    assert all(solve_hour(looser).objective_usd <= usd * (1 + 1e-6) + 1e-6 for looser in relaxed)
+    swapped = two_regions(*demand[::-1], stock=stock[::-1], floor=floor)
+    assert solve_hour(swapped).objective_usd == pytest.approx(usd, rel=1e-6, abs=1e-6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -25,6 +26,7 @@ THETA = rates({("m", "h100"): 100.0})
 
 
 def plan_of(rows: list[tuple[int, str, str, str, float]], **choices: object) -> CapacityPlan:
+    """Plan rows hour by hour unless said, and check the plan."""
     given_choices = {
         "fleet": ONE,
         "rates": THETA,
@@ -33,7 +35,12 @@ def plan_of(rows: list[tuple[int, str, str, str, float]], **choices: object) -> 
         "floor_replicas": 0,
         "model": "sageserve",
     }
-    return solve(requirement(rows), **(given_choices | choices))
+    asked: dict[str, Any] = given_choices | choices
+    made = solve(requirement(rows), **asked)
+    rules = ("fleet", "rates", "risk", "epsilon_fraction", "floor_replicas", "last_hour_deferrable", "options")
+    found = check(made, requirement=requirement(rows), **{name: asked[name] for name in rules if name in asked})
+    assert found.is_empty(), found
+    return made
 
 
 def test_every_hour_starts_from_the_one_before() -> None:

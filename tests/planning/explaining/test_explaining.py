@@ -14,6 +14,7 @@ from workbench import catalog, tables
 from workbench.domain import RiskPolicy
 from workbench.errors import PlanError
 from workbench.planning import explaining
+from workbench.planning.checking import check
 from workbench.planning.explaining.binding import binding
 from workbench.planning.explaining.differences import differences, differences_told
 from workbench.planning.explaining.near_equal import near_equal
@@ -44,7 +45,10 @@ def made(east: float, west: float, *, stock: int = 20, hours: int = 2) -> tuple[
         (hour, region, "m", "fast", tps) for hour in range(hours) for region, tps in (("east", east), ("west", west))
     ]
     needed = requirement(rows)
-    return solve(needed, fleet=world(stock), rates=SPEEDS, risk=RISK, **HOW), needed
+    plan = solve(needed, fleet=world(stock), rates=SPEEDS, risk=RISK, **HOW)
+    rules = {name: HOW[name] for name in ("epsilon_fraction", "floor_replicas")}
+    assert check(plan, requirement=needed, fleet=world(stock), rates=SPEEDS, risk=RISK, **rules).is_empty()
+    return plan, needed
 
 
 def forecast(medians: dict[str, float], *, ratio: float = 1.5) -> Forecast:

@@ -1,5 +1,6 @@
 """Small worlds for the look-ahead programme; a replica is one GPU, serves 100 tokens a second and costs 1 USD an hour.
 
+Every plan made here passes the check before a test sees it.
 Nothing is in the way unless a test puts it there: starts take no time and cost nothing, no floor, no local share.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from tests.planning.planning_cases import fleet, rates, requirement
+from workbench.planning.checking_ahead import check_ahead
 from workbench.planning.lookahead import LookAhead, plan_ahead
 from workbench.results import CapacityPlan
 
@@ -39,22 +41,18 @@ def plan(
     yesterday: CapacityPlan | None = None,
     **changes: object,
 ) -> CapacityPlan:
-    """Plan rows of (hour, region, model, tier, input tokens/s), to the last cent unless said."""
+    """Plan rows of (hour, region, model, tier, input tokens/s), to the last cent unless said, and check the plan."""
     held = stock or {("east", "a100"): 10}
     served = theta or {("m", gpu): THETA for _, gpu in held}
     models = tuple(dict.fromkeys(model for model, _ in served))
     world = fleet(stock=held, models=models, initial=initial, usd=usd, lent=lent)
-    return plan_ahead(
-        requirement(rows),
-        fleet=world,
-        rates=rates(served),
-        options=options(**changes),
-        gap_fraction=gap_fraction,
-        time_limit_s=20.0,
-        solver=solver,
-        waiting=waiting,
-        yesterday=yesterday,
+    asked = {"fleet": world, "rates": rates(served), "options": options(**changes), "waiting": waiting}
+    made = plan_ahead(
+        requirement(rows), **asked, gap_fraction=gap_fraction, time_limit_s=20.0, solver=solver, yesterday=yesterday
     )
+    found = check_ahead(made, requirement=requirement(rows), **asked)
+    assert found.is_empty(), found
+    return made
 
 
 def hourly(tps: list[float], *, region: str = "east", model: str = "m", tier: str = "fast") -> Rows:

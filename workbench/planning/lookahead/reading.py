@@ -30,9 +30,10 @@ def read(solved: Solved, *, requirement: pl.DataFrame, tiers: tuple[Tier, ...], 
     hours = _hours(solved)
     outlook = solved.programme.outlook
     is_bounded = bool(np.isfinite(solved.bound_usd))
+    short = unserved(solved, requirement=requirement, tiers=tiers)
     return CapacityPlan(
         allocation=_allocation(solved),
-        shortfall=unserved(solved, requirement=requirement, tiers=tiers),
+        shortfall=short,
         hours=hours,
         cost_usd=float(hours.get_column("cost_usd").sum()),
         bound_usd=solved.bound_usd if is_bounded else None,
@@ -40,7 +41,7 @@ def read(solved: Solved, *, requirement: pl.DataFrame, tiers: tuple[Tier, ...], 
         status=solved.status,
         solver=solver,
         programme="lookahead",
-        flows=_flows(solved, requirement=requirement, tiers=tiers),
+        flows=_flows(solved, requirement=requirement, short=short, tiers=tiers),
         deferred=_deferred(solved),
         supply=_supply(solved),
         starts=_starts(solved),
@@ -127,8 +128,8 @@ def _starts(solved: Solved) -> pl.DataFrame:
     return _frame(tables.STARTS, columns)
 
 
-def _flows(solved: Solved, *, requirement: pl.DataFrame, tiers: tuple[Tier, ...]) -> pl.DataFrame:
-    """Return flows by tier: what a pair carries is split as the tiers ask in the region of origin."""
+def _flows(solved: Solved, *, requirement: pl.DataFrame, short: pl.DataFrame, tiers: tuple[Tier, ...]) -> pl.DataFrame:
+    """Return flows by tier: what a pair carries is split as the tiers are served in the region of origin."""
     outlook, chosen = solved.programme.outlook, solved.programme.columns
     values = solved.values[chosen.flow] * outlook.unit_input_tps[:, None, None]
     m, q, t = np.nonzero(values > SMALL * outlook.unit_input_tps[:, None, None])
@@ -146,8 +147,14 @@ def _flows(solved: Solved, *, requirement: pl.DataFrame, tiers: tuple[Tier, ...]
         },
     )
     cell = ("window_start", "model", "region")
-    asked = requirement.filter(pl.col("tier").is_in(bound_tiers(tiers, outlook.options)) & (pl.col("input_tps") > 0))
-    share = asked.select(*cell, "tier", share=pl.col("input_tps") / pl.col("input_tps").sum().over(cell)).rename(
+    asked = requirement.filter(pl.col("tier").is_in(bound_tiers(tiers, outlook.options)))
+    unmet = short.select(*cell, "tier", pl.col("input_tps").alias("unmet"))
+    served = (
+        asked.join(unmet, on=(*cell, "tier"), how="left")
+        .with_columns(served=pl.col("input_tps") - pl.col("unmet").fill_null(0.0))
+        .filter(pl.col("served") > SMALL * pl.col("input_tps"))
+    )
+    share = served.select(*cell, "tier", share=pl.col("served") / pl.col("served").sum().over(cell)).rename(
         {"region": "origin_region"}
     )
     split = pairs.join(share, on=("window_start", "model", "origin_region")).with_columns(
