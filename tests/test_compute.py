@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -41,6 +42,29 @@ def end_abruptly(number: int) -> int:
 def threads(_: int) -> str | None:
     """The threads that Polars may use in this worker."""
     return os.environ.get("POLARS_MAX_THREADS")
+
+
+def pair(number: int, hundredth: int) -> tuple[int, int]:
+    """What is told of a task."""
+    return number, hundredth
+
+
+def count_aloud(number: int) -> int:
+    """Tell of every hundredth of a second, of which only what comes half a second after the last is heard."""
+    for hundredth in range(60):
+        compute.tell(partial(pair, number, hundredth))
+        time.sleep(0.01)
+    return number
+
+
+def test_processes_tell_how_far_they_are_and_not_too_often() -> None:
+    heard: list[tuple[int, int]] = []
+    assert compute.map_tasks(count_aloud, [1, 2], workers=2, hear=heard.append) == [1, 2]
+    assert {number for number, _ in heard} == {1, 2}
+    assert len(heard) <= 4
+    assert {(1, 0), (2, 0)} <= set(heard)
+    assert compute.map_tasks(count_aloud, [1], hear=heard.append) == [1]
+    assert len(heard) <= 4
 
 
 @pytest.mark.parametrize("workers", [1, 2])

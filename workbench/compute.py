@@ -9,9 +9,11 @@ to be done and how many workers may do it, never how: another kind of worker can
 from __future__ import annotations
 
 import copyreg
+import math
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -24,8 +26,10 @@ from workbench.errors import ComputeError, WorkbenchError
 Task = TypeVar("Task")
 Made = TypeVar("Made")
 Progress = Callable[[int, int], None]
+Hear = Callable[[Any], None]
 
 GLANCE_S = 0.5  # Polars lets the system resume a wait after Ctrl-C, so a wait without end would not see it
+TELLS_EVERY_S = 0.5  # at most; a bar that people watch needs no more
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
@@ -51,12 +55,14 @@ def map_tasks(
     about: Callable[[Task], str] = str,
     workers: int | None = None,
     progress: Progress | None = None,
+    hear: Hear | None = None,
 ) -> list[Made]:
     """Return what ``function`` makes of each task, in the order of the tasks.
 
     ``workers`` is the most processes to use (default: one per core, never more than tasks); with one the work is done
     in this process. ``progress`` is called with the tasks done and the tasks in all. ``about`` says in words what a
     task is: an error of the user carries it in its message, any other as a note, and ends the rest of the work.
+    ``hear`` is called with what other processes :func:`tell` while they work.
 
     Raises what the function raises, and ComputeError where workers is not positive or a worker process died.
     """
@@ -65,7 +71,7 @@ def map_tasks(
     processes = min(workers or cores(), len(tasks))
     if processes <= 1:
         return _here(function, tasks, about=about, progress=progress)
-    return _in_processes(function, tasks, about=about, processes=processes, progress=progress)
+    return _in_processes(function, tasks, about=about, processes=processes, progress=progress, hear=hear)
 
 
 def _here(
@@ -91,13 +97,13 @@ def _in_processes(
     about: Callable[[Task], str],
     processes: int,
     progress: Progress | None,
+    hear: Hear | None,
 ) -> list[Made]:
     others = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    told = None if hear is None else context.SimpleQueue()
     pool = ProcessPoolExecutor(
-        processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(max(1, cores() // processes),),
+        processes, mp_context=context, initializer=_begin, initargs=(max(1, cores() // processes), told)
     )
     is_whole = False
     try:
@@ -106,6 +112,8 @@ def _in_processes(
         pending = set(futures)
         while pending:
             done, pending = wait(pending, timeout=GLANCE_S, return_when=FIRST_COMPLETED)
+            while hear is not None and told is not None and not told.empty():
+                hear(told.get())
             for future in done:
                 place = futures[future]
                 with _telling(about(tasks[place])):
@@ -139,7 +147,26 @@ def _telling(about: str) -> Iterator[None]:
         raise
 
 
-def _begin(threads: int) -> None:
-    """Prepare a worker before it imports anything: its share of the cores, and no traceback at Ctrl-C."""
+class _Ear:
+    """The way from this process to the one that gave it work, if it listens, and when it was last told something."""
+
+    told: Any = None
+    at_s = -math.inf
+
+
+def tell(news: Callable[[], Any]) -> None:
+    """Tell the process that listens to this one how far its task is; not more often than a person can read.
+
+    ``news`` is only made where it is sent. In a process that nobody listens to it does nothing.
+    """
+    now_s = time.monotonic()
+    if _Ear.told is not None and now_s - _Ear.at_s >= TELLS_EVERY_S:
+        _Ear.at_s = now_s
+        _Ear.told.put(news())
+
+
+def _begin(threads: int, told: Any) -> None:
+    """Prepare a worker before it imports anything: its share of the cores, its listener, no traceback at Ctrl-C."""
     os.environ.update(dict.fromkeys(THREADS, str(threads)))
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    _Ear.told = told

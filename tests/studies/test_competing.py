@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from workbench import catalog, scenarios, studies
-from workbench.results import SoFar, Study
+from workbench.results import SoFar, Study, Tell
 from workbench.scoring import SERVICE_TOLERANCE
 from workbench.studies import competing
 from workbench.traces import open_store
@@ -26,11 +26,13 @@ TALL = {
 }
 
 
-def run(small_store: Path, root: Path, *, workers: int | None = 1, **changes: object) -> Study:
+def run(
+    small_store: Path, root: Path, *, workers: int | None = 1, progress: Tell | None = None, **changes: object
+) -> Study:
     with open_store(small_store / "traces.duckdb", read_only=True) as store:
         return studies.run(
             scenarios.parse({**TALL, **changes}, source="test"), store, catalog=catalog.load(), root=root, now=NOW,
-            workers=workers,
+            workers=workers, progress=progress,
         )  # fmt: skip
 
 
@@ -50,7 +52,16 @@ def replayed(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Stu
 def test_strategies_side_by_side_write_the_bytes_of_one_after_the_other(
     tall: Study, small_store: Path, tmp_path: Path
 ) -> None:
-    again = run(small_store, tmp_path / "studies", workers=2)
+    bar: list[tuple[float, str]] = []
+
+    def note(stage: str, share: float, words: str = "") -> None:
+        if stage == "Simulating strategies":
+            bar.append((share, words))
+
+    again = run(small_store, tmp_path / "studies", workers=2, progress=note)
+    assert [bar[0], bar[-1]] == [(0.0, "0 of 3"), (1.0, "3 of 3")]
+    assert all(0.0 <= share <= 1.0 for share, _ in bar)
+    assert any("GPU h, " in words and "in time" in words for _, words in bar)
     files = sorted(path.relative_to(tall.folder) for path in tall.folder.rglob("*.parquet"))
     assert files == sorted(path.relative_to(again.folder) for path in again.folder.rglob("*.parquet"))
     for file in files:

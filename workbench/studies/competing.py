@@ -75,13 +75,28 @@ def run_all(contest: Contest, *, workers: int | None, progress: Tell) -> dict[st
 
 
 def _side_by_side(contest: Contest, missing: list[Entry], workers: int | None, progress: Tell) -> None:
-    progress("Simulating strategies", 0.0)
-    compute.map_tasks(
-        compete,
-        missing,
-        workers=workers,
-        progress=lambda done, total: progress("Simulating strategies", done / total, f"{done} of {total}"),
-    )
+    """Run strategies in processes; tell how many are whole, and of the one that told last how far it is."""
+    latest: dict[str, SoFar] = {}
+
+    def say(words: str = "") -> None:
+        whole = {entry.policy.key for entry in missing if contest.drafts.has(entry.policy.key)}
+        running = sum(had.done_fraction for key, had in latest.items() if key not in whole)
+        progress(
+            "Simulating strategies", (len(whole) + running) / len(missing), f"{len(whole)} of {len(missing)}{words}"
+        )
+
+    def hear(news: tuple[Policy, SoFar]) -> None:
+        policy, had = news
+        latest[policy.key] = had
+        say(f"; {policy.label} at {had.done_fraction:.0%}: {_so_far(contest.world.fleet, had)}")
+
+    say()
+    compute.map_tasks(_compete_aloud, missing, workers=workers, progress=lambda *_: say(), hear=hear)
+
+
+def _compete_aloud(entry: Entry) -> None:
+    """Run one strategy in a process of its own and tell how far it is."""
+    compete(entry, lambda had: compute.tell(lambda: (entry.policy, had)))
 
 
 def compete(entry: Entry, progress: Callable[[SoFar], None] | None = None) -> None:
@@ -95,13 +110,17 @@ def compete(entry: Entry, progress: Callable[[SoFar], None] | None = None) -> No
 
 
 def _tell(progress: Tell, stage: str, fleet: Fleet, had: SoFar) -> None:
-    """Say how far a simulation is, what it has taken and how the strictest tier fares."""
+    """Say how far a simulation is, and what it has done."""
+    progress(stage, had.done_fraction, _so_far(fleet, had))
+
+
+def _so_far(fleet: Fleet, had: SoFar) -> str:
+    """Return in words what a simulation has taken and how the strictest tier fares, or what else takes its time."""
     if had.note:
-        progress(stage, had.done_fraction, had.note)
-        return
+        return had.note
     strictest = next((tier.key for tier in fleet.tiers if tier.key in had.kept_fraction), None)
     kept = f", {had.kept_fraction[strictest]:.1%} in time" if strictest else ""
-    progress(stage, had.done_fraction, f"{had.gpu_hours:,.0f} GPU h{kept}")
+    return f"{had.gpu_hours:,.0f} GPU h{kept}"
 
 
 def _controlled(contest: Contest, strategy: Strategy, progress: Callable[[SoFar], None] | None) -> Controlled:
