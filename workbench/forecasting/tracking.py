@@ -92,7 +92,7 @@ def _ranks(errors: Values, *, delays: Indices, lead_hours: float, grid: Grid, fi
     by_time = np.cumsum(np.asarray(counted, dtype=np.float64).reshape(-1, width)[:origins], axis=0)[first:]
     below: Values = np.cumsum(by_time, axis=1) * fresh[:, None]
     hours: Values = below[:, -1]
-    known_sizes = np.asarray(np.cumsum(sizes[:origins])[first:] * fresh)
+    known_sizes: Values = np.cumsum(np.asarray(sizes[:origins], dtype=np.float64))[first:] * fresh
     spread = shrunk(prior_spread(lead_hours), hours=hours, sizes=known_sizes)
     values = filled[first:] / widening(lead_hours, hours)[:, None]
     right = np.clip(np.searchsorted(EDGES, values), 1, EDGES.size - 1)
