@@ -24,7 +24,7 @@ from workbench import performance
 from workbench.domain import Policy, TokenMix
 from workbench.simulation import compiling, rules, state
 from workbench.simulation import latency as scalar_latency
-from workbench.simulation.lanes import arriving, latency, replicas, routing, serving, vectorising
+from workbench.simulation.lanes import arriving, engine, latency, replicas, routing, serving, vectorising
 from workbench.simulation.lanes.layout import LANES, WIDTH, Reals
 
 AT = np.uint64(0)
@@ -101,7 +101,8 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     )  # fmt: skip
     w = rows(row.WORK_ROWS, PROMPT_SHARE=share)
     latency.note_cycles(a, AT, w, FACTS)
-    latency.note_company(a, AT, w, FACTS)
+    for _ in range(engine.ROUNDS):
+        latency.note_company(a, AT, w, FACTS)
     latency.first_tokens(a, AT, w, FACTS)
     inside = max(float(np.float32(running + waiting)) - float(np.float32(running)), 0.0)
     read = ready * share / prompt_s
@@ -216,6 +217,8 @@ LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "note_running": (serving.note_running, (ROW, PLACE)),
     "note_running_near": (serving.note_running_near, (ROW, PLACE)),
     "read_prompts": (serving.read_prompts, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "note_crowds": (serving.note_crowds, (ROW, PLACE, ROW, ROW)),
+    "note_rates": (serving.note_rates, (ROW, PLACE, ROW, ROW)),
     "complete": (serving.complete, (ROW, PLACE, ROW, ROW, NUMBER)),
     "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW)),
     "mix_lengths": (serving.mix_lengths, (ROW, PLACE, ROW)),
