@@ -185,7 +185,7 @@ def test_what_a_region_has_no_room_for_goes_to_the_idlest() -> None:
     assert read_row(s, "FULLNESS") == pytest.approx(1.2)
     routing.take_rest(a, AT, s, np.float32(0.0))
     w = rows(row.WORK_ROWS)
-    routing.take(a, AT, w, s, np.float32(0.01))
+    routing.take(a, AT, w, s, np.float32(0.01), np.float32(1.0))
     assert read_row(a, "ARRIVING") == pytest.approx(9.0)
     assert read_row(w, "SHARE") == pytest.approx(1.0)
     full = rows(row.POOL_ROWS, READY=2.0, INSIDE=6.0, ROUTE_EACH=5.0, SIGNAL=0.7)
@@ -227,7 +227,7 @@ LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "note_company": (latency.note_company, (ROW, PLACE, ROW, ROW)),
     "first_tokens": (latency.first_tokens, (ROW, PLACE, ROW, ROW)),
     "offer_alone": (routing.offer_alone, (ROW, PLACE, ROW, ROW)),
-    "take": (routing.take, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "take": (routing.take, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER)),
     "may_change": (replicas.may_change, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER)),
 }
 

@@ -70,7 +70,7 @@ def count_first_tokens(b: Block, c: Site, x: Inputs, p: int) -> None:
     if mark_jumps(a, at, w) > 0:
         count_tokens(a, at, w, b.work_pairs, b.tiers, first, c.interactive, b.counted)
     for k in range(tiers):
-        add_tier(a, at, w, b.tiers, first + np.uint64(k) * row.TIER_SIZE, x.deferrable[k] == 0)
+        add_tier(w, b.tiers, first + np.uint64(k) * row.TIER_SIZE)
     add_tick(a, at, w)
 
 
@@ -92,7 +92,7 @@ def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> Non
         count_first_tokens(b, c, x, p)
     else:
         for k in range(tiers):
-            share_out(a, at, w, b.tiers, first + np.uint64(k) * row.TIER_SIZE, x.deferrable[k] == 0)
+            share_out(w, b.tiers, first + np.uint64(k) * row.TIER_SIZE)
     if looks:
         mark_all(w)
         count_tokens(a, at, w, b.work_pairs, b.tiers, first, c.interactive, b.counted)

@@ -180,7 +180,7 @@ def add_tick(a: Reals, at: Place, w: Reals) -> None:
 
 
 @vectors
-def add_tier(a: Reals, at: Place, w: Reals, t: Reals, tier: Place, interactive: bool) -> None:
+def add_tier(w: Reals, t: Reals, tier: Place) -> None:
     """Take what was completed out of a tier and add what came to it to what came since the last look.
 
     As :func:`workbench.simulation.lanes.serving.share_out` does between ticks, with what met a saturated pool noted.
@@ -193,7 +193,6 @@ def add_tier(a: Reals, at: Place, w: Reals, t: Reals, tier: Place, interactive: 
         t[tier + row.COUNTED + i] += came
         t[tier + row.BAD + i] += came * w[row.SATURATED + i]
         t[tier + row.IN_TIER + i] = (t[tier + row.IN_TIER + i] + come) * (real(1.0) - w[row.SHARE + i])
-        a[at + row.TTFT_COUNT + i] += come if interactive else real(0.0)
 
 
 @within

@@ -272,14 +272,13 @@ def advance(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, step_s: np.fl
 
 
 @vectors
-def share_out(a: Reals, at: Place, w: Reals, t: Reals, tier: Place, interactive: bool) -> None:
+def share_out(w: Reals, t: Reals, tier: Place) -> None:
     """Take what was completed out of a tier, in proportion to what is inside, and count what came to it."""
     for i in range(LANES):
         come = t[tier + row.COMES + i]
         t[tier + row.COMES + i] = real(0.0)
         t[tier + row.CAME + i] += come
         t[tier + row.IN_TIER + i] = (t[tier + row.IN_TIER + i] + come) * (real(1.0) - w[row.SHARE + i])
-        a[at + row.TTFT_COUNT + i] += come if interactive else real(0.0)
 
 
 @vectors
