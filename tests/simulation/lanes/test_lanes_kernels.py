@@ -66,6 +66,15 @@ def test_polynomials_stay_within_their_stated_errors() -> None:
     assert [float(vectorising.log2(np.float32(x))) for x in lengths] == pytest.approx(np.log2(lengths), abs=2e-5)
 
 
+def test_marked_scenarios_are_found_one_after_the_other() -> None:
+    wanted = [0, 1, 7, 8, 63, WIDTH - 1]
+    s = rows(row.SCRATCH_ROWS, ALL=1.0)
+    for lane in wanted:
+        s[int(row.WANTS) + lane] = 1.0
+    for after, lane in zip([0, *(lane + 1 for lane in wanted)], [*wanted, WIDTH], strict=True):
+        assert vectorising.next_marked(s, s.view(np.int64), row.WANTS, np.uint64(after)) == lane
+
+
 @pytest.mark.parametrize("mean", [0.0, 3.0, 90.0, 100.0, 130.0, 1e5])
 @pytest.mark.parametrize("variance", [0.0, 4.0, 400.0])
 def test_running_requests_are_those_of_the_scalar_simulator(mean: float, variance: float) -> None:

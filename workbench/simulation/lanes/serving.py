@@ -2,7 +2,7 @@
 
 A loop takes about as long as its longest chain of numbers that wait for each other, where only a few turns of it fit
 into the processor's window: so a long equation is several loops, and each quotient a division of its own, which waits
-for less than one that is shared.
+for less than one that is shared. Those of the load signal share one: what thresholds decide on keeps its rounding.
 """
 
 from __future__ import annotations
@@ -244,9 +244,10 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
         each, reading = running * per_replica, a[at + row.READING + i] * per_replica
         alone, work = output * base, a[at + row.PROMPT_S + i] + output * slope
         busy_work, full_work = each * work + alone, work + alone * per_slot
-        busy, greatest = each * work / busy_work, work / full_work
+        split = one / (busy_work * full_work * output)
+        busy, greatest = each * work * split * full_work * output, work * split * busy_work * output
         prompt, held = a[at + row.PROMPT + i] * per_room, a[at + row.HELD_SHARE + i]
-        own = prompt / output + real(0.5) * per_room
+        own = prompt * split * busy_work * full_work + real(0.5) * per_room
         kv = min(each * max(held - own, nought) + a[at + row.LINGERING + i] * prompt, one)
         asked = min(each * held + reading * prompt, one)
         signal = asked if h[row.KV_ONLY + i] > nought else max(asked, max(min((each + reading) * per_slot, one), busy))
