@@ -24,7 +24,7 @@ from workbench import performance
 from workbench.domain import Policy, TokenMix
 from workbench.simulation import compiling, rules, state
 from workbench.simulation import latency as scalar_latency
-from workbench.simulation.lanes import arriving, latency, replicas, routing, serving, vectorising
+from workbench.simulation.lanes import arriving, engine, latency, replicas, routing, serving, vectorising
 from workbench.simulation.lanes.layout import LANES, WIDTH, Reals
 
 AT = np.uint64(0)
@@ -66,6 +66,15 @@ def test_polynomials_stay_within_their_stated_errors() -> None:
     assert [float(vectorising.log2(np.float32(x))) for x in lengths] == pytest.approx(np.log2(lengths), abs=2e-5)
 
 
+def test_marked_scenarios_are_found_one_after_the_other() -> None:
+    wanted = [0, 1, 7, 8, 63, WIDTH - 1]
+    s = rows(row.SCRATCH_ROWS, ALL=1.0)
+    for lane in wanted:
+        s[int(row.WANTS) + lane] = 1.0
+    for after, lane in zip([0, *(lane + 1 for lane in wanted)], [*wanted, WIDTH], strict=True):
+        assert vectorising.next_marked(s, s.view(np.int64), row.WANTS, np.uint64(after)) == lane
+
+
 @pytest.mark.parametrize("mean", [0.0, 3.0, 90.0, 100.0, 130.0, 1e5])
 @pytest.mark.parametrize("variance", [0.0, 4.0, 400.0])
 def test_running_requests_are_those_of_the_scalar_simulator(mean: float, variance: float) -> None:
@@ -101,7 +110,8 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     )  # fmt: skip
     w = rows(row.WORK_ROWS, PROMPT_SHARE=share)
     latency.note_cycles(a, AT, w, FACTS)
-    latency.note_company(a, AT, w, FACTS)
+    for _ in range(engine.ROUNDS):
+        latency.note_company(a, AT, w, FACTS)
     latency.first_tokens(a, AT, w, FACTS)
     inside = max(float(np.float32(running + waiting)) - float(np.float32(running)), 0.0)
     read = ready * share / prompt_s
@@ -184,7 +194,7 @@ def test_what_a_region_has_no_room_for_goes_to_the_idlest() -> None:
     assert read_row(s, "FULLNESS") == pytest.approx(1.2)
     routing.take_rest(a, AT, s, np.float32(0.0))
     w = rows(row.WORK_ROWS)
-    routing.take(a, AT, w, s, np.float32(0.01))
+    routing.take(a, AT, w, s, np.float32(0.01), np.float32(1.0))
     assert read_row(a, "ARRIVING") == pytest.approx(9.0)
     assert read_row(w, "SHARE") == pytest.approx(1.0)
     full = rows(row.POOL_ROWS, READY=2.0, INSIDE=6.0, ROUTE_EACH=5.0, SIGNAL=0.7)
@@ -216,6 +226,8 @@ LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "note_running": (serving.note_running, (ROW, PLACE)),
     "note_running_near": (serving.note_running_near, (ROW, PLACE)),
     "read_prompts": (serving.read_prompts, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "note_crowds": (serving.note_crowds, (ROW, PLACE, ROW, ROW)),
+    "note_rates": (serving.note_rates, (ROW, PLACE, ROW, ROW)),
     "complete": (serving.complete, (ROW, PLACE, ROW, ROW, NUMBER)),
     "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW)),
     "mix_lengths": (serving.mix_lengths, (ROW, PLACE, ROW)),
@@ -224,7 +236,7 @@ LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "note_company": (latency.note_company, (ROW, PLACE, ROW, ROW)),
     "first_tokens": (latency.first_tokens, (ROW, PLACE, ROW, ROW)),
     "offer_alone": (routing.offer_alone, (ROW, PLACE, ROW, ROW)),
-    "take": (routing.take, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "take": (routing.take, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER)),
     "may_change": (replicas.may_change, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER)),
 }
 

@@ -31,6 +31,8 @@ from workbench.simulation.lanes.serving import (
 )
 from workbench.simulation.state import Inputs
 
+ROUNDS = 2  # that settle how much company an arrival has
+
 
 @inlined
 def tier_at(p: int, tiers: int, k: int) -> Place:
@@ -62,12 +64,13 @@ def count_first_tokens(b: Block, c: Site, x: Inputs, p: int) -> None:
     a, w, at, tiers, facts = b.pools, b.work, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
     first = np.uint64(p * tiers) * row.TIER_SIZE
     note_cycles(a, at, w, facts)
-    note_company(a, at, w, facts)
+    for _ in range(ROUNDS):
+        note_company(a, at, w, facts)
     first_tokens(a, at, w, facts)
     if mark_jumps(a, at, w) > 0:
-        count_tokens(a, at, w, b.tiers, first, c.interactive, b.counted)
+        count_tokens(a, at, w, b.work_pairs, b.tiers, first, c.interactive, b.counted)
     for k in range(tiers):
-        add_tier(a, at, w, b.tiers, first + np.uint64(k) * row.TIER_SIZE, x.deferrable[k] == 0)
+        add_tier(w, b.tiers, first + np.uint64(k) * row.TIER_SIZE)
     add_tick(a, at, w)
 
 
@@ -89,10 +92,10 @@ def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> Non
         count_first_tokens(b, c, x, p)
     else:
         for k in range(tiers):
-            share_out(a, at, w, b.tiers, first + np.uint64(k) * row.TIER_SIZE, x.deferrable[k] == 0)
+            share_out(w, b.tiers, first + np.uint64(k) * row.TIER_SIZE)
     if looks:
         mark_all(w)
-        count_tokens(a, at, w, b.tiers, first, c.interactive, b.counted)
+        count_tokens(a, at, w, b.work_pairs, b.tiers, first, c.interactive, b.counted)
 
 
 @vectors
@@ -176,7 +179,7 @@ def record_deadlines(b: Block, c: Site, x: Inputs, step: int) -> None:
             fall_due(b.judged, kept, b.load, factor, real(all_due))
 
 
-@inlined
+@vectors
 def hand_on(sums: Floats, rows: Reals, at: Place) -> None:
     """Add a row to a sum in double precision and empty it."""
     for i in range(LANES):

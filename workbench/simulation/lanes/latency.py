@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 import workbench.simulation.lanes.layout as row
-from workbench.simulation.compiling import vectors, within
+from workbench.simulation.compiling import place, vectors, within
 from workbench.simulation.fluid.meeting import ALIKE
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
-from workbench.simulation.lanes.vectorising import decay
+from workbench.simulation.lanes.vectorising import ONE_LANE, decay, next_marked
 from workbench.simulation.latency import EARLY, PENDING_SPREAD, SHORT_COMPANY, STAYS, STAYS_ALONE, UNSERVED_S
 from workbench.simulation.state import Floats, Ints
 
@@ -40,19 +40,16 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         )
         reads = min(w[row.PROMPT_SHARE + i], MOST_READ)
         share = min(reads, real(0.98))
-        # 1 - s, 1 - s^2 and 1 - s^3 divide, and what noise is shown by: all from one quotient
-        left, second, third = one - share, one + share, one + share + share * share
-        slowly = two * iteration + left * left * window_s
-        quotient, per_iteration = one / (left * second * third * slowly), one / iteration
-        split = quotient * slowly
-        w[row.SHOWN + i] = noise * iteration * quotient * left * second * third
-        cycle = iteration * split * second * third
+        left, up_to_third = one - share, one + share + share * share
+        cycle, per_third = iteration / left, one / (iteration * up_to_third)  # of what is left, (1 - s^3) / (1 - s)
+        per_iteration = per_third * up_to_third
+        w[row.SHOWN + i] = noise * iteration / (two * iteration + left * left * window_s)
         w[row.RATE + i] = reads / prompt_s
         w[row.CYCLE + i] = cycle
-        w[row.ALONE + i] = prompt_s * share * cycle * max(lumps + more * per_replica, real(0.0)) * split * third
+        w[row.ALONE + i] = prompt_s * share * cycle * max(lumps + more * per_replica, real(0.0)) / (left + left * share)
         w[row.PER_ITERATION + i] = per_iteration
         w[row.PER_CYCLE + i] = left * per_iteration
-        w[row.PER_THIRD + i] = split * second
+        w[row.PER_THIRD + i] = per_third
         busy = one - decay(min(a[at + row.RUNNING + i] * per_replica, real(18.0)))
         w[row.BUSY + i] = busy
         early = real(0.5 * EARLY) * (max(a[at + row.READY + i], one) - one) * w[row.RATE + i] * iteration
@@ -83,16 +80,14 @@ def company_of(
 
 @vectors
 def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
-    """Note the company of an arrival and the mean with it, in two rounds: each depends on the other."""
+    """Note the company of an arrival and the mean with it, by the mean so far: each depends on the other."""
     one, nought, more = real(1.0), real(0.0), facts[row.DISPERSION] - real(1.0)
     widely = real(PENDING_SPREAD) * max(facts[row.DISPERSION], nought)
     for i in range(LANES):
-        n, rate, first, cycle = max(a[at + row.READY + i], one), w[row.RATE + i], w[row.TTFT_MEAN + i], w[row.CYCLE + i]
+        n, rate, mean, cycle = max(a[at + row.READY + i], one), w[row.RATE + i], w[row.TTFT_MEAN + i], w[row.CYCLE + i]
         iteration, prompt_s, waits = a[at + row.ITERATION + i], a[at + row.PROMPT_S + i], w[row.WAITS + i]
         clumps, evened = more * a[at + row.PER_REPLICA + i], a[at + row.EVENED + i]
         varies, shown = w[row.ALONE + i] * w[row.PER_CYCLE + i], w[row.SHOWN + i]
-        left, varied, seen, others = company_of(n, rate, first, widely, evened, cycle, varies, clumps, shown)
-        mean = waits * (iteration + left * (seen - iteration)) + iteration + (one + others) * prompt_s
         left, varied, seen, others = company_of(n, rate, mean, widely, evened, cycle, varies, clumps, shown)
         w[row.COMPANY + i] = left
         w[row.VARIED + i] = varied
@@ -121,7 +116,7 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         varied, alike = w[row.VARIED + i], others * (one - SHORT * (one - per_replica))
         cycle_variance, prompt_square = varied * w[row.ALONE + i], prompt_s * prompt_s
         third = varied * prompt_square * rate * (prompt_s * cube * cycle + real(3.0) * share * square * cycle_variance)
-        seen_square = third * w[row.PER_THIRD + i] * w[row.PER_CYCLE + i] + real(3.0) * cycle_variance + cycle * cycle
+        seen_square = third * w[row.PER_THIRD + i] + real(3.0) * cycle_variance + cycle * cycle
         ended_square = iteration * iteration + left * (seen_square - iteration * iteration)
         half, lumps = real(0.5) + share, max(square + (dispersion - one) * per_replica, nought)
         spread = varied * half * half * max(seen_square - seen * seen, nought) + busy * ended_square * real(1 / 12)
@@ -131,10 +126,9 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         lean = prompt_square * prompt_s * (cube - real(3.0) * square + real(2.0) + alike * cube)
         turn, some = a[at + row.OUTPUT + i] * iteration + running * prompt_s * per_replica, max(running, real(1e-9))
         reads = one - min(w[row.PROMPT_SHARE + i], MOST_READ)
-        split = one / (some * max(came, real(1e-9)) * reads)
-        per_most = turn * split * max(came, real(1e-9)) * reads if running > nought else nought
-        delay = a[at + row.RECENT_DELAY + i] * split * some * reads
-        gap = iteration * split * some * max(came, real(1e-9))
+        per_most = turn / some if running > nought else nought
+        delay = a[at + row.RECENT_DELAY + i] / max(came, real(1e-9))
+        gap = iteration / reads
         longer = max(iteration + (one + others) * prompt_s - gap, nought)
         fed, gaps = left * share, max(a[at + row.OUTPUT + i] - one, nought)
         reading = rate * a[at + row.READY + i] * longer
@@ -187,7 +181,7 @@ def add_tick(a: Reals, at: Place, w: Reals) -> None:
 
 
 @vectors
-def add_tier(a: Reals, at: Place, w: Reals, t: Reals, tier: Place, interactive: bool) -> None:
+def add_tier(w: Reals, t: Reals, tier: Place) -> None:
     """Take what was completed out of a tier and add what came to it to what came since the last look.
 
     As :func:`workbench.simulation.lanes.serving.share_out` does between ticks, with what met a saturated pool noted.
@@ -200,7 +194,6 @@ def add_tier(a: Reals, at: Place, w: Reals, t: Reals, tier: Place, interactive: 
         t[tier + row.COUNTED + i] += came
         t[tier + row.BAD + i] += came * w[row.SATURATED + i]
         t[tier + row.IN_TIER + i] = (t[tier + row.IN_TIER + i] + come) * (real(1.0) - w[row.SHARE + i])
-        a[at + row.TTFT_COUNT + i] += come if interactive else real(0.0)
 
 
 @within
@@ -211,29 +204,37 @@ def bin_of(a: Reals, at: Place, i: int) -> tuple[np.float32, np.float32, np.floa
     mean = a[at + row.TTFT_FIRST + i] + off
     spread = np.sqrt(max(square - off * off, real(0.0)))
     key = np.float32(mean + NINETY_FIVE * spread).view(np.int32)
-    place = min(max((key >> BIN_BITS) - FIRST_BIN, np.int32(0)), np.int32(BINS - 1))
+    b = min(max((key >> BIN_BITS) - FIRST_BIN, np.int32(0)), np.int32(BINS - 1))
     third = a[at + row.TTFT_CUBES + i] * per_count - off * (real(3.0) * square - real(2.0) * off * off)
-    return mean, spread, third, int(place)
+    return mean, spread, third, int(b)
+
+
+@within
+def count_scenario(a: Reals, at: Place, t: Reals, first: Place, interactive: Ints, counted: Floats, i: int) -> None:
+    """Count what came to a scenario since the last look in its bin, and begin anew."""
+    kinds = np.uint64(interactive.size)
+    quantities = kinds + np.uint64(3)
+    mean, spread, third, b = bin_of(a, at, i)
+    line, total = (i * np.uint64(BINS) + np.uint64(b)) * quantities, a[at + row.TTFT_SINCE + i]
+    for j in range(kinds):
+        tier = first + np.uint64(interactive[j]) * row.TIER_SIZE + row.COUNTED + i
+        counted[line + j] += t[tier]
+        t[tier] = real(0.0)
+    counted[line + kinds] += total * mean
+    counted[line + kinds + np.uint64(1)] += total * spread
+    counted[line + kinds + np.uint64(2)] += total * third
+    a[at + row.TTFT_SINCE + i] = real(0.0)
+    a[at + row.TTFT_SUM + i] = real(0.0)
+    a[at + row.TTFT_SQUARES + i] = real(0.0)
+    a[at + row.TTFT_CUBES + i] = real(0.0)
 
 
 @vectors
-def count_tokens(a: Reals, at: Place, w: Reals, t: Reals, first: Place, interactive: Ints, counted: Floats) -> None:
-    """Count what came since the last look in its bin, in the scenarios that are marked, and begin anew."""
-    kinds = np.uint64(interactive.size)
-    quantities = kinds + np.uint64(3)
-    for i in range(LANES):
-        if w[row.LOOKS + i] == real(0.0):
-            continue
-        mean, spread, third, place = bin_of(a, at, i)
-        line, total = (i * np.uint64(BINS) + np.uint64(place)) * quantities, a[at + row.TTFT_SINCE + i]
-        for j in range(kinds):
-            tier = first + np.uint64(interactive[j]) * row.TIER_SIZE + row.COUNTED + i
-            counted[line + j] += t[tier]
-            t[tier] = real(0.0)
-        counted[line + kinds] += total * mean
-        counted[line + kinds + np.uint64(1)] += total * spread
-        counted[line + kinds + np.uint64(2)] += total * third
-        a[at + row.TTFT_SINCE + i] = real(0.0)
-        a[at + row.TTFT_SUM + i] = real(0.0)
-        a[at + row.TTFT_SQUARES + i] = real(0.0)
-        a[at + row.TTFT_CUBES + i] = real(0.0)
+def count_tokens(
+    a: Reals, at: Place, w: Reals, pairs: Ints, t: Reals, first: Place, interactive: Ints, counted: Floats
+) -> None:
+    """Count what came since the last look in the scenarios that are marked."""
+    i = next_marked(w, pairs, row.LOOKS, place(0))
+    while i < LANES:
+        count_scenario(a, at, t, first, interactive, counted, i)
+        i = next_marked(w, pairs, row.LOOKS, place(int(i + ONE_LANE)))

@@ -49,9 +49,9 @@ FIRST_SUM, SUM_ROWS = HELD, 6
 POOL_SIZE = np.uint64(POOL_ROWS * WIDTH)
 
 # rows of work, of one pool after the other: what a step of a pool works out and no later one needs
-WORK_ROWS = 23
+WORK_ROWS = 29
 (
-    CHANGED, PLACE, TABLED, PROMPT_SHARE, SHARE, SATURATED,
+    CHANGED, PLACE, TABLED, PROMPT_SHARE, PER_OUTPUT, CLUMPED, CROWD_S, THROUGHPUT, EASING, STALLED, SHARE, SATURATED,
     RATE, CYCLE, ALONE, PER_CYCLE, PER_ITERATION, PER_THIRD, SHOWN, BUSY, WAITS, COMPANY, VARIED, SEEN, OTHERS,
     TTFT_MEAN, TTFT_VARIANCE, TTFT_LEAN, LOOKS,
 ) = _rows(WORK_ROWS)  # fmt: skip
@@ -109,8 +109,10 @@ class Block(NamedTuple):
     pools: Reals  # P x POOL_ROWS
     tiers: Reals  # P x K x TIER_ROWS
     work: Reals  # WORK_ROWS
+    work_pairs: Ints  # the same, two numbers at a time
     scenario: Reals  # SCENARIO_ROWS
     scratch: Reals  # SCRATCH_ROWS
+    scratch_pairs: Ints  # the same, two numbers at a time
     asked: Reals  # K: requests of one origin and model in this step
     some: Ints  # K: whether any scenario asks for it
     load: Reals  # M x K: the factor on the rate
@@ -120,8 +122,8 @@ class Block(NamedTuple):
     free: Reals  # regions x GPU kinds: GPUs neither held nor lent
     lent: Reals  # regions x GPU kinds: GPUs lent by any pool
     rules: Rules  # WIDTH
-    due: Counts  # P, slots, starts and drains, WIDTH
-    any_due: Ints  # P, slots
+    due: Counts  # P, slots, WIDTH, 3: a scenario, its starts and its drains that end; as many as any_due tells
+    any_due: Ints  # slots, P: in how many scenarios something ends
     stirred: Ints  # P: whether replicas or slots changed since what runs was noted
     young: Floats  # regions, M, K: came to a queue since the age, without a scenario's factor
     not_due: Floats  # regions, M, K: came since the deadline

@@ -137,12 +137,15 @@ def block_of(
     pools, places = site.gpus.size, base.free_gpus.size
     interactive = tiers - int(x.deferrable.sum())
 
+    work, scratch = rows(row.WORK_ROWS), rows(row.SCRATCH_ROWS)
     block = Block(
         pools=rows(pools * row.POOL_ROWS),
         tiers=rows(pools * tiers * row.TIER_ROWS),
-        work=rows(row.WORK_ROWS),
+        work=work,
+        work_pairs=work.view(np.int64),
         scenario=rows(row.SCENARIO_ROWS),
-        scratch=rows(row.SCRATCH_ROWS),
+        scratch=scratch,
+        scratch_pairs=scratch.view(np.int64),
         asked=rows(tiers),
         some=np.zeros(tiers, dtype=np.int64),
         load=rows(models * tiers),
@@ -152,8 +155,8 @@ def block_of(
         free=rows(places),
         lent=rows(places),
         rules=np.zeros(WIDTH, dtype=RULES).view(np.recarray),
-        due=np.zeros((pools, slots, 2, WIDTH), dtype=np.int16),
-        any_due=np.zeros((pools, slots), dtype=np.int64),
+        due=np.zeros((pools, slots, WIDTH, 3), dtype=np.int16),
+        any_due=np.zeros((slots, pools), dtype=np.int64),
         stirred=np.ones(pools, dtype=np.int64),
         young=np.zeros((regions, models, tiers)),
         not_due=np.zeros((regions, models, tiers)),

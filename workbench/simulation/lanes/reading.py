@@ -19,29 +19,44 @@ HALVINGS = 26  # of the logarithm of the range: within 1e-6 of it
 
 
 @kernel
-def attained(bins: Floats, quantity: int, limit_s: float) -> float:
-    """Return the share of a tier's first tokens within a limit; each bin is a lognormal by three moments."""
-    total, kept, tiers = 0.0, 0.0, bins.shape[1] - 3
+def shape(bins: Floats, shapes: Floats) -> int:
+    """Note place, shift, location and scale of every bin that holds requests, and return how many do.
+
+    Each bin is a lognormal by three moments, the same for all tiers.
+    """
+    tiers, filled = bins.shape[1] - 3, 0
     for b in range(bins.shape[0]):
-        count, all_tiers = bins[b, quantity], 0.0
-        if count <= 0.0:
-            continue
+        all_tiers = 0.0
         for k in range(tiers):
             all_tiers += bins[b, k]
-        mean, spread, third = bins[b, tiers] / all_tiers, bins[b, tiers + 1] / all_tiers, bins[b, tiers + 2] / all_tiers
-        shift, location, scale = lognormal_of(mean, spread * spread, third)
-        total += count
-        kept += count * share_within(limit_s, shift, location, scale)
+        if all_tiers > 0.0:
+            mean, spread = bins[b, tiers] / all_tiers, bins[b, tiers + 1] / all_tiers
+            third = bins[b, tiers + 2] / all_tiers
+            shapes[filled, 0] = b
+            shapes[filled, 1], shapes[filled, 2], shapes[filled, 3] = lognormal_of(mean, spread * spread, third)
+            filled += 1
+    return filled
+
+
+@kernel
+def attained(bins: Floats, shapes: Floats, filled: int, quantity: int, limit_s: float) -> float:
+    """Return the share of a tier's first tokens within a limit, NaN where none came."""
+    total, kept = 0.0, 0.0
+    for j in range(filled):
+        count = bins[int(shapes[j, 0]), quantity]
+        if count > 0.0:
+            total += count
+            kept += count * share_within(limit_s, shapes[j, 1], shapes[j, 2], shapes[j, 3])
     return kept / total if total > 0.0 else math.nan
 
 
 @kernel
-def percentile(bins: Floats, quantity: int, level: float) -> float:
+def percentile(bins: Floats, shapes: Floats, filled: int, quantity: int, level: float) -> float:
     """Return the time that a share of a tier's first tokens does not exceed; NaN where none came."""
     low, high = math.log(BIN_LOW_S), math.log(BIN_HIGH_S)
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        share = attained(bins, quantity, math.exp(middle))
+        share = attained(bins, shapes, filled, quantity, math.exp(middle))
         if math.isnan(share):
             return math.nan
         if share < level:
@@ -52,10 +67,11 @@ def percentile(bins: Floats, quantity: int, level: float) -> float:
 
 
 @kernel
-def read_latencies(counted: Floats, interactive: state.Ints, promise_s: Floats, wanted: Floats, means: Floats,
-                   levels: Floats, shares: Floats) -> None:  # fmt: skip
+def read_latencies(counted: Floats, shapes: Floats, interactive: state.Ints, promise_s: Floats, wanted: Floats,
+                   means: Floats, levels: Floats, shares: Floats) -> None:  # fmt: skip
     """Write mean, wanted percentile and attainment of every scenario and interactive tier."""
     for i in range(means.shape[0]):
+        filled = shape(counted[i], shapes)
         for j in range(interactive.size):
             k, weighted, total = interactive[j], 0.0, 0.0
             for b in range(counted.shape[1]):
@@ -66,8 +82,8 @@ def read_latencies(counted: Floats, interactive: state.Ints, promise_s: Floats, 
                     weighted += count * counted[i, b, interactive.size] / all_tiers
                     total += count
             means[i, k] = weighted / total if total > 0.0 else math.nan
-            levels[i, k] = percentile(counted[i], j, wanted[i, k])
-            shares[i, k] = attained(counted[i], j, promise_s[i, k])
+            levels[i, k] = percentile(counted[i], shapes, filled, j, wanted[i, k])
+            shares[i, k] = attained(counted[i], shapes, filled, j, promise_s[i, k])
 
 
 def shed_of(x: state.Inputs, span: Span) -> tuple[Floats, Floats, Floats]:
@@ -103,7 +119,9 @@ def totals_of(b: Block, x: state.Inputs, span: Span, promise_s: Floats, loads: F
     waits, interactive, arrived = x.deferrable == 1, np.flatnonzero(x.deferrable == 0), came + shed
     means, levels, shares = (np.full((count, tiers), np.nan) for _ in range(3))
     wanted = PERCENTILE * np.nan_to_num(ratio(arrived, came), nan=1.0)  # of those that come in, which are the faster
-    read_latencies(b.counted.reshape(WIDTH, BINS, -1), interactive, promise_s, wanted, means, levels, shares)
+    read_latencies(
+        b.counted.reshape(WIDTH, BINS, -1), np.empty((BINS, 4)), interactive, promise_s, wanted, means, levels, shares
+    )
     missed, due = b.deadlines[:, :, :count].transpose(0, 2, 1)
     kept = ratio(due - missed, due + shed_due)
     return {

@@ -12,12 +12,13 @@ import numpy as np
 
 import workbench.simulation.lanes.layout as row
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import inlined, vectors, within
+from workbench.simulation.compiling import inlined, place, vectors, within
 from workbench.simulation.fluid.replicas import DRAINED_AFTER
-from workbench.simulation.lanes.layout import LANES, Block, Counts, Ints, Place, Reals, Site, real
+from workbench.simulation.lanes.layout import LANES, Block, Ints, Place, Reals, Site, real
+from workbench.simulation.lanes.vectorising import ONE_LANE, next_marked
 from workbench.simulation.state import Inputs
 
-STARTS, DRAINS = 0, 1
+SCENARIO, STARTS, DRAINS = range(3)  # of what is due
 ALMOST, BARELY = real(1.0 - 1e-5), real(1.0 + 1e-5)  # the rules have the last word, in double precision
 
 
@@ -42,17 +43,17 @@ def begin_with(a: Reals, at: Place) -> None:
         note_replicas(a, at, i)
 
 
-@vectors
-def become_ready(a: Reals, at: Place, lent: Reals, place: Place, starts: Counts, drains: Counts, gpus: float) -> None:
-    """Turn finished starts into ready replicas and drained replicas into lent GPUs."""
-    for i in range(LANES):
-        begun, gone = real(starts[i]), real(drains[i])
-        a[at + row.COMING + i] -= begun
-        a[at + row.READY + i] += begun
-        note_replicas(a, at, i)
-        a[at + row.DRAINING + i] -= gone
-        a[at + row.LENT + i] += gone * real(gpus)
-        lent[place + i] += gone * real(gpus)
+@within
+def become_ready(b: Block, c: Site, p: int, i: int, starts: int, drains: int) -> None:
+    """Turn finished starts of a scenario into ready replicas and drained replicas into lent GPUs."""
+    a, at, begun, gone = b.pools, pool_at(p), real(starts), real(drains)
+    gpus = gone * real(c.gpus[p])
+    a[at + row.COMING + i] -= begun
+    a[at + row.READY + i] += begun
+    note_replicas(a, at, i)
+    a[at + row.DRAINING + i] -= gone
+    a[at + row.LENT + i] += gpus
+    b.lent[np.uint64(c.place[p]) * LANES + i] += gpus
 
 
 @inlined
@@ -60,12 +61,25 @@ def finish(b: Block, c: Site, step: int) -> None:
     """Let every start and drain end that is due in this step."""
     due, any_due, slot = b.due, b.any_due, step % b.due.shape[1]
     for p in range(c.gpus.size):
-        if any_due[p, slot] > 0:
-            starts, drains = due[p, slot, STARTS], due[p, slot, DRAINS]
-            become_ready(b.pools, pool_at(p), b.lent, np.uint64(c.place[p]) * LANES, starts, drains, float(c.gpus[p]))
-            due[p, slot] = 0
-            any_due[p, slot] = 0
+        if any_due[slot, p] > 0:
+            for j in range(any_due[slot, p]):
+                ends = due[p, slot, j]
+                become_ready(b, c, p, place(ends[SCENARIO]), int(ends[STARTS]), int(ends[DRAINS]))
+            any_due[slot, p] = 0
             b.stirred[p] = 1
+
+
+@inlined
+def be_due(b: Block, p: int, slot: int, i: int, what: int) -> None:
+    """Note that one more start or drain of a scenario ends in the step of a slot."""
+    due, count = b.due[p, slot], b.any_due[slot, p]
+    for j in range(count):
+        if due[j, SCENARIO] == i:
+            due[j, what] += 1
+            return
+    due[count, SCENARIO], due[count, STARTS], due[count, DRAINS] = i, 0, 0
+    due[count, what] = 1
+    b.any_due[slot, p] = count + 1
 
 
 @inlined
@@ -146,7 +160,7 @@ def lent_gpus(a: Reals, members: Ints, p: int, i: int) -> float:
 @inlined
 def take_lent(b: Block, c: Site, p: int, i: int, needed: float, same_model: bool) -> float:
     """Take lent GPUs of the pool's region and kind, from the pool that lends most, and return how many are missing."""
-    a, place = b.pools, np.uint64(c.place[p]) * LANES
+    a, stock = b.pools, np.uint64(c.place[p]) * LANES
     while needed > 0.0:
         most, most_gpus = -1, 0.0
         for j in range(c.mates.shape[1]):
@@ -160,7 +174,7 @@ def take_lent(b: Block, c: Site, p: int, i: int, needed: float, same_model: bool
             break
         taken = min(needed, most_gpus)
         a[pool_at(most) + row.LENT + i] -= real(taken)
-        b.lent[place + i] -= real(taken)
+        b.lent[stock + i] -= real(taken)
         needed -= taken
     return needed
 
@@ -168,19 +182,18 @@ def take_lent(b: Block, c: Site, p: int, i: int, needed: float, same_model: bool
 @inlined
 def scale_out(b: Block, c: Site, x: Inputs, step: int, p: int, i: int) -> int:
     """Start one replica from the nearest sources and return its kind, REFUSED when the region has too few GPUs left."""
-    due, place = b.due, np.uint64(c.place[p]) * LANES
+    due, stock = b.due, np.uint64(c.place[p]) * LANES
     here = lent_gpus(b.pools, c.twins, p, i)
-    kind = r.acquire_kind(c.gpus[p], int(here), int(b.lent[place + i] - here), int(b.free[place + i]))
+    kind = r.acquire_kind(c.gpus[p], int(here), int(b.lent[stock + i] - here), int(b.free[stock + i]))
     if kind == r.REFUSED:
         return kind
     missing = take_lent(b, c, p, i, float(c.gpus[p]), True)
     missing = take_lent(b, c, p, i, missing, False)
-    b.free[place + i] -= real(missing)
+    b.free[stock + i] -= real(missing)
     b.pools[pool_at(p) + row.COMING + i] += real(1.0)
     after = max(math.ceil(r.readiness_s(b.rules[i], kind) / x.step_s), 1)
     if after < due.shape[1]:
-        due[p, (step + after) % due.shape[1], STARTS, i] += 1
-        b.any_due[p, (step + after) % due.shape[1]] += 1
+        be_due(b, p, (step + after) % due.shape[1], i, STARTS)
     return kind
 
 
@@ -201,35 +214,39 @@ def scale_in(b: Block, c: Site, x: Inputs, step: int, p: int, i: int) -> None:
     b.stirred[p] = 1
     residual_s = 0.5 * c.facts[p, row.OUTPUT_SQUARE] * a[at + row.OUTPUT + i] * a[at + row.ITERATION + i]
     after = max(math.ceil(DRAINED_AFTER * residual_s / x.step_s), 1)
-    slot = (step + min(after, due.shape[1] - 1)) % due.shape[1]
-    due[p, slot, DRAINS, i] += 1
-    b.any_due[p, slot] += 1
+    be_due(b, p, (step + min(after, due.shape[1] - 1)) % due.shape[1], i, DRAINS)
+
+
+@inlined
+def step_one(b: Block, c: Site, x: Inputs, step: int, p: int, i: int, observed: float) -> None:
+    """Let the rules decide on one pool in one scenario, and carry out what they want."""
+    a, s, at, into_hour_s = b.pools, b.scratch, pool_at(p), step * x.step_s % 3600.0
+    gap = float(observed * b.gap[np.uint64(c.model[p]) * LANES + i])
+    ready, coming, budget = int(a[at + row.READY + i]), int(a[at + row.COMING + i]), int(a[at + row.BUDGET + i])
+    group_ready, group_held = int(s[row.GROUP_READY + i]), int(s[row.GROUP_HELD + i])
+    signal = float(a[at + row.SIGNAL + i])
+    change = r.scaling_step(b.rules[i], signal, ready, coming, group_ready, group_held, budget, into_hour_s, gap)
+    if change == 0:
+        return
+    kind = r.IN
+    if change > 0:
+        kind = scale_out(b, c, x, step, p, i)
+    else:
+        scale_in(b, c, x, step, p, i)
+    a[at + row.LAST_STEP + i] = real(step)
+    if kind != r.REFUSED and budget * change > 0:
+        a[at + row.BUDGET + i] -= real(change)
 
 
 @inlined
 def step_by_signal(b: Block, c: Site, x: Inputs, step: int, p: int) -> None:
-    """Let the rules decide on one pool in every scenario that is marked, and carry out what they want."""
-    a, s, at, into_hour_s = b.pools, b.scratch, pool_at(p), step * x.step_s % 3600.0
+    """Let the rules decide on one pool in every scenario that is marked."""
     known = min(max(step, 1), x.observed_over_forecast.shape[0]) - 1  # of the step before, or the same for all
     observed = x.observed_over_forecast[known, c.region[p], c.model[p]]
-    for i in range(LANES):
-        if s[row.WANTS + i] == real(0.0):
-            continue
-        gap = float(observed * b.gap[np.uint64(c.model[p]) * LANES + i])
-        ready, coming, budget = int(a[at + row.READY + i]), int(a[at + row.COMING + i]), int(a[at + row.BUDGET + i])
-        group_ready, group_held = int(s[row.GROUP_READY + i]), int(s[row.GROUP_HELD + i])
-        signal = float(a[at + row.SIGNAL + i])
-        change = r.scaling_step(b.rules[i], signal, ready, coming, group_ready, group_held, budget, into_hour_s, gap)
-        if change == 0:
-            continue
-        kind = r.IN
-        if change > 0:
-            kind = scale_out(b, c, x, step, p, i)
-        else:
-            scale_in(b, c, x, step, p, i)
-        a[at + row.LAST_STEP + i] = real(step)
-        if kind != r.REFUSED and budget * change > 0:
-            a[at + row.BUDGET + i] -= real(change)
+    i = next_marked(b.scratch, b.scratch_pairs, row.WANTS, place(0))
+    while i < LANES:
+        step_one(b, c, x, step, p, i, observed)
+        i = next_marked(b.scratch, b.scratch_pairs, row.WANTS, place(int(i + ONE_LANE)))
 
 
 @inlined

@@ -121,8 +121,11 @@ def take_rest(a: Reals, at: Place, s: Reals, name: np.float32) -> None:
 
 
 @vectors
-def take(a: Reals, at: Place, w: Reals, s: Reals, delay_s: np.float32) -> None:
-    """Hand a pool what goes to it, with the lengths of all that is routed; ``SHARE`` is its share of that."""
+def take(a: Reals, at: Place, w: Reals, s: Reals, delay_s: np.float32, interactive: np.float32) -> None:
+    """Hand a pool what goes to it, with the lengths of all that is routed; ``SHARE`` is its share of that.
+
+    ``interactive`` is 1 for requests whose first tokens are counted, else 0.
+    """
     for i in range(LANES):
         going = a[at + row.ROOM + i]
         share = going / max(s[row.ALL + i], real(1e-30))
@@ -132,6 +135,7 @@ def take(a: Reals, at: Place, w: Reals, s: Reals, delay_s: np.float32) -> None:
         a[at + row.OUTPUTS + i] += share * s[row.ALL_OUTPUTS + i]
         a[at + row.RECENT + i] += going
         a[at + row.RECENT_DELAY + i] += going * delay_s
+        a[at + row.TTFT_COUNT + i] += interactive * going
 
 
 @vectors
@@ -180,10 +184,10 @@ def find_idlest(b: Block, x: Inputs, h: int, m: int, kind: int) -> None:
 
 
 @within
-def hand_over(b: Block, p: int, delay_s: np.float32) -> None:
+def hand_over(b: Block, p: int, delay_s: np.float32, interactive: np.float32) -> None:
     """Hand a pool its part of what is routed, tier by tier."""
     tiers, at = b.some.size, np.uint64(p) * row.POOL_SIZE
-    take(b.pools, at, b.work, b.scratch, delay_s)
+    take(b.pools, at, b.work, b.scratch, delay_s, interactive)
     for k in range(tiers):
         if b.some[k] > 0:
             tier = np.uint64(p * tiers + k) * row.TIER_SIZE
@@ -206,4 +210,4 @@ def route(b: Block, x: Inputs, h: int, m: int, kind: int) -> None:
         for p in x.pools_in[m, kind, place]:
             if p < 0:
                 break
-            hand_over(b, p, real(x.network_s[h, place // x.silos]))
+            hand_over(b, p, real(x.network_s[h, place // x.silos]), real(1 - kind))

@@ -1,6 +1,8 @@
 """Pools of a block serve for a step: the equations of :mod:`workbench.simulation.fluid.service`, one lane per scenario.
 
-Divisions cost most here, so two quotients often share one: 1/a and 1/b are b/(a b) and a/(a b).
+A loop takes about as long as its longest chain of numbers that wait for each other, where only a few turns of it fit
+into the processor's window: so a long equation is several loops, and each quotient a division of its own, which waits
+for less than one that is shared. Those of the load signal share one: what thresholds decide on keeps its rounding.
 """
 
 from __future__ import annotations
@@ -166,41 +168,63 @@ def read_prompts(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32
 
 
 @vectors
-def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) -> None:
-    """Advance the requests in the pool and their variance by a step (linearised implicit Euler)."""
-    base, dispersion, per_s = facts[row.BASE_S], facts[row.DISPERSION], real(1.0) / step_s
-    one, nought, square, two, half = real(1.0), real(0.0), facts[row.SQUARE], real(2.0), real(0.5)
-    lumps, shown, window_s = square - one, two * facts[row.NOISE_SEEN], facts[row.WINDOW_S]
+def note_crowds(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
+    """Note how many requests a replica's iterations run for clumps, and what it loses where replicas differ."""
+    one, half, square, two = real(1.0), real(0.5), facts[row.SQUARE], real(2.0)
     for i in range(LANES):
-        before, arriving, output = a[at + row.INSIDE + i], a[at + row.ARRIVING + i], a[at + row.OUTPUT + i]
-        serves, calm = a[at + row.READY + i] > nought, one - a[at + row.ABOVE + i]
+        output, calm = a[at + row.OUTPUT + i], one - a[at + row.ABOVE + i]
         per_replica, running, variance = a[at + row.PER_REPLICA + i], a[at + row.RUNNING + i], a[at + row.VARIANCE + i]
-        slope, came, present = a[at + row.SLOPE + i], arriving * per_s, before + arriving
+        slope = a[at + row.SLOPE + i]
         each, company, share = running * per_replica, a[at + row.LEFT_COMPANY + i], w[row.PROMPT_SHARE + i]
         spared, fed, twice = one - share, company * company * share, one + two * each
         unread = max(spared * (one + share), real(1e-6))
-        split = one / (output * unread * twice)
-        per_output = split * unread * twice
+        per_output = one / output
         prompt_each = a[at + row.PROMPT_S + i] * per_output
-        clumps = calm * share * (one + half * square * fed * fed * split * output * twice)
-        unlike = max(company, split * output * unread) * each * (one - per_replica)
+        clumps = calm * share * (one + half * square * fed * fed / unread)
+        unlike = max(company, one / twice) * each * (one - per_replica)
         between = calm * (min(variance * per_replica * per_replica, each * (each + one)) + unlike)
-        crowd_s, most_s = between * (slope + prompt_each) * spared, base + slope * (each + clumps)
+        w[row.PER_OUTPUT + i] = per_output
+        w[row.CLUMPED + i] = each + clumps
+        w[row.CROWD_S + i] = between * (slope + prompt_each) * spared
+
+
+@vectors
+def note_rates(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
+    """Note how fast a pool completes requests, by how much faster for one more, and what prompts it reads a turn."""
+    base, one, nought, half = facts[row.BASE_S], real(1.0), real(0.0), real(0.5)
+    for i in range(LANES):
+        slope, clumped = a[at + row.SLOPE + i], w[row.CLUMPED + i]
+        each = a[at + row.RUNNING + i] * a[at + row.PER_REPLICA + i]
+        crowd_s, most_s, per_output = w[row.CROWD_S + i], base + slope * clumped, w[row.PER_OUTPUT + i]
         usual_s = half * (most_s + np.sqrt(max(most_s * most_s - real(4.0) * slope * crowd_s, nought)))
-        met = min(max(each + clumps - crowd_s / usual_s, LEAST_MET * each), MOST_MET * each)
+        met = min(max(clumped - crowd_s / usual_s, LEAST_MET * each), MOST_MET * each)
         per_iteration = one / (base + slope * met)
-        rate = spared * per_output * per_iteration
-        throughput, easing = max(a[at + row.READY + i], one) * met * rate, calm * base * per_iteration * rate
-        stalled = met * prompt_each * per_iteration
+        rate = (one - w[row.PROMPT_SHARE + i]) * per_output * per_iteration
+        w[row.THROUGHPUT + i] = max(a[at + row.READY + i], one) * met * rate
+        w[row.EASING + i] = (one - a[at + row.ABOVE + i]) * base * per_iteration * rate
+        w[row.STALLED + i] = met * a[at + row.PROMPT_S + i] * per_output * per_iteration
+
+
+@vectors
+def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) -> None:
+    """Advance the requests in the pool and their variance by a step (linearised implicit Euler)."""
+    dispersion, per_s = facts[row.DISPERSION], real(1.0) / step_s
+    one, nought, two = real(1.0), real(0.0), real(2.0)
+    lumps, shown, window_s = facts[row.SQUARE] - one, two * facts[row.NOISE_SEEN], facts[row.WINDOW_S]
+    for i in range(LANES):
+        before, arriving = a[at + row.INSIDE + i], a[at + row.ARRIVING + i]
+        serves, variance = a[at + row.READY + i] > nought, a[at + row.VARIANCE + i]
+        came, present = arriving * per_s, before + arriving
+        throughput, easing, stalled = w[row.THROUGHPUT + i], w[row.EASING + i], w[row.STALLED + i]
         unseen = dispersion * (one - shown / (two + easing * window_s))
         brings = unseen * (one + stalled) * (one + stalled) + lumps * stalled * stalled
         slow, slower = one + step_s * easing, one + two * step_s * easing
-        split = one / (slow * slower)
-        change = step_s * (came - throughput) * split * slower
+        change = step_s * (came - throughput) / slow
         served = min(max(arriving - change, nought), present) if serves else nought
         after = present - served
         spread = min(
-            (variance + step_s * (came * brings + throughput)) * split * slow, after * (after * per_replica + one)
+            (variance + step_s * (came * brings + throughput)) / slower,
+            after * (after * a[at + row.PER_REPLICA + i] + one),
         )
         a[at + row.INSIDE + i] = after
         a[at + row.ARRIVING + i] = nought
@@ -241,20 +265,21 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
 def advance(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, step_s: np.float32) -> None:
     """Advance a pool by a step; what runs is as the last one left it."""
     read_prompts(a, at, w, facts, step_s)
+    note_crowds(a, at, w, facts)
+    note_rates(a, at, w, facts)
     complete(a, at, w, facts, step_s)
     fill_slots(a, at)
     note_signal(a, at, w, h, facts)
 
 
 @vectors
-def share_out(a: Reals, at: Place, w: Reals, t: Reals, tier: Place, interactive: bool) -> None:
+def share_out(w: Reals, t: Reals, tier: Place) -> None:
     """Take what was completed out of a tier, in proportion to what is inside, and count what came to it."""
     for i in range(LANES):
         come = t[tier + row.COMES + i]
         t[tier + row.COMES + i] = real(0.0)
         t[tier + row.CAME + i] += come
         t[tier + row.IN_TIER + i] = (t[tier + row.IN_TIER + i] + come) * (real(1.0) - w[row.SHARE + i])
-        a[at + row.TTFT_COUNT + i] += come if interactive else real(0.0)
 
 
 @vectors

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.simulation.compiling import within
-from workbench.simulation.lanes.layout import real
+from workbench.simulation.compiling import place, within
+from workbench.simulation.lanes.layout import LANES, Ints, Place, Reals, real
 
 FARTHEST = real(4.5)  # deviations: beyond, less than a request in a hundred thousand is over the limit
 MIDDLE = real(2.25)  # the polynomials are taken about it, where single precision keeps their terms small
+ONE_LANE, TWO_LANES, THREE_LANES, EIGHT_LANES = (np.uint64(count) for count in (1, 2, 3, 8))
 MANTISSA_BITS, MANTISSA, ONE, EXPONENT_OF_ONE = np.int32(23), np.int32(0x7FFFFF), np.int32(0x3F800000), np.int32(127)
 
 
@@ -24,6 +25,25 @@ def kept(changed: bool, new: np.float32, old: np.float32) -> np.float32:
     tens of cycles to do so.
     """
     return max(new if changed else old, real(0.0))
+
+
+@within
+def next_marked(marks: Reals, pairs: Ints, own: Place, i: int) -> int:
+    """Return the next scenario from ``i`` on whose number of a row is not nought, LANES where there is none.
+
+    ``pairs`` are the same numbers by two: mostly eight of them are nought together, and told apart they would take
+    longer than the loop that marks them.
+    """
+    while i < LANES:
+        if i % EIGHT_LANES == np.uint64(0):
+            pair = (own + i) // TWO_LANES
+            if pairs[pair] | pairs[pair + ONE_LANE] | pairs[pair + TWO_LANES] | pairs[pair + THREE_LANES] == 0:
+                i = place(int(i + EIGHT_LANES))
+                continue
+        if marks[own + i] != real(0.0):
+            break
+        i = place(int(i + ONE_LANE))
+    return i
 
 
 @within
