@@ -81,10 +81,11 @@ def _pool_records(
     """Return one record per pool: where it stands, how fast a replica is, its model's length moments, its start."""
     models = [model.key for model in fleet.models]
     records = np.zeros(len(pools), dtype=state.POOL).view(np.recarray)
-    for record, pool, kin in zip(records, pools, _kin(pools), strict=True):
+    rows = []
+    for pool, kin in zip(pools, _kin(pools), strict=True):
         replica, mix = fleet.replica(pool.model, pool.gpu), fleet.mixes[pool.model]
         pace = pace_of(replica, mix)
-        values = {
+        values: dict[str, float] = {
             "region": regions.index(pool.region),
             "model": models.index(pool.model),
             "gpu": gpus.index(pool.gpu),
@@ -109,8 +110,9 @@ def _pool_records(
             "prompt": mix.input_tokens,
             "output": mix.output_tokens,
         }
-        for name, value in values.items():
-            record[name] = value
+        rows.append(values)
+    for name in rows[0]:
+        records[name] = [row[name] for row in rows]
     return records
 
 

@@ -12,7 +12,7 @@ product and sum of a step are fused here, so that both ways give the same number
 from __future__ import annotations
 
 from workbench.simulation import rules as r
-from workbench.simulation.compiling import inlined, kernel, vectors
+from workbench.simulation.compiling import inlined, kernel, place, vectors
 from workbench.simulation.state import ABREAST, RANK_BITS, SEAT, Floats, Inputs, Ints, Rank, Ranks, State
 
 NOTHING = 1e-30  # requests a second
@@ -42,7 +42,7 @@ def seat(
     tiers = deferrable.size
     for p in range(homes.shape[0]):
         rank, i = ranks[p >> RANK_BITS], p & SEAT
-        own = (homes[p, 0] * rps.shape[1] + homes[p, 1]) * tiers
+        own = (homes.flat[2 * p] * rps.shape[1] + homes.flat[2 * p + 1]) * tiers
         requests = prompts = outputs = 0.0
         for k in range(tiers):
             if not deferrable[k]:
@@ -101,15 +101,15 @@ def hand_back(x: Inputs, s: State) -> None:
 def tell_home(x: Inputs, s: State) -> None:
     """Tell the tiers apart in what stayed, where nothing was routed, and write down what has gone from the queues."""
     models, tiers = x.rps.shape[2], x.deferrable.size
-    for k in range(tiers):
-        for p in range(x.homes.shape[0]):
-            b, i, h = p >> RANK_BITS, p & SEAT, x.homes[p, 0]
-            cell = h * models + x.homes[p, 1]
-            if x.deferrable[k]:
-                s.crews[b, h, k].inflow[i] += s.ranks[b].let_go[i]
-                s.released.flat[cell] = s.ranks[b].gone[i]
-            else:
-                s.crews[b, h, k].inflow[i] += s.ranks[b].stayed[i] * s.share.flat[cell * tiers + k]
+    for p in range(x.homes.shape[0]):
+        b, i, h = p >> RANK_BITS, p & SEAT, int(x.homes[p, 0])
+        rank, cell = s.ranks[b], h * models + int(x.homes[p, 1])
+        stayed, let_go = rank.stayed[i], rank.let_go[i]
+        for k in range(tiers):
+            crew = s.crews[b, place(h), k]
+            crew.inflow[i] += let_go if x.deferrable[k] else stayed * s.share.flat[cell * tiers + k]
+        if x.deferred.size > 0:
+            s.released.flat[cell] = rank.gone[i]
     for b in range(s.ranks.size):
         rank = s.ranks[b]
         for i in range(ABREAST):

@@ -209,14 +209,15 @@ def offer_window(
 @kernel
 def queue_up(x: Inputs, arrived: Floats, first: int, last: int) -> None:
     """Note in whole what will have come of every deferrable tier after each of the steps [first, last) of a window."""
-    w = first // x.demand_steps
-    for h in range(arrived.shape[1]):
-        for m in range(arrived.shape[2]):
-            for d in range(arrived.shape[3]):
-                total, each = arrived[first, h, m, d], x.rps[w, h, m, x.deferred[d]] * x.step_s
-                for after in range(first + 1, min(last, arrived.shape[0] - 1) + 1):
-                    total += each
-                    arrived[after, h, m, d] = total
+    queues, cells = x.deferred.size, arrived.shape[1] * arrived.shape[2]
+    rates, width = first // x.demand_steps * cells * x.deferrable.size, cells * queues
+    for cell in range(cells):
+        for d in range(queues):
+            at = first * width + cell * queues + d
+            total, each = arrived.flat[at], x.rps.flat[rates + cell * x.deferrable.size + x.deferred[d]] * x.step_s
+            for after in range(1, min(last, arrived.shape[0] - 1) - first + 1):
+                total += each
+                arrived.flat[at + after * width] = total
 
 
 @vectors
