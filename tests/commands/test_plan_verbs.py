@@ -76,6 +76,9 @@ def test_a_look_ahead_plan_is_explained_with_what_its_limits_are_worth(
     out = said(capsys)
     assert "What keeps it from being cheaper" in out
     assert "What each wish would cost" not in out
+    assert "Plans within 1 % of the cheapest" in out
+    assert "as planned" in out
+    assert "dearest hour" not in out
 
 
 def test_commitments_need_a_region_with_reservations(

@@ -154,7 +154,10 @@ def plan_explain(
             (pl.col("unserved_fraction") * 100).round(2).alias("unserved, %"),
         )
         console.print_frame(shown, "What each wish would cost")
-    _show_alternatives(made, requirement=needed, risk=risk, how=how)
+    if "options" in how:
+        _show_alternatives_ahead(made, requirement=needed, how=how)
+    else:
+        _show_alternatives(made, requirement=needed, risk=risk, how=how)
 
 
 @plan_app.command("commit", epilog="Example: workbench plan commit latest --provider-region us-central1 --growth 0.2")
@@ -254,6 +257,26 @@ def _show_alternatives(
         return
     console.print_frame(
         near_equal_by_region(found), f"Plans of the dearest hour, {hour:%Y-%m-%d %H:%M}, within 1 % of its cost"
+    )
+
+
+def _show_alternatives_ahead(plan: CapacityPlan, *, requirement: pl.DataFrame, how: Mapping[str, Any]) -> None:
+    """Print look-ahead plans that cost the same within 1 % and stand elsewhere, beside the plan."""
+    from workbench import console
+    from workbench.planning.explaining import near_equal_ahead, near_equal_by_region_and_gpu
+
+    given = {name: how[name] for name in ("fleet", "rates", "options")}
+    try:
+        with console.progress() as tell:
+            found = near_equal_ahead(
+                requirement, **given, progress=lambda done, total: tell("Looking elsewhere", done / total)
+            )
+    except PlanError as refusal:
+        console.screen().print(f"Near-equal plans: {refusal}", markup=False, soft_wrap=True)
+        return
+    console.print_frame(
+        near_equal_by_region_and_gpu(found, beside=plan),
+        "Plans within 1 % of the cheapest, hours after the first in fractions: GPUs on the mean of all hours",
     )
 
 
