@@ -1,8 +1,8 @@
 """Look-ahead plans that cost nearly the same and stand elsewhere: what may be decided on other grounds than money.
 
 Alternatives to the cheapest plan are looked for in one direction after the other: as few GPUs as possible in a region
-or outside it, of a GPU kind or of all others. A limit on cost would tie all windows together and make the programme of a
-week several times as slow, so GPUs there are made dearer instead, until the plan costs too much (Lagrange; Geoffrion,
+or outside it, of a GPU kind or of all others. A limit on cost would tie all windows together and make a week's
+programme several times as slow, so GPUs there get dearer until the plan costs too much (Lagrange; Geoffrion,
 "Lagrangean relaxation for integer programming", 1974). The plans below and above the limit are then mixed, which
 fractions allow; the first hours are whole and the same in both. Nothing is served worse than in the cheapest plan,
 model by model and window by window.
