@@ -81,8 +81,8 @@ def near_equal_ahead(
     replicas, here only the first is and the rest in fractions, in every plan alike. Cost is what the plan minimises:
     the bill with starts and ways to other regions; the bill alone may rise by more where starts fall. No work, floor or
     reserve lacks more than in the cheapest plan, in any window, and as much work is left over at the end. The others
-    come furthest first, each as far as may be
-    from those before it; fewer where nothing is new, or where time ran out before every direction was tried.
+    come furthest first, each as far as may be from those before it; fewer where nothing is new, or where time ran out
+    before every direction was tried.
 
     Raises PlanError as planning does.
     """
