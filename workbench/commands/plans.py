@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from workbench.domain import RiskPolicy
-    from workbench.results import CapacityPlan
+    from workbench.results import CapacityPlan, Study
 
 plan_app = typer.Typer(help="Plan a saved study again, check, explain and compare plans.", no_args_is_help=True)
 StudyName = Annotated[str, typer.Argument(help="Name of a study, a unique beginning of one, or latest.")]
@@ -100,7 +100,6 @@ def plan_explain(
     data_dir: DataDir = DATA,
 ) -> None:
     """Say why a plan is as it is: kinds not used, rules that bind, the price of each wish, plans that cost the same."""
-    import polars as pl
 
     from workbench import catalog, console, planning, studies
     from workbench.planning import explaining
@@ -130,30 +129,7 @@ def plan_explain(
         for sentence in in_words(worth):
             console.screen().print(sentence, markup=False, soft_wrap=True)
     if wishes:
-        with console.progress() as tell:
-            asked = explaining.wishes(
-                opened.forecast,
-                fleet=opened.fleet,
-                risk=risk,
-                epsilon_fraction=how["epsilon_fraction"],
-                options=how.get("options"),
-            )
-            costs = explaining.wish_costs(
-                opened.forecast,
-                asked,
-                risk=risk,
-                observed=opened.demand,
-                progress=lambda done, total: tell("Wishing", done / total),
-                **how,
-            )
-        shown = costs.select(
-            "wish",
-            pl.col("cost_usd").round(0).alias("cost, USD"),
-            pl.col("difference_usd").round(0).alias("difference, USD"),
-            (pl.col("difference_fraction") * 100).round(2).alias("difference, %"),
-            (pl.col("unserved_fraction") * 100).round(2).alias("unserved, %"),
-        )
-        console.print_frame(shown, "What each wish would cost")
+        _show_wishes(opened, risk=risk, how=how)
     if "options" in how:
         _show_alternatives_ahead(made, requirement=needed, how=how)
     else:
@@ -260,6 +236,39 @@ def _show_alternatives(
     )
 
 
+def _show_wishes(opened: Study, *, risk: RiskPolicy, how: Mapping[str, Any]) -> None:
+    """Plan again under one wish at a time and print what each costs."""
+    import polars as pl
+
+    from workbench import console
+    from workbench.planning import explaining
+
+    with console.progress() as tell:
+        asked = explaining.wishes(
+            opened.forecast,
+            fleet=opened.fleet,
+            risk=risk,
+            epsilon_fraction=how["epsilon_fraction"],
+            options=how.get("options"),
+        )
+        costs = explaining.wish_costs(
+            opened.forecast,
+            asked,
+            risk=risk,
+            observed=opened.demand,
+            progress=lambda done, total: tell("Wishing", done / total),
+            **how,
+        )
+    shown = costs.select(
+        "wish",
+        pl.col("cost_usd").round(0).alias("cost, USD"),
+        pl.col("difference_usd").round(0).alias("difference, USD"),
+        (pl.col("difference_fraction") * 100).round(2).alias("difference, %"),
+        (pl.col("unserved_fraction") * 100).round(2).alias("unserved, %"),
+    )
+    console.print_frame(shown, "What each wish would cost")
+
+
 def _show_alternatives_ahead(plan: CapacityPlan, *, requirement: pl.DataFrame, how: Mapping[str, Any]) -> None:
     """Print look-ahead plans that cost the same within 1 % and stand elsewhere, beside the plan."""
     from workbench import console
@@ -275,9 +284,12 @@ def _show_alternatives_ahead(plan: CapacityPlan, *, requirement: pl.DataFrame, h
         console.screen().print(f"Near-equal plans: {refusal}", markup=False, soft_wrap=True)
         return
     console.print_frame(
-        near_equal_by_region_and_gpu(found, beside=plan),
+        near_equal_by_region_and_gpu(found.plans, beside=plan),
         "Plans within 1 % of the cheapest, hours after the first in fractions: GPUs on the mean of all hours",
     )
+    if found.untried:
+        told = f"Not found in the time there is: {', '.join(found.untried)}."
+        console.screen().print(told, markup=False, soft_wrap=True)
 
 
 def _told(plan: CapacityPlan) -> str:

@@ -25,6 +25,7 @@ from workbench.simulation.compiling import inlined, kernel, vectors, within
 PENDING_SPREAD = 3.3
 SHORT_COMPANY = 0.9
 EARLY = 0.15
+ROUNDS = 2  # that settle how much company an arrival has, which depends on the time sought
 #: Fitted to a per-iteration simulation of pools of 1, 4 and 12: the share of what a long prompt adds to its own stay by
 #: :func:`carried_on` that is left where others avoid it, and what comes on top of that for a replica by itself.
 STAYS, STAYS_ALONE = 0.7, 0.5
@@ -151,7 +152,7 @@ def ttft_moments(
     marginal time in an iteration (b E[P]), ``iteration_s`` the iteration without prompts, ``decode_slope_s`` its growth
     per running request and replica, ``variance`` that of the requests in the pool. With an empty replica nothing has to
     end first, so the residual cycle counts only when something runs. How much company is left depends on how many
-    prompts are pending, and that on the time sought: two rounds settle it. The choice among n replicas also evens out
+    prompts are pending, and that on the time sought: a few rounds settle it. The choice among n replicas also evens out
     how long their cycles are: what is left of a cycle's variance falls with the root of n.
 
     Of the noise of arrivals the load itself shows ``noise_seen`` (0 to 1) in its windows of ``window_s``. A cycle is an
@@ -176,7 +177,7 @@ def ttft_moments(
     evened = np.sqrt(each_one)
     mean = (waits + 1.0) * iteration_s + prompt_s
     left = varied = cycle_variance = seen = others = riding = 0.0
-    for _ in range(2):
+    for _ in range(ROUNDS):
         left = company_left(replicas, rate * mean, dispersion)
         varied = left * evened * (1.0 - shown * left)
         cycle_variance = varied * alone

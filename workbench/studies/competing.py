@@ -79,6 +79,7 @@ def _side_by_side(contest: Contest, missing: list[Entry], workers: int | None, p
     latest: dict[str, SoFar] = {}
 
     def say(words: str = "") -> None:
+        """Tell the whole ones, and words about one that runs."""
         whole = {entry.policy.key for entry in missing if contest.drafts.has(entry.policy.key)}
         running = sum(had.done_fraction for key, had in latest.items() if key not in whole)
         progress(
@@ -86,6 +87,7 @@ def _side_by_side(contest: Contest, missing: list[Entry], workers: int | None, p
         )
 
     def hear(news: tuple[Policy, SoFar]) -> None:
+        """Keep how far a strategy is, and tell it."""
         policy, had = news
         latest[policy.key] = had
         say(f"; {policy.label} at {had.done_fraction:.0%}: {_so_far(contest.world.fleet, had)}")

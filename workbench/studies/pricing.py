@@ -105,6 +105,7 @@ def lowest_at(
     per_request = {model: one.dearest for model, one in models.items()}
 
     def at_waste(per_wasted: float) -> Point:
+        """Return the highest bound over prices of a promise at a price of a GPU-hour of starting."""
         nonlocal per_promise
         best = highest(lambda price: _at_price(models, price, per_request, per_wasted, asked), first=per_promise)
         per_promise = best.price or CHEAP
@@ -126,6 +127,7 @@ def _at_price(
     for model, one in models.items():
 
         def at(per_request: float, one: Decides = one) -> Point:
+            """Return the model's bound at a price of a deferrable request."""
             had = one.decide(per_promise, per_request, per_wasted)
             return Point(
                 price=per_request,

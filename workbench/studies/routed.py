@@ -126,6 +126,7 @@ def _routed(
     waits = [one.key for one in fleet.tiers if one.key != tier] if tiers_apart else deferrable
 
     def by_origin(part: pl.DataFrame, column: str) -> Floats:
+        """Return sums of a column by window and region."""
         each = [part.filter(region=region.key) for region in fleet.regions]
         place: dict[str, Any] = {"start": start, "shape": (windows, 1), "window_s": window_s}
         return np.column_stack([by_window(own, column, **place) for own in each])

@@ -1,4 +1,4 @@
-"""workbench.planning.explaining.near_equal_ahead: two regions by hand, and every limit on small random worlds."""
+"""workbench.planning.explaining.near_equal_ahead and surcharging: two regions by hand, limits on small random worlds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def near(rows: Rows, *, west_usd: float, stock: int = 10) -> tuple[NearEqualAhea
         "rates": rates({("m", "a100"): 100.0}),
         "options": options(start_cost_ratio=0.0),
     }
-    found = near_equal_ahead(requirement(rows), **asked, gap_fraction=0.0)
+    found = near_equal_ahead(requirement(rows), **asked, gap_fraction=0.0).plans
     for other in found:
         rolling = dataclasses.replace(asked["options"], integer_hours=1.0)
         broken = check_ahead(other.plan, requirement=requirement(rows), **{**asked, "options": rolling})
@@ -80,7 +80,7 @@ def test_every_plan_is_near_equal_no_worse_served_and_right(seed: int, demand: f
         "rates": small.rates,
         "options": LookAhead(integer_hours=1, lost_region_fraction=0.2),
     }
-    cheapest, *others = near_equal_ahead(needed, **asked)
+    cheapest, *others = near_equal_ahead(needed, **asked).plans
     assert others
     assert cheapest.plan.shortfall.is_empty() == (demand == 1.0)
     key = ["window_start", "region", "model", "tier"]
@@ -98,6 +98,16 @@ def test_every_plan_is_near_equal_no_worse_served_and_right(seed: int, demand: f
             assert other.gpus_there is not None
             assert other.gpus_there >= other.least_gpus - 1e-6
     assert [plan.gpus_moved > 0 for plan in (cheapest, *others)] == [False] + [True] * len(others)
+
+
+def test_directions_that_time_is_short_for_are_named() -> None:
+    small = world(2, 3, 2, 12, seed=1, replicas_per_pool=3.0)
+    asked = {"fleet": small.fleet, "rates": small.rates, "options": LookAhead(integer_hours=1)}
+    hasty, patient = (near_equal_ahead(small.requirement, **asked, time_limit_s=limit_s) for limit_s in (1e-3, 60.0))
+    assert [plan.name for plan in hasty.plans] == ["cheapest"]
+    assert len(hasty.untried) == len({*hasty.untried}) == 8  # in and outside of three regions, and of either GPU kind
+    assert len(patient.untried) < 8
+    assert {plan.name for plan in patient.plans[1:]}.isdisjoint(patient.untried)
 
 
 def test_plans_are_put_beside_the_plan_by_region_and_gpu() -> None:

@@ -12,6 +12,7 @@ from workbench.planning.explaining.differences import differences, differences_t
 from workbench.planning.explaining.near_equal import NearEqual, near_equal, near_equal_by_region
 from workbench.planning.explaining.near_equal_ahead import (
     NearEqualAhead,
+    NearEqualsAhead,
     near_equal_ahead,
     near_equal_by_region_and_gpu,
 )
@@ -21,6 +22,7 @@ from workbench.planning.explaining.wishes import Wish, wish_costs, wishes
 __all__ = [
     "NearEqual",
     "NearEqualAhead",
+    "NearEqualsAhead",
     "Wish",
     "binding",
     "differences",

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel, place, vectors
+from workbench.simulation.fluid.service import NOTHING
 from workbench.simulation.state import ABREAST, RANK_BITS, SEAT, Floats, Inputs, Ints, Rank, Ranks, State
-
-NOTHING = 1e-30  # requests a second
 
 
 @inlined

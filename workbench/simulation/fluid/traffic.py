@@ -10,7 +10,8 @@ import math
 
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel, vectors
-from workbench.simulation.fluid.athome import NOTHING, hand_back, offer, stay_home, take_up, tell_home
+from workbench.simulation.fluid.athome import hand_back, offer, stay_home, take_up, tell_home
+from workbench.simulation.fluid.service import NOTHING
 from workbench.simulation.state import (
     OUTPUT,
     PROMPT,

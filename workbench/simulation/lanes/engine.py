@@ -29,9 +29,8 @@ from workbench.simulation.lanes.serving import (
     share_out,
     sum_up,
 )
+from workbench.simulation.latency import ROUNDS
 from workbench.simulation.state import Inputs
-
-ROUNDS = 2  # that settle how much company an arrival has
 
 
 @inlined
