@@ -1,4 +1,4 @@
-"""workbench.planning.explaining.near_equal_ahead, surcharging: two regions by hand, limits on small random worlds."""
+"""workbench.planning.explaining.near_equal_ahead: two regions by hand, limits on small random worlds."""
 
 from __future__ import annotations
 
