@@ -7,7 +7,8 @@ import pulp
 import pytest
 
 from workbench.errors import PlanError
-from workbench.planning.handover import BulkHiGHS, Matrix, cbc, refuse_unknown, relaxation_in_highs, to_pulp
+from workbench.planning.bounded_cbc import cbc
+from workbench.planning.handover import BulkHiGHS, Matrix, refuse_unknown, relaxation_in_highs, to_pulp
 
 # minimise 3 a + 2 b + 10 subject to a + b >= 3.5, a - b <= 1, b == 2 c; a whole, b <= 2.5
 MATRIX = Matrix(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from planning_cases import problem
 
 from workbench.errors import PlanError
+from workbench.planning.bounded_cbc import BoundedCBC
 from workbench.planning.heuristic import round_up
 from workbench.planning.problem import Problem
 from workbench.planning.programme import gaps, objective_usd, solve_hour
@@ -75,13 +76,14 @@ def test_unknown_and_absent_solvers_say_what_to_do(monkeypatch: pytest.MonkeyPat
 def test_an_answer_that_is_not_whole_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A solver that reports success with fractional counts (as CBC did) gets the rounded-up plan instead."""
 
-    def lie(_: pulp.HiGHS, programme: pulp.LpProblem) -> int:
+    def lie(solver: BoundedCBC, programme: pulp.LpProblem) -> int:
+        solver.is_proven = True
         for variable in programme.variables():
             variable.varValue = 0.37
         programme.assignStatus(pulp.LpStatusOptimal, pulp.LpSolutionOptimal)
         return int(pulp.LpStatusOptimal)
 
-    monkeypatch.setattr(pulp.COIN_CMD, "actualSolve", lie)
+    monkeypatch.setattr(BoundedCBC, "actualSolve", lie)
     plan = solve_hour(two_regions(300.0, 100.0), solver="cbc")
     assert plan.status == "heuristic"
     assert sum(plan.replicas.values()) == 4

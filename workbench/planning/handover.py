@@ -221,19 +221,6 @@ class BulkHiGHS(pulp.HiGHS):  # type: ignore[misc]
         )
 
 
-def cbc(*, time_limit_s: float, threads: int, **limits: Any) -> Any:
-    """Return PuLP's CBC, the bundled one where there is one; raises PlanError where there is none."""
-    settings = {"msg": False, "timeLimit": time_limit_s, "threads": threads, **limits}
-    bundled = pulp.COIN_CMD(path=pulp.PULP_CBC_CMD.pulp_cbc_path, **settings)
-    made = bundled if bundled.available() else pulp.COIN_CMD(**settings)
-    if not made.available():
-        raise PlanError(
-            "the solver 'cbc' is not installed: install the CBC solver of your system (package coinor-cbc), or choose "
-            f"{' or '.join(name for name in SOLVERS if name != 'cbc')}."
-        )
-    return made
-
-
 def refuse_unknown(solver: str) -> None:
     """Raise PlanError for a solver that is none of ours."""
     if solver not in SOLVERS:

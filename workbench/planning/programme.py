@@ -226,7 +226,7 @@ def _attempt(
         solver, problem, chosen, gap_rel=gap_rel, gap_abs=gap_abs, time_limit_s=time_limit_s, start=known
     )
     status = programme.solve(used)
-    found = used.found if isinstance(used, SearchingHiGHS) else read_cbc(programme, status, gap_rel, gap_abs)
+    found = used.found if isinstance(used, SearchingHiGHS) else read_cbc(used, status)
     if found.is_impossible:
         return _Answer(replicas=None, bound_usd=None, is_proven=False, is_impossible=not may_fall_short)
     replicas = _whole(problem, chosen)

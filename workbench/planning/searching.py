@@ -21,9 +21,10 @@ import pulp
 
 from workbench.domain import SOLVERS
 from workbench.errors import PlanError
+from workbench.planning.bounded_cbc import BoundedCBC, cbc
 from workbench.planning.constraints import Variables
 from workbench.planning.cutting import broken_cuts
-from workbench.planning.handover import BulkHiGHS, cbc, refuse_unknown
+from workbench.planning.handover import BulkHiGHS, refuse_unknown
 from workbench.planning.problem import Place, Problem
 
 LARGE_PLACES = 150
@@ -39,7 +40,7 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What HiGHS is sure of: a bound below any plan (None without), and whether the gap asked for was proven."""
+    """What a solver is sure of: a bound below any plan (None without), and whether the gap asked for was proven."""
 
     bound: float | None
     is_proven: bool
@@ -205,14 +206,13 @@ def read(model: Any) -> Found:
     )
 
 
-def read_cbc(programme: pulp.LpProblem, status: int, gap_rel: float, gap_abs: float) -> Found:
-    """Return what CBC proved: it tells no bound, so the bound is its plan less the gap, where it kept the gap."""
-    is_proven = status == pulp.LpStatusOptimal and programme.sol_status == pulp.LpSolutionOptimal
-    bound = None
-    if is_proven:
-        objective = float(pulp.value(programme.objective))
-        bound = objective - max(gap_rel * abs(objective), gap_abs)
-    return Found(bound=bound, is_proven=is_proven, is_impossible=status == pulp.LpStatusInfeasible)
+def read_cbc(solver: BoundedCBC, status: int) -> Found:
+    """Return what a run of CBC proved, by its own log."""
+    return Found(
+        bound=solver.bound if math.isfinite(solver.bound) else None,
+        is_proven=solver.is_proven,
+        is_impossible=status == pulp.LpStatusInfeasible,
+    )
 
 
 def solver_named(

@@ -13,9 +13,9 @@ from typing import Any
 
 import highspy
 import numpy as np
-import pulp
 
-from workbench.planning.handover import BulkHiGHS, Handed, Matrix, cbc, relaxation_in_highs
+from workbench.planning.bounded_cbc import cbc
+from workbench.planning.handover import BulkHiGHS, Handed, Matrix, relaxation_in_highs
 from workbench.planning.lookahead.outlook import Numbers, Places
 
 FEASIBILITY = 1e-5
@@ -155,26 +155,14 @@ class Session:
 def solve_with_cbc(
     matrix: Matrix, handed: Handed, *, time_limit_s: float, threads: int, gap_usd: float
 ) -> Answer | None:
-    """Solve PuLP's problem by CBC; None where what it leaves in the variables is no whole plan.
-
-    CBC tells no bound: it is known only where CBC says it has proven the gap asked for.
-    """
+    """Solve PuLP's problem by CBC; None where what it leaves in the variables is no whole plan."""
     solver = cbc(time_limit_s=max(1.0, time_limit_s), threads=threads, gapAbs=gap_usd, gapRel=0.0)
-    status = handed.programme.solve(solver)
+    handed.programme.solve(solver)
     found: list[Any] = [variable.value() for variable in handed.variables]
-    if any(value is None for value in found):
+    values = np.array([np.nan if value is None else value for value in found], dtype=float)
+    if np.isnan(values).any() or not is_acceptable(matrix, values):
         return None
-    values = np.array(found, dtype=float)
-    is_proven = status == pulp.LpStatusOptimal and handed.programme.sol_status == pulp.LpSolutionOptimal
-    if not is_acceptable(matrix, values):
-        return None
-    objective = cost_of(matrix, values)
-    return Answer(
-        values=values,
-        objective=objective,
-        bound=objective - gap_usd if is_proven else -math.inf,
-        is_proven=is_proven,
-    )
+    return Answer(values=values, objective=cost_of(matrix, values), bound=solver.bound, is_proven=solver.is_proven)
 
 
 def cost_of(matrix: Matrix, values: Numbers) -> float:
