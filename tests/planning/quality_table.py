@@ -229,7 +229,7 @@ def planned(
     *,
     hours: int,
     learned: tuple[Sequence[PastHour], float] | None = None,
-    fixed: Mapping[str, Reserve] | None = None,
+    fixed: Mapping[str, Sequence[Reserve]] | None = None,
 ) -> Decide:
     """The first hour of a plan made anew each hour: Programme S for one hour, else Programme L.
 

@@ -131,7 +131,7 @@ def test_a_reserve_takes_the_place_of_headroom_for_its_model() -> None:
         here.with_columns(pl.lit("n").alias("model"), pl.col("value") / 6.0),
     ]
     made = dataclasses.replace(forecast({"fast": [1.0]}), frame=pl.concat([here, *others]))
-    reserves = {"m": Reserve(headroom_fraction=0.2, root_input_tps=25.0)}
+    reserves = {"m": (Reserve(headroom_fraction=0.2, root_input_tps=25.0),)}
     needed = require(made, risk=RISK, tiers=TIERS, reserves=reserves)
     assert needed.select("region", "model", "input_tps", "output_tps").rows() == [
         ("east", "m", pytest.approx(102.0), pytest.approx(10.2)),
@@ -141,6 +141,20 @@ def test_a_reserve_takes_the_place_of_headroom_for_its_model() -> None:
 
 
 def test_a_model_that_needs_nothing_has_no_reserve_by_the_root() -> None:
-    reserves = {"m": Reserve(root_input_tps=25.0)}
+    reserves = {"m": (Reserve(root_input_tps=25.0),)}
     needed = require(forecast({"fast": [0.0, 0.0]}), risk=RISK, tiers=TIERS, reserves=reserves)
     assert needed.get_column("input_tps").to_list() == [0.0]
+
+
+def test_of_several_rules_the_weighted_mean_is_asked_for() -> None:
+    """A quarter for twice the 60 foreseen, three quarters for the 100 seen in the last hour: 30 + 75 = 105."""
+    hours = ((2, 900.0), (1, 100.0))
+    seen = [(START - timedelta(hours=h), "east", "m", "fast", 9.0, tps * 3600.0, tps * 360.0) for h, tps in hours]
+    observed = tables.DEMAND.conform(pl.DataFrame(seen, schema=tables.DEMAND.schema, orient="row"))
+    rules = (
+        Reserve(weight=0.25, headroom_fraction=1.0),
+        Reserve(weight=0.75, recent_peak_hours=1.0, recent_peak_fraction=1.0),
+    )
+    made = forecast({"fast": [60.0, 50.0]})
+    needed = require(made, risk=RISK, tiers=TIERS, observed=observed, reserves={"m": rules})
+    assert needed.select("input_tps", "output_tps").rows() == [(pytest.approx(105.0), pytest.approx(10.5))]

@@ -108,10 +108,10 @@ def test_windows_that_were_seen_are_rows_beside_those_foreseen() -> None:
         {"plan_window": [START], "region": ["east"], "model": ["m"], "tier": ["fast"]},
         schema_overrides={"plan_window": tables.INSTANT},
     )
-    rows = recently_seen(observed, series, risk=KEEP, as_of=START, window_s=1800.0)
+    rows = recently_seen(observed, series, hours=2.0, as_of=START, window_s=1800.0)
     assert rows.select("window_start", "input_tps", "output_tps").rows() == [
-        (START - 2 * HALF_H, 30.0, pytest.approx(3.0)),
-        (START - HALF_H, 20.0, pytest.approx(2.0)),
+        (START - 2 * HALF_H, 60.0, pytest.approx(6.0)),
+        (START - HALF_H, 40.0, pytest.approx(4.0)),
     ]
 
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from planning_cases import START, TIERS, rates
 
 from workbench import tables
 from workbench.domain import RiskPolicy
+from workbench.planning import reserves as learning
 from workbench.planning.requirement import Reserve, require
-from workbench.planning.reserves import KEPT, LEAST_HOURS, PastHour, learn_reserves, past_hour
+from workbench.planning.reserves import (
+    HEADROOM_FRACTIONS,
+    KEPT,
+    LEAST_HOURS,
+    ROOT_REPLICAS,
+    PastHour,
+    learn_reserves,
+    past_hour,
+)
 from workbench.results import Forecast
 
 RISK = RiskPolicy(quantile=0.5)
@@ -72,7 +84,7 @@ def test_what_a_rule_would_have_asked_for_is_its_requirement(rule: int) -> None:
     ahead, known = foreseen([20.0, 30.0]), seen([90, 100, 0, 70, 10, 35, 55, 65])
     hours_kept, fraction = KEPT[rule]
     reserve = Reserve(recent_peak_hours=hours_kept, recent_peak_fraction=fraction)
-    needed = require(ahead, risk=RISK, tiers=TIERS, observed=known, reserves={"m": reserve})
+    needed = require(ahead, risk=RISK, tiers=TIERS, observed=known, reserves={"m": (reserve,)})
     asked = needed.filter(~pl.col("is_deferrable")).get_column("input_tps").sum()
     assert past_hour(ahead, risk=RISK, tiers=TIERS, observed=known).needs["m"][rule] == pytest.approx(asked)
 
@@ -84,37 +96,71 @@ def test_windows_with_a_gap_of_the_source_teach_nothing() -> None:
     assert "m" not in none.came
 
 
-@pytest.mark.parametrize(("ratio", "root_input_tps"), [(0.9, 0.0), (1.1, 25.0)])
-def test_a_replica_more_is_kept_where_the_work_that_it_saves_is_dearer(ratio: float, root_input_tps: float) -> None:
-    """Two replicas' work came and one was planned: 1 + ratio, or 2 with the least reserve that rounds up to two.
+def asked(rules: Sequence[Reserve], need: float) -> float:
+    """Return what rules ask for where each sees the same need."""
+    return sum(
+        one.weight * (need * (1.0 + one.headroom_fraction) + math.sqrt(one.root_input_tps * need)) for one in rules
+    )
 
-    That is half a replica by the root of one: root_input_tps = 0.5^2 x 100.
+
+def test_what_a_rule_cost_decides_how_much_say_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """24 times two replicas' work came and one was planned; a missed replica-hour costs 0.9.
+
+    With nothing kept an hour costs 1.9, with a replica by the root 2: in all 24 x (2 / 1.9 - 1) hours' cost more, so
+    that it has e^(-3 x 1.263) = 0.0226 of the other's say, and 0.0221 of both: so much of a replica is kept.
     """
-    found = learn_reserves(hours([200.0] * 24), rates=SPEEDS, missed_cost_ratio=ratio)
-    assert found == {"m": Reserve(root_input_tps=root_input_tps)}
+    monkeypatch.setattr(learning, "CANDIDATES", ((0, 0.0, 0.0), (0, 0.0, 1.0)))
+    (found,) = learn_reserves(hours([200.0] * 24), rates=SPEEDS, missed_cost_ratio=0.9, half_life_h=1e12)["m"]
+    assert found == Reserve(root_input_tps=pytest.approx(0.0221**2 * 100.0, rel=0.01))
+
+
+def test_rules_that_remember_unlike_stay_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equally dear ones have equal say; one that is three times as dear has none."""
+    monkeypatch.setattr(learning, "CANDIDATES", ((0, 0.0, 0.0), (0, 0.2, 0.0), (4, 0.0, 0.0), (4, 0.4, 4.0)))
+    past = hours([100.0] * 24, need=80.0)
+    found = learn_reserves(past, rates=SPEEDS, missed_cost_ratio=0.0)["m"]
+    bare, remembering = sorted(found, key=lambda one: one.recent_peak_hours)
+    assert bare == Reserve(weight=pytest.approx(2 / 3), headroom_fraction=pytest.approx(0.1))
+    assert remembering == Reserve(
+        weight=pytest.approx(1 / 3),
+        headroom_fraction=pytest.approx(0.0, abs=1e-9),
+        root_input_tps=pytest.approx(0.0, abs=1e-9),
+        recent_peak_hours=KEPT[4][0],
+        recent_peak_fraction=KEPT[4][1],
+    )
+
+
+def test_more_is_kept_where_the_work_that_it_saves_is_dearer() -> None:
+    """Two replicas' work came where one was planned: not worth a tenth of a replica, and worth twenty."""
+    cheap, dear = (learn_reserves(hours([200.0] * 48), rates=SPEEDS, missed_cost_ratio=r)["m"] for r in (0.1, 20.0))
+    assert asked(cheap, 100.0) <= 100.0
+    assert 100.0 < asked(dear, 100.0) <= 200.0
 
 
 def test_the_reserve_grows_with_the_root_where_large_loads_err_by_as_much_as_small_ones() -> None:
     """1 needed and 3 came, 16 and 24: a share of 0.5 covers the second alone, 2 by the root of the load both."""
     past = [*hours([300.0] * 24), *hours([2400.0] * 24, need=1600.0)]
-    found = learn_reserves(past, rates=SPEEDS, missed_cost_ratio=20.0)
-    assert found == {"m": Reserve(root_input_tps=400.0)}
+    found = learn_reserves(past, rates=SPEEDS, missed_cost_ratio=20.0)["m"]
+    assert [math.ceil(asked(found, need) / 100.0) for need in (100.0, 1600.0)] == [3, 24]
 
 
-@pytest.mark.parametrize(("half_life_h", "root_input_tps"), [(24.0, 0.0), (1e6, 25.0)])
-def test_older_hours_count_for_less(half_life_h: float, root_input_tps: float) -> None:
-    """A day with twice the need, then one without; a missed replica-hour costs 2.5.
-
-    With a day's half-life the older day weighs half: 1 + (1 + 2.5) / 2 = 2.75 without, 2 + 2 / 2 = 3 with one more.
-    Of equal weight they are 4.5 and 4.
-    """
+def test_older_hours_count_for_less() -> None:
+    """A day with twice the need, then one without."""
     past = hours([200.0] * 24 + [100.0] * 24)
-    found = learn_reserves(past, rates=SPEEDS, missed_cost_ratio=2.5, half_life_h=half_life_h)
-    assert found == {"m": Reserve(root_input_tps=root_input_tps)}
+    short, long = (
+        learn_reserves(past, rates=SPEEDS, missed_cost_ratio=2.5, half_life_h=half_life_h)["m"]
+        for half_life_h in (6.0, 1e6)
+    )
+    assert asked(short, 100.0) <= 100.0 < asked(long, 100.0)
 
 
 def test_too_few_hours_teach_nothing() -> None:
     assert learn_reserves(hours([200.0] * (LEAST_HOURS - 1)), rates=SPEEDS, missed_cost_ratio=10.0) == {}
+
+
+def test_for_a_model_that_nobody_asked_for_nothing_is_kept() -> None:
+    found = learn_reserves(hours([0.0] * 24, need=0.0), rates=SPEEDS, missed_cost_ratio=10.0)
+    assert found == {"m": (Reserve(),)}
 
 
 def test_a_pause_that_ends_is_remembered_where_it_was_dear() -> None:
@@ -128,6 +174,24 @@ def test_a_pause_that_ends_is_remembered_where_it_was_dear() -> None:
         for hour in hours([300.0] * 24 + [100.0] * 24)[:24]
     ]
     past = [*paused, *hours([100.0] * 48)[24:]]
-    kept = learn_reserves(past, rates=SPEEDS, missed_cost_ratio=10.0)
-    assert kept == {"m": Reserve(recent_peak_hours=3.0, recent_peak_fraction=0.8)}
-    assert learn_reserves(past, rates=SPEEDS, missed_cost_ratio=0.1) == {"m": Reserve()}
+    dear, cheap = (learn_reserves(past, rates=SPEEDS, missed_cost_ratio=ratio)["m"] for ratio in (10.0, 0.1))
+    assert (dear[0].recent_peak_hours, dear[0].recent_peak_fraction) == (3.0, 0.8)
+    assert dear[0].weight > 0.9
+    assert (
+        1.0 - sum(one.weight for one in cheap if (one.recent_peak_hours, one.recent_peak_fraction) == (3.0, 0.8))
+    ) > 0.8
+
+
+@given(
+    came=st.lists(st.floats(0.0, 2000.0), min_size=LEAST_HOURS, max_size=40),
+    need=st.floats(0.0, 1500.0),
+    ratio=st.floats(0.0, 100.0),
+)
+@settings(deadline=None, max_examples=25)
+def test_weights_add_up_and_no_more_is_asked_for_than_some_rule_would(
+    came: list[float], need: float, ratio: float
+) -> None:
+    rules = learn_reserves(hours(came, need=need), rates=SPEEDS, missed_cost_ratio=ratio)["m"]
+    assert sum(one.weight for one in rules) == pytest.approx(1.0)
+    most = need * (1.0 + max(HEADROOM_FRACTIONS)) + max(ROOT_REPLICAS) * math.sqrt(100.0 * need)
+    assert need * (1.0 + min(HEADROOM_FRACTIONS)) * (1.0 - 1e-9) <= asked(rules, need) <= most * (1.0 + 1e-9)

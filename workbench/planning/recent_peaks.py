@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from workbench import tables
-from workbench.domain import RiskPolicy
 from workbench.errors import PlanError
 
 TOKENS = {"input_tps": "input_tokens", "output_tps": "output_tokens"}
@@ -23,9 +22,9 @@ SERIES = ("region", "model", "tier")
 
 
 def recently_seen(
-    observed: pl.DataFrame | None, foreseen: pl.DataFrame, *, risk: RiskPolicy, as_of: datetime, window_s: float
+    observed: pl.DataFrame | None, foreseen: pl.DataFrame, *, hours: float, as_of: datetime, window_s: float
 ) -> pl.DataFrame:
-    """Return what was seen in the ``risk.recent_peak_hours`` before each plan window, at ``recent_peak_fraction``.
+    """Return what was seen in so many hours before each plan window.
 
     ``observed`` is DEMAND in windows of one length; shorter ones than ``window_s`` are gathered into such, counted back
     from ``as_of``. ``foreseen`` names the plan windows (``plan_window``) and series that count. One row per plan
@@ -36,11 +35,11 @@ def recently_seen(
     """
     if observed is None:
         raise PlanError(
-            f"the risk policy keeps the last {risk.recent_peak_hours:g} h servable (recent_peak_hours), and what was "
+            f"the risk policy keeps the last {hours:g} h servable (recent_peak_hours), and what was "
             "seen in them is not given; pass the demand as observed=, or set recent_peak_hours to 0."
         )
     rates = _rates(observed, as_of=as_of, window_s=window_s)
-    earliest = pl.col("plan_window") - timedelta(hours=risk.recent_peak_hours)
+    earliest = pl.col("plan_window") - timedelta(hours=hours)
     windows = rates.select("window_start", "region", "model").unique()
     return (
         foreseen.select("plan_window", *SERIES)
@@ -48,7 +47,7 @@ def recently_seen(
         .join(windows, on=("region", "model"))
         .filter(pl.col("window_start") >= earliest)
         .join(rates, on=("window_start", *SERIES), how="left")
-        .with_columns(pl.col(list(TOKENS)).fill_null(0.0) * risk.recent_peak_fraction)
+        .with_columns(pl.col(list(TOKENS)).fill_null(0.0))
         .sort("plan_window", "window_start", *SERIES)
     )
 

@@ -8,13 +8,12 @@ And the quantile of that sum is taken as the sum of the tiers' quantiles, which 
 together and on the safe side otherwise. A tier may have a quantile of its own: one that can go elsewhere for a minute
 needs no spare replicas.
 
-What is kept ready beyond the forecast may differ by model (:class:`Reserve`); :mod:`workbench.planning.reserves` learns
-it from the past.
+What is kept ready beyond the forecast may differ by model, and be a mean of several rules (:class:`Reserve`);
+:mod:`workbench.planning.reserves` learns it from the past.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,12 +33,15 @@ SERIES = (*POOL, "tier")
 
 @dataclass(frozen=True, kw_only=True)
 class Reserve:
-    """What a model keeps ready beyond its forecast.
+    """What a model keeps ready beyond its forecast, or a part of that, where several rules have a say.
 
     ``headroom_fraction`` of its need, and the root of its need over all regions times that of ``root_input_tps``, both
     in input tokens/s: at the rate of one replica that is one replica for one that is needed, two for four. What was
-    seen in the last ``recent_peak_hours`` stays servable, to ``recent_peak_fraction``.
+    seen in the last ``recent_peak_hours`` stays servable, to ``recent_peak_fraction``. ``weight`` is how much of the
+    requirement follows this rule; those of a model add up to 1.
     """
+
+    weight: float = 1.0
 
     headroom_fraction: float = 0.0
     root_input_tps: float = 0.0
@@ -54,7 +56,7 @@ def require(
     tiers: Sequence[Tier],
     plan_window_s: float = SECONDS_PER_HOUR,
     observed: pl.DataFrame | None = None,
-    reserves: Mapping[str, Reserve] | None = None,
+    reserves: Mapping[str, Sequence[Reserve]] | None = None,
 ) -> pl.DataFrame:
     """Say what must be servable in each plan window, as REQUIREMENT.
 
@@ -66,7 +68,8 @@ def require(
     With ``risk.recent_peak_hours`` what was seen so long before a plan window counts as one more forecast window of it,
     at ``risk.recent_peak_fraction`` (and the headroom): ``observed`` is the demand, as DEMAND, of which only windows
     that end by ``forecast.as_of`` are read. The further ahead a plan window lies the less of it is left, until the
-    forecast alone counts. ``reserves`` says by model what stands in place of the policy's headroom and recent hours.
+    forecast alone counts. ``reserves`` says by model what stands in place of the policy's headroom and recent hours:
+    rules of which the weighted mean is asked for.
 
     Raises PlanError where the forecast lacks the quantile or a measure, names an unknown tier, or has windows that do
     not divide the plan window, and where recent hours are to be kept and ``observed`` is not given.
@@ -75,12 +78,11 @@ def require(
     waits = pl.col("tier").is_in([tier.key for tier in tiers if tier.deferrable])
     interactive = rates.filter(~waits)
     kept = {
-        model: (reserves or {}).get(model) or _of_all(risk) for model in interactive.get_column("model").unique().sort()
+        model: (reserves or {}).get(model) or (_of_all(risk),)
+        for model in interactive.get_column("model").unique().sort()
     }
-    interactive = pl.concat([interactive, *_seen(interactive, kept, forecast, risk=risk, observed=observed)])
-    peaks = _at_peak(interactive, "input_tps").join(_at_peak(interactive, "output_tps"), on=SERIES)
     parts = [
-        _with_headroom(peaks, kept),
+        _needs(interactive, _as_rows(kept), forecast, observed=observed),
         rates.filter(waits).group_by(SERIES, maintain_order=True).agg(pl.col(MEASURES).mean()),
     ]
     promises = pl.DataFrame(
@@ -155,50 +157,73 @@ def _of_all(risk: RiskPolicy) -> Reserve:
     )
 
 
-def _seen(
-    interactive: pl.DataFrame,
-    kept: Mapping[str, Reserve],
-    forecast: Forecast,
-    *,
-    risk: RiskPolicy,
-    observed: pl.DataFrame | None,
-) -> list[pl.DataFrame]:
-    """Return windows that were seen, as rows beside those foreseen; models that remember alike at once."""
-    rules = dict.fromkeys((one.recent_peak_hours, one.recent_peak_fraction) for one in kept.values())
-    found = []
-    for hours, fraction in rules:
-        if hours > 0:
-            alike = [
-                m for m, one in kept.items() if (one.recent_peak_hours, one.recent_peak_fraction) == (hours, fraction)
-            ]
-            series = interactive.filter(pl.col("model").is_in(alike))
-            rule = dataclasses.replace(risk, recent_peak_hours=hours, recent_peak_fraction=fraction)
-            seen = recently_seen(observed, series, risk=rule, as_of=forecast.as_of, window_s=forecast.window_s)
-            found.append(seen.select(interactive.columns))
-    return found
-
-
-def _with_headroom(peaks: pl.DataFrame, kept: Mapping[str, Reserve]) -> pl.DataFrame:
-    """Return needs with what is kept ready beyond them, each region's and tier's in proportion."""
-    beyond = pl.DataFrame(
-        [(model, 1.0 + one.headroom_fraction, one.root_input_tps) for model, one in kept.items()],
-        schema={"model": tables.TEXT, "scale": tables.NUMBER, "root": tables.NUMBER},
+def _as_rows(kept: Mapping[str, Sequence[Reserve]]) -> pl.DataFrame:
+    """Return one row per model and rule: its number, its weight, and what it keeps."""
+    return pl.DataFrame(
+        [
+            (
+                model,
+                number,
+                one.weight,
+                1.0 + one.headroom_fraction,
+                one.root_input_tps,
+                one.recent_peak_hours,
+                one.recent_peak_fraction,
+            )
+            for model, rules in kept.items()
+            for number, one in enumerate(rules)
+        ],
+        schema={
+            "model": tables.TEXT,
+            "rule": tables.COUNT,
+            **dict.fromkeys(("weight", "scale", "root", "hours", "fraction"), tables.NUMBER),
+        },
         orient="row",
     )
-    total = pl.col("input_tps").sum().over("plan_window", "model")
+
+
+def _needs(
+    interactive: pl.DataFrame, rules: pl.DataFrame, forecast: Forecast, *, observed: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Return what each tier needs in each plan window: the weighted mean of what the rules of its model ask for.
+
+    A rule asks for the highest window, foreseen or remembered, with what is kept beyond it, each region's and tier's in
+    proportion.
+    """
+    by_rule = interactive.join(rules.select("model", "rule"), on="model")
+    windows = pl.concat([by_rule, *_remembered(interactive, rules, forecast, observed=observed)])
+    peaks = _at_peak(windows, "input_tps").join(_at_peak(windows, "output_tps"), on=(*SERIES, "rule"))
+    total = pl.col("input_tps").sum().over("plan_window", "model", "rule")
     by_root = pl.when(total > 0).then((pl.col("root") / total).sqrt()).otherwise(0.0)
-    raised = peaks.join(beyond, on="model", how="left", maintain_order="left")
-    return raised.with_columns(pl.col(MEASURES) * (pl.col("scale") + by_root)).select(peaks.columns)
+    raised = peaks.join(rules, on=("model", "rule"), how="left", maintain_order="left").with_columns(
+        pl.col(MEASURES) * (pl.col("scale") + by_root) * pl.col("weight")
+    )
+    return raised.group_by(SERIES, maintain_order=True).agg(pl.col(MEASURES).sum())
 
 
-def _at_peak(interactive: pl.DataFrame, measure: str) -> pl.DataFrame:
-    together = interactive.group_by(*POOL, "window_start", maintain_order=True).agg(pl.col(measure).sum())
+def _remembered(
+    interactive: pl.DataFrame, rules: pl.DataFrame, forecast: Forecast, *, observed: pl.DataFrame | None
+) -> list[pl.DataFrame]:
+    """Return windows that were seen, as rows beside those foreseen, of the rules that remember any."""
+    remembering = rules.filter(pl.col("hours") > 0)
+    if remembering.is_empty():
+        return []
+    series = interactive.join(remembering, on="model", how="semi")
+    longest = float(remembering.get_column("hours").to_numpy().max())
+    seen = recently_seen(observed, series, hours=longest, as_of=forecast.as_of, window_s=forecast.window_s)
+    back = pl.duration(microseconds=(pl.col("hours") * SECONDS_PER_HOUR * 1e6).round().cast(pl.Int64))
+    kept = seen.join(remembering, on="model").filter(pl.col("window_start") >= pl.col("plan_window") - back)
+    return [kept.with_columns(pl.col(MEASURES) * pl.col("fraction")).select(*interactive.columns, "rule")]
+
+
+def _at_peak(windows: pl.DataFrame, measure: str) -> pl.DataFrame:
+    together = windows.group_by(*POOL, "rule", "window_start", maintain_order=True).agg(pl.col(measure).sum())
     peaks = (
         together.sort(measure, "window_start", descending=[True, False])
-        .group_by(POOL, maintain_order=True)
+        .group_by(*POOL, "rule", maintain_order=True)
         .agg(pl.col("window_start").first())
     )
-    return interactive.join(peaks, on=(*POOL, "window_start")).select(*SERIES, measure)
+    return windows.join(peaks, on=(*POOL, "rule", "window_start")).select(*SERIES, "rule", measure)
 
 
 def _refuse(

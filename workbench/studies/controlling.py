@@ -95,7 +95,7 @@ class Controller:
             reserves=self._learned(forecast),
         )
 
-    def _learned(self, forecast: Forecast) -> dict[str, planning.Reserve] | None:
+    def _learned(self, forecast: Forecast) -> dict[str, tuple[planning.Reserve, ...]] | None:
         """Return what each model keeps ready, learned from the hours of this run so far where the risk asks for it."""
         world, risk = self._world, self._world.scenario.risk
         if risk.missed_cost_ratio == 0:

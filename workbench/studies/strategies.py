@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -45,7 +45,7 @@ class Situation:
     last_hour_deferrable: pl.DataFrame
     peak_replicas: Mapping[Place, int]
     observed: pl.DataFrame | None = None
-    reserves: Mapping[str, planning.Reserve] | None = None
+    reserves: Mapping[str, Sequence[planning.Reserve]] | None = None
 
 
 Foresee = Callable[[History], Iterator[Forecast]]
