@@ -20,7 +20,7 @@ from tests.simulation.simulation_cases import BATCH, allocation, fleet
 from workbench.domain import Fleet, Policy
 from workbench.simulation import rules as r
 from workbench.simulation import scaling, state
-from workbench.simulation.fluid import traffic
+from workbench.simulation.fluid import routing, traffic
 from workbench.simulation.replay import dispatch
 
 SOON = {"reclaim_s": 20.0, "swap_s": 40.0, "remote_s": 70.0}
@@ -238,6 +238,6 @@ def test_both_engines_route_a_request_alike(
     seated(side, ready=pools.ready, signal=pools.signal, route_each=100.0 / np.maximum(pools.ready, 1))
     seated(side, inside=pools.signal / side.rules.route_below * 100.0)
     chosen = r.choose_pool(side.rules, x.preference, origin, x.pools_in, 0, kind, pools)
-    traffic.route(side.s, x.preference, x.pools_in, side.rules, origin, 0, 0, kind, 1e-6, 100.0, 10.0)
+    routing.route(side.s, x.preference, x.pools_in, side.rules, origin, 0, 0, kind, 1e-6, 100.0, 10.0)
     assert side.s.crews.inflow[0, origin, 0].argmax() == chosen
     assert side.s.crews.inflow.sum() == pytest.approx(1e-6)

@@ -21,6 +21,12 @@ FLUID, REPLAY = theme.BLUE, theme.ORANGE
 MOST_POINTS = 6000  # more points than that only cover each other
 WIDEST_PERCENT = 30.0  # an error of that or more has the full colour
 MARK = "✕"
+ERROR_COLOURS: Mapping[str, Any] = {
+    "colorscale": [[0.0, theme.SKY], [0.5, "#FFFFFF"], [1.0, theme.ORANGE]],
+    "cmin": -WIDEST_PERCENT,
+    "cmax": WIDEST_PERCENT,
+    "colorbar": {"title": {"text": "error, %"}, "thickness": 12, "ticksuffix": ""},
+}
 
 #: What a chart of pools can show: the column, the title of its axis and its scale.
 POOL_MEASURES: Mapping[str, tuple[str, float]] = {
@@ -214,47 +220,37 @@ def error_heat(
         height=430,
     )
     for column, frame in enumerate(maps.values(), start=1):
-        cells = frame.select(
-            pl.col("load_fraction"),
-            pl.col("replicas"),
-            (pl.col(f"{measure}_error") * 100.0).alias("percent"),
-            pl.col("is_saturated"),
-        ).sort("replicas", "load_fraction")
-        loads = cells.get_column("load_fraction").unique().sort().to_list()
-        sizes = cells.get_column("replicas").unique().sort().to_list()
-        rows = [cells.filter(pl.col("replicas") == size) for size in sizes]
-        fig.add_heatmap(
-            x=[f"{load:.0%}" for load in loads],
-            y=[f"{size} " for size in sizes],  # with a space no axis takes it for a number
-            z=[row.get_column("percent").to_list() for row in rows],
-            text=[
-                [
-                    _cell(value, tolerance, is_saturated=held)
-                    for value, held in row.select("percent", "is_saturated").rows()
-                ]
-                for row in rows
-            ],
-            texttemplate="%{text}",
-            textfont={"size": 12, "color": theme.INK},
-            coloraxis="coloraxis",
-            xgap=2,
-            ygap=2,
-            hovertemplate="%{y}replicas at %{x} load: %{z:+.1f} %<extra></extra>",
-            row=1,
-            col=column,
-        )
+        _add_heat(fig, frame, measure=measure, tolerance=tolerance, column=column)
     fig.update_xaxes(type="category", showgrid=False)
     fig.update_yaxes(type="category", showgrid=False)
-    fig.update_layout(
-        hovermode="closest",
-        coloraxis={
-            "colorscale": [[0.0, theme.SKY], [0.5, "#FFFFFF"], [1.0, theme.ORANGE]],
-            "cmin": -WIDEST_PERCENT,
-            "cmax": WIDEST_PERCENT,
-            "colorbar": {"title": {"text": "error, %"}, "thickness": 12, "ticksuffix": ""},
-        },
-    )
+    fig.update_layout(hovermode="closest", coloraxis=ERROR_COLOURS)
     return fig
+
+
+def _add_heat(fig: go.Figure, frame: pl.DataFrame, *, measure: str, tolerance: float, column: int) -> None:
+    """Add one error map to its panel: a row of cells for each size, a column for each load."""
+    cells = frame.sort("replicas", "load_fraction").with_columns(percent=pl.col(f"{measure}_error") * 100.0)
+    rows = cells.partition_by("replicas", maintain_order=True)
+    fig.add_heatmap(
+        x=[f"{load:.0%}" for load in cells.get_column("load_fraction").unique().sort()],
+        y=[f"{row.item(0, 'replicas')} " for row in rows],  # with a space no axis takes it for a number
+        z=[row.get_column("percent").to_list() for row in rows],
+        text=[
+            [
+                _cell(percent, tolerance, is_saturated=held)
+                for percent, held in row.select("percent", "is_saturated").rows()
+            ]
+            for row in rows
+        ],
+        texttemplate="%{text}",
+        textfont={"size": 12, "color": theme.INK},
+        coloraxis="coloraxis",
+        xgap=2,
+        ygap=2,
+        hovertemplate="%{y}replicas at %{x} load: %{z:+.1f} %<extra></extra>",
+        row=1,
+        col=column,
+    )
 
 
 def _cell(percent: float | None, tolerance: float, *, is_saturated: bool) -> str:

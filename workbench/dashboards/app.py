@@ -8,6 +8,7 @@ last good result, anything else is raised.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -22,6 +23,34 @@ from workbench.errors import WorkbenchError
 from workbench.results import Study
 
 CONTROL_WIDTH, LABEL_WIDTH, PAGE_WIDTH = "420px", "200px", "1320px"
+LOOKS: Mapping[str, Any] = {"style": {"description_width": LABEL_WIDTH}, "layout": {"width": CONTROL_WIDTH}}
+#: What each slider says, the step it moves by and how its value is written.
+SLIDERS: Mapping[str, Mapping[str, Any]] = {
+    "demand_factor": {
+        "description": "Demand, times the study's",
+        "tooltip": "Multiplies every arrival and the forecast; the fleet at the start stays",
+        "step": 0.05,
+        "readout_format": ".2f",
+    },
+    "planning_signal_fraction": {
+        "description": "Load to plan a replica at",
+        "tooltip": "A lower load leaves more headroom: more replicas for the same demand",
+        "step": 0.05,
+        "readout_format": ".0%",
+    },
+    "scale_out_above_fraction": {
+        "description": "Load to scale out above",
+        "tooltip": "The strategy may start a replica when the load signal of a pool is above this",
+        "step": 0.05,
+        "readout_format": ".0%",
+    },
+    "reclaim_minutes": {
+        "description": "Lent replica back in, minutes",
+        "tooltip": "Time until a replica lent to the spot pool serves again",
+        "step": 0.5,
+        "readout_format": ".1f",
+    },
+}
 STYLE = """<style>
 .wb-whatif .wb-summary p { font-size: 1.15em; line-height: 1.5; margin: 0.2em 0 0.6em; max-width: 70em }
 .wb-whatif .wb-note p { line-height: 1.45; margin: 0.4em 0; opacity: 0.75; max-width: 80em }
@@ -112,66 +141,37 @@ def what_if(study: Study) -> widgets.Widget:
 
 def controls_of(study: Study, choices: Choices) -> dict[str, widgets.Widget]:
     """Return one control per choice, by the name of the choice; each label says what it sets and in which unit."""
-    common: dict[str, Any] = {"style": {"description_width": LABEL_WIDTH}, "layout": {"width": CONTROL_WIDTH}}
     strategies = [(policy.label, policy.key) for policy in study.scenario.strategies]
     quantiles = [(f"{quantile * 100:g}%", quantile) for quantile in sorted(study.scenario.quantiles)]
-
-    def slider(name: str, label: str, help_text: str, step: float, written: str) -> widgets.Widget:
-        """Return the slider of one choice over the span it may take."""
-        low, high = state.span_of(name, getattr(choices, name))
-        return widgets.FloatSlider(
-            value=getattr(choices, name),
-            min=low,
-            max=high,
-            step=step,
-            description=label,
-            tooltip=help_text,
-            readout_format=written,
-            continuous_update=False,
-            **common,
-        )
-
     return {
         "strategy": widgets.Dropdown(
-            options=strategies, value=choices.strategy, description="Strategy", tooltip="Who decides to scale", **common
+            options=strategies,
+            value=choices.strategy,
+            description="Strategy",
+            tooltip="Who decides to scale",
+            **LOOKS,
         ),
-        "demand_factor": slider(
-            "demand_factor",
-            "Demand, times the study's",
-            "Multiplies every arrival and the forecast; the fleet at the start stays",
-            0.05,
-            ".2f",
-        ),
+        "demand_factor": _slider("demand_factor", choices),
         "quantile": widgets.SelectionSlider(
             options=quantiles,
             value=choices.quantile,
             description="Forecast quantile to plan for",
             tooltip="The share of cases in which the load is not expected to exceed what is planned",
             continuous_update=False,
-            **common,
+            **LOOKS,
         ),
-        "planning_signal_fraction": slider(
-            "planning_signal_fraction",
-            "Load to plan a replica at",
-            "A lower load leaves more headroom: more replicas for the same demand",
-            0.05,
-            ".0%",
-        ),
-        "scale_out_above_fraction": slider(
-            "scale_out_above_fraction",
-            "Load to scale out above",
-            "The strategy may start a replica when the load signal of a pool is above this",
-            0.05,
-            ".0%",
-        ),
-        "reclaim_minutes": slider(
-            "reclaim_minutes",
-            "Lent replica back in, minutes",
-            "Time until a replica lent to the spot pool serves again",
-            0.5,
-            ".1f",
-        ),
+        "planning_signal_fraction": _slider("planning_signal_fraction", choices),
+        "scale_out_above_fraction": _slider("scale_out_above_fraction", choices),
+        "reclaim_minutes": _slider("reclaim_minutes", choices),
     }
+
+
+def _slider(name: str, choices: Choices) -> widgets.Widget:
+    """Return the slider of one choice over the span it may take."""
+    low, high = state.span_of(name, getattr(choices, name))
+    return widgets.FloatSlider(
+        value=getattr(choices, name), min=low, max=high, continuous_update=False, **SLIDERS[name], **LOOKS
+    )
 
 
 def shown(figure: Any) -> dict[str, Any]:

@@ -5,20 +5,7 @@ and date; choices (headroom, thresholds, how many days) come from the scenario. 
 (``tier.deferrable``), never keys.
 """
 
-from workbench.domain.choices import (
-    ENGINES,
-    FOLLOW_PLAN,
-    FORESIGHTS,
-    PROGRAMMES,
-    REPLAN,
-    SCALE_BY,
-    SCHEDULERS,
-    SIGNALS,
-    SOLVERS,
-    Policy,
-    RiskPolicy,
-    Scenario,
-)
+from workbench.domain.choices import ENGINES, REPLAN, SCHEDULERS, SOLVERS, RiskPolicy, Scenario
 from workbench.domain.facts import (
     PRICE_KINDS,
     FitError,
@@ -32,6 +19,7 @@ from workbench.domain.facts import (
     VmPrice,
 )
 from workbench.domain.fleet import Fleet, Replica, TokenMix
+from workbench.domain.policy import FOLLOW_PLAN, FORESIGHTS, PROGRAMMES, SCALE_BY, SIGNALS, Policy
 
 __all__ = [
     "ENGINES",

@@ -146,12 +146,14 @@ def _hour_by_hour(
 
 def counts_at(plan: CapacityPlan, window_start: datetime) -> dict[Place, int] | None:
     """Return a plan's counts for a window, or for the same hour a day before; None where it knows neither."""
-    for start in (window_start, window_start - timedelta(days=1)):
-        held = plan.allocation.filter(pl.col("window_start") == start)
-        if held.height:
-            counts = held.group_by("region", "model", "gpu").agg(pl.col("replicas").sum())
-            return {(region, model, gpu): count for region, model, gpu, count in counts.iter_rows()}
-    return None
+    return _held(plan, window_start) or _held(plan, window_start - timedelta(days=1)) or None
+
+
+def _held(plan: CapacityPlan, window_start: datetime) -> dict[Place, int]:
+    """Return a plan's counts for a window, of all ways to buy them together; none where it does not know the window."""
+    held = plan.allocation.filter(pl.col("window_start") == window_start)
+    counts = held.group_by("region", "model", "gpu").agg(pl.col("replicas").sum())
+    return {(region, model, gpu): count for region, model, gpu, count in counts.iter_rows()}
 
 
 def problem_at(
@@ -185,9 +187,7 @@ def problem_at(
     )
     before = [hour for hour in hours if hour < window_start]
     if before:
-        held = plan.allocation.filter(pl.col("window_start") == before[-1])
-        counts = held.group_by("region", "model", "gpu").agg(pl.col("replicas").sum())
-        standing = {(region, model, gpu): count for region, model, gpu, count in counts.iter_rows()}
+        standing = _held(plan, before[-1])
         now = {place: standing.get(place, 0) for place in problem.places}
         problem = dataclasses.replace(problem, replicas_now=now)
     return _at(problem, demand.filter(pl.col("window_start") == window_start))

@@ -49,7 +49,7 @@ class Run:
     record: Record
     surprise: Surprise
     corrections: Sequence[Calibration]
-    replay: Replay | None
+    replay: Replay | None = None
     latencies: list[pl.DataFrame] = field(default_factory=list)
 
     def advance(self, first: int, last: int) -> None:
@@ -149,24 +149,7 @@ def begin(
     )._replace(observed_over_forecast=surprise.ratio)
     state = outset.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
     record = outset.record_of(fleet, pools, span, listed_hours=0 if is_replayed else LISTED_HOURS)
-    replay = None
-    if is_replayed:
-        from workbench.simulation.replay import Replay  # its kernels cost a second that no other run has to wait
-
-        replay = Replay(
-            intake.singles_of(load),
-            fleet=fleet,
-            pools=pools,
-            inputs=inputs,
-            state=state,
-            record=record,
-            rules=rules.rules_of(policy),
-            span=span,
-            scheduling=scheduling or Scheduling(chunk_tokens=fleet.chunk_tokens),
-            surprise=surprise,
-            keep_requests=keep_requests,
-        )
-    return Run(
+    run = Run(
         fleet=fleet,
         policy=policy,
         pools=pools,
@@ -176,7 +159,29 @@ def begin(
         record=record,
         surprise=surprise,
         corrections=corrections,
-        replay=replay,
+    )
+    if not is_replayed:
+        return run
+    replay = _replay_of(load, run, scheduling=scheduling, keep_requests=keep_requests)
+    return dataclasses.replace(run, replay=replay)
+
+
+def _replay_of(load: Load, run: Run, *, scheduling: Scheduling | None, keep_requests: bool) -> Replay:
+    """Return the replay of single requests on what a run has laid out."""
+    from workbench.simulation.replay import Replay  # its kernels cost a second that no other run has to wait
+
+    return Replay(
+        intake.singles_of(load),
+        fleet=run.fleet,
+        pools=run.pools,
+        inputs=run.inputs,
+        state=run.state,
+        record=run.record,
+        rules=rules.rules_of(run.policy),
+        span=run.span,
+        scheduling=scheduling or Scheduling(chunk_tokens=run.fleet.chunk_tokens),
+        surprise=run.surprise,
+        keep_requests=keep_requests,
     )
 
 

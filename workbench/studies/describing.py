@@ -12,7 +12,7 @@ import polars as pl
 
 from workbench import __version__, performance
 from workbench.domain import Fleet, Scenario
-from workbench.results import CapacityPlan, Forecast, SimRun
+from workbench.results import CapacityPlan, Forecast, Study
 from workbench.studies import preparing, saving
 from workbench.studies.drafting import code_digest
 from workbench.traces.store import Reading
@@ -117,37 +117,26 @@ def notes_of_trace(store: Reading, scenario: Scenario) -> list[str]:
 
 
 def manifest_of(
-    identity: str,
-    scenario: Scenario,
-    span: preparing.Span,
-    trace: Mapping[str, Any],
-    forecast: Forecast,
-    plan: CapacityPlan,
-    plans: Mapping[str, CapacityPlan],
-    runs: Mapping[str, SimRun],
-    fleet: Fleet,
-    notes: tuple[str, ...],
-    laps_s: Mapping[str, float],
-    now: datetime,
+    study: Study, *, trace: Mapping[str, Any], demand_window_s: float, laps_s: Mapping[str, float], now: datetime
 ) -> dict[str, Any]:
-    """Return the manifest: everything but frames that opening, comparing and making a study again needs."""
+    """Return the manifest of a study: everything but frames that opening, comparing and making it again needs."""
     return {
-        "id": identity,
-        "title": scenario.title,
+        "id": study.id,
+        "title": study.scenario.title,
         "created_at": now.isoformat(timespec="seconds"),
         "trace": dict(trace),
-        "as_of": span.as_of.isoformat(),
-        "hours": span.hours,
-        "demand_window_s": span.demand_window_s,
-        "seed": scenario.seed,
-        "baseline": scenario.baseline,
-        "prices": fleet.price_note,
-        "notes": list(notes),
-        "forecast": {"method": forecast.method, "window_s": forecast.window_s},
-        "plan": saving.plan_facts(plan),
-        "plans": {key: saving.plan_facts(one) for key, one in plans.items()},
-        "runs": {key: saving.run_facts(run) for key, run in runs.items()},
-        "timings_s": {**laps_s, "solver": round(float(plan.hours.get_column("solve_s").sum()), 3)},
+        "as_of": study.as_of.isoformat(),
+        "hours": study.hours,
+        "demand_window_s": demand_window_s,
+        "seed": study.scenario.seed,
+        "baseline": study.scenario.baseline,
+        "prices": study.fleet.price_note,
+        "notes": list(study.notes),
+        "forecast": {"method": study.forecast.method, "window_s": study.forecast.window_s},
+        "plan": saving.plan_facts(study.plan),
+        "plans": {key: saving.plan_facts(plan) for key, plan in study.plans.items()},
+        "runs": {key: saving.run_facts(run) for key, run in study.runs.items()},
+        "timings_s": {**laps_s, "solver": round(float(study.plan.hours.get_column("solve_s").sum()), 3)},
         "code": code_digest(),
         "versions": {"workbench": __version__, "python": platform.python_version()}
         | {name: version(name) for name in PINNED},

@@ -8,9 +8,6 @@ forecasts included; an interrupted run goes on with the day it was in.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -24,6 +21,7 @@ import polars as pl
 from workbench import compute, forecasting, tables
 from workbench.forecasting import backtesting
 from workbench.results import Forecast
+from workbench.studies.remembering import digest_of, write_whole
 from workbench.units import seed_for
 
 MEASURES = ("input_tps", "output_tps")
@@ -145,7 +143,7 @@ def _put_together(day: Day, pieces: Sequence[Piece]) -> None:
     for kind, table in (("frame", tables.FORECAST), ("notes", tables.FORECAST_NOTES)):
         file = (day.files or {})[kind]
         parts = pl.concat([pl.read_parquet(piece.files[kind]) for piece in pieces])
-        _write(parts.sort("origin", *table.key), file)
+        write_whole(parts.sort("origin", *table.key), file)
     for piece in pieces:
         for part in piece.files.values():
             part.unlink()
@@ -233,12 +231,9 @@ def digest(history: History) -> str:
         "seed": history.seed,
         "versions": {name: version(name) for name in LIBRARIES},
     }
-    made = hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=8)
-    for source in sorted(Path(forecasting.__file__).parent.rglob("*.py")):
-        made.update(source.read_bytes())
     demand = tables.DEMAND.conform(history.demand).sort(tables.DEMAND.key)
-    made.update(demand.hash_rows(seed=7).to_numpy().tobytes())
-    return f"{history.method}-{made.hexdigest()}"
+    data = demand.hash_rows(seed=7).to_numpy().tobytes()
+    return f"{history.method}-{digest_of(facts, forecasting, data=data)}"
 
 
 def _files(folder: Path, day: date, origins: int) -> dict[str, Path]:
@@ -273,15 +268,7 @@ def _rolled(day: Day, only: Collection[tuple[str, str, str]] | None = None) -> I
 def _keep(files: Mapping[str, Path], made: Sequence[Forecast]) -> None:
     for kind, file in files.items():
         parts = [getattr(one, kind).select(pl.lit(one.as_of, tables.INSTANT).alias("origin"), pl.all()) for one in made]
-        _write(pl.concat(parts), file)
-
-
-def _write(frame: pl.DataFrame, file: Path) -> None:
-    """Write a frame under a temporary name, and rename it when it is whole."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    frame.write_parquet(draft, compression="zstd")
-    draft.rename(file)
+        write_whole(pl.concat(parts), file)
 
 
 def _read(day: Day) -> Iterator[Forecast]:

@@ -7,6 +7,7 @@ at or after that hour's begin.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from workbench.domain import Fleet, Scenario
 from workbench.results import CapacityPlan, Forecast, Scorecard, SimRun, Study, Tell
 from workbench.studies import altering, describing, preparing, requesting, saving, starting
 from workbench.studies.competing import Contest, every_hour, foresee_all, run_all, whole_span
-from workbench.studies.controlling import World, last_hour_deferrable
+from workbench.studies.controlling import Controlled, World, last_hour_deferrable
 from workbench.studies.drafting import Drafts
 from workbench.studies.requesting import Filed
 from workbench.traces.store import Reading
@@ -68,33 +69,15 @@ def run(
         forecast=forecast,
     )
     done = run_all(contest, workers=workers, progress=tell)
-    runs = {key: one.run for key, one in done.items()}
-    plans = {key: one.plan for key, one in done.items() if one.plan is not None}
     clock.lap("simulate")
-    card = _score(scenario, read.fleet, runs)
+    card = _score(scenario, read.fleet, {key: one.run for key, one in done.items()})
     clock.lap("score")
     notes = _notes(scenario, store, read, forecast, plan)
-    study = Study(
-        id=identity,
-        folder=root / identity,
-        manifest=describing.manifest_of(
-            identity, scenario, read.span, trace, forecast, plan, plans, runs, read.fleet, notes, clock.laps_s, now
-        ),
-        scenario=scenario,
-        fleet=read.fleet,
-        as_of=read.span.as_of,
-        hours=read.span.hours,
-        notes=notes,
-        demand=read.demand,
-        shape=read.shape,
-        forecast=forecast,
-        requirement=requirement,
-        rates=rates,
-        plan=plan,
-        plans=plans,
-        runs=runs,
-        scorecard=card,
+    study = _gathered(contest, done, read=read, requirement=requirement, card=card, notes=notes, folder=root / identity)
+    manifest = describing.manifest_of(
+        study, trace=trace, demand_window_s=read.span.demand_window_s, laps_s=clock.laps_s, now=now
     )
+    study = dataclasses.replace(study, manifest=manifest)
     if is_saved:
         tell("Saving", 0.0)
         saving.save(study, root)
@@ -191,6 +174,38 @@ def _notes(scenario: Scenario, store: Reading, read: _Read, forecast: Forecast, 
         *altering.notes_of(read.alteration, scenario),
         *describing.notes_of_speed(read.fleet),
         *describing.notes_of_trace(store, scenario),
+    )
+
+
+def _gathered(
+    contest: Contest,
+    done: Mapping[str, Controlled],
+    *,
+    read: _Read,
+    requirement: pl.DataFrame,
+    card: Scorecard,
+    notes: tuple[str, ...],
+    folder: Path,
+) -> Study:
+    """Return the study of all that was read, decided and run, before its manifest is written."""
+    return Study(
+        id=folder.name,
+        folder=folder,
+        manifest={},
+        scenario=contest.world.scenario,
+        fleet=read.fleet,
+        as_of=read.span.as_of,
+        hours=read.span.hours,
+        notes=notes,
+        demand=read.demand,
+        shape=read.shape,
+        forecast=contest.forecast,
+        requirement=requirement,
+        rates=contest.world.rates,
+        plan=contest.plan,
+        plans={key: one.plan for key, one in done.items() if one.plan is not None},
+        runs={key: one.run for key, one in done.items()},
+        scorecard=card,
     )
 
 

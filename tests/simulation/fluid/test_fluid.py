@@ -1,9 +1,9 @@
 """The fluid simulator: closed forms at constant load, conservation, scaling with delays, deferrable work.
 
 Covers workbench.simulation.fluid.engine, workbench.simulation.fluid.service, workbench.simulation.scaling,
-workbench.simulation.fluid.replicas, workbench.simulation.fluid.traffic, workbench.simulation.fluid.meeting,
-workbench.simulation.fluid.settling, workbench.simulation.fluid.recording, workbench.simulation.outset
-and workbench.simulation.state through what they do.
+workbench.simulation.fluid.replicas, workbench.simulation.fluid.traffic, workbench.simulation.fluid.routing,
+workbench.simulation.fluid.meeting, workbench.simulation.fluid.settling, workbench.simulation.fluid.recording,
+workbench.simulation.outset and workbench.simulation.state through what they do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from workbench import performance, simulation
 from workbench.domain import Fleet, Policy
 from workbench.results import CapacityPlan, SimRun
 from workbench.simulation import loads, outset, rules, setup, state
-from workbench.simulation.fluid import traffic
+from workbench.simulation.fluid import routing
 
 STILL = Policy(key="still", label="fixed fleet", scale_out_above_fraction=1.0, scale_in_below_fraction=0.0)
 REACTIVE = Policy(key="reactive", label="Reactive")
@@ -394,7 +394,7 @@ def test_routing_a_step_at_once_is_routing_its_requests_one_by_one(
         return begun
 
     at_once, one_by_one = start(), start().pools
-    traffic.route(at_once, order, table, policy, 0, 0, 0, 0, float(requests), 100.0, 10.0)
+    routing.route(at_once, order, table, policy, 0, 0, 0, 0, float(requests), 100.0, 10.0)
     counts = np.zeros(3)
     inflow = at_once.crews.inflow[0].transpose(2, 0, 1)[: counts.size]
     for _ in range(requests):
