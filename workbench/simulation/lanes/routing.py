@@ -1,6 +1,6 @@
 """Where the requests of an origin and model go: place by place to the threshold, the rest to the idlest pool.
 
-The rules are those of :mod:`workbench.simulation.fluid.traffic`, followed by a loop over scenarios for every deed.
+The rules are those of :mod:`workbench.simulation.fluid.routing`, followed by a loop over scenarios for every deed.
 Arrays: ``a`` pools, ``t`` tiers in pools, ``w`` work, ``h`` scenario, ``s`` scratch (:mod:`.layout`).
 """
 
