@@ -127,7 +127,7 @@ def test_a_replica_that_comes_back_later_wastes_more_while_it_starts(study: Stud
     ],
 )
 def test_an_idle_choice_changes_nothing(study: Study, strategy: str, changes: dict[str, float]) -> None:
-    assert set(changes) <= state.idle_choices(state.policy_named(study, strategy))
+    assert set(changes) <= state.idle_choices(study, state.policy_named(study, strategy))
     run = answers.simulate(study, chosen(study, strategy, **changes))
     assert_frame_equal(run.pools, study.runs[strategy].pools, check_exact=True)
 
@@ -161,7 +161,7 @@ def test_a_baseline_that_follows_a_plan_follows_it_on_the_chosen_demand(study: S
 
 
 def test_a_study_that_was_planned_every_hour_is_compared_with_its_choices_planned_once(small_study: Study) -> None:
-    assert answers.is_planned_once(small_study)
+    assert answers.is_planned_otherwise(small_study, state.policy_named(small_study, "lt_ua"))
     found = answers.answer(small_study, chosen(small_study, "lt_ua"))
     assert found.is_own
     assert_frame_equal(found.own.pools, found.chosen.pools, check_exact=True)
@@ -171,6 +171,35 @@ def test_a_study_that_was_planned_every_hour_is_compared_with_its_choices_planne
     reactive = answers.answer(small_study, chosen(small_study, "reactive"))
     assert reactive.own is small_study.runs["reactive"]
     assert "every hour" not in panels.summary(small_study, reactive)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"programme": "lookahead"}, "each hour by itself; the study looked a day ahead, anew every hour."),
+        ({"foresight": "perfect"}, "from the forecast; the study made a new one every hour, and knew what would come."),
+    ],
+)
+def test_what_the_study_did_otherwise_is_said(small_study: Study, changes: dict[str, str], words: str) -> None:
+    assert words in panels.summary(*_with_policy(small_study, **changes))
+
+
+def test_a_fleet_held_at_its_peak_is_the_studys_whatever_is_chosen(small_study: Study) -> None:
+    """The plan that the study carried out for the strategy is the one that holds."""
+    held, found = _with_policy(small_study, programme="peak")
+    assert found.plan is held.plans["lt_ua"]
+    assert found.own is held.runs["lt_ua"]
+    assert "Here a plan" not in panels.summary(held, found)
+
+
+def _with_policy(study: Study, **changes: str) -> tuple[Study, answers.Answer]:
+    """Return the study as if LT-UA had been another strategy, and the answer to its own choices."""
+    strategies = tuple(
+        dataclasses.replace(policy, **changes) if policy.key == "lt_ua" else policy
+        for policy in study.scenario.strategies
+    )
+    other = dataclasses.replace(study, scenario=dataclasses.replace(study.scenario, strategies=strategies))
+    return other, answers.answer(other, chosen(other, "lt_ua"))
 
 
 def test_a_plan_is_made_once_for_the_choices_that_enter_it(study: Study) -> None:

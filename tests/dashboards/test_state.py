@@ -67,9 +67,24 @@ def test_a_slider_reaches_the_value_of_the_study(own: float, expected: tuple[flo
     ],
 )
 def test_choices_that_change_nothing_are_known(study: Study, strategy: str, idle: set[str]) -> None:
-    assert state.idle_choices(state.policy_named(study, strategy)) == idle
+    assert state.idle_choices(study, state.policy_named(study, strategy)) == idle
 
 
-def test_back_pressure_heeds_neither_plan_nor_load() -> None:
+def test_back_pressure_heeds_neither_plan_nor_load(study: Study) -> None:
     chiron = Policy(key="chiron", label="Chiron", siloed=True, scale_by="back_pressure")
-    assert state.idle_choices(chiron) == {"quantile", "planning_signal_fraction", "scale_out_above_fraction"}
+    assert state.idle_choices(study, chiron) == {"quantile", "planning_signal_fraction", "scale_out_above_fraction"}
+
+
+def test_a_strategy_planned_at_a_load_of_its_own_begins_there(study: Study) -> None:
+    """Planned once, all strategies follow one plan, at the load of the risk."""
+    fuller = dataclasses.replace(state.policy_named(study, "lt_ua"), planning_signal_fraction=0.74)
+    for replan, level in (("hourly", 0.74), ("once", study.scenario.risk.planning_signal_fraction)):
+        scenario = dataclasses.replace(study.scenario, replan=replan, strategies=(fuller,), baseline="lt_ua")
+        assert state.of_study(dataclasses.replace(study, scenario=scenario)).planning_signal_fraction == level
+
+
+def test_a_fleet_held_at_its_peak_heeds_neither_plan_nor_load(study: Study) -> None:
+    fixed = Policy(key="fixed", label="Fixed", follow_plan="at_once", programme="peak")
+    hourly = dataclasses.replace(study, scenario=dataclasses.replace(study.scenario, replan="hourly"))
+    assert state.idle_choices(hourly, fixed) == {"quantile", "planning_signal_fraction", "scale_out_above_fraction"}
+    assert state.idle_choices(study, fixed) == {"scale_out_above_fraction"}

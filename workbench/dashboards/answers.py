@@ -4,7 +4,8 @@ Pure functions of a study and its choices. Nothing is fitted again: the saved fo
 made from another quantile, the programme is solved and one strategy simulated. A plan is kept for the choices that
 enter it, so that moving a threshold of the strategy costs one simulation. The fleet at the start stays the study's,
 sized from its history, whatever the demand is multiplied by. Where the study made a new plan every hour, choices are
-planned once for the whole span, from the forecast made at its begin: an answer has to come in a blink.
+planned once for the whole span by SageServe's programme, from the forecast made at its begin: an answer has to come in
+a blink. The page says so.
 """
 
 from __future__ import annotations
@@ -67,7 +68,13 @@ def policy_of(study: Study, choices: Choices) -> Policy:
 
 
 def plan_of(study: Study, choices: Choices) -> CapacityPlan:
-    """Return the plan for the choices that enter one: demand factor, quantile and planned load of a replica."""
+    """Return the plan for the choices that enter one: demand factor, quantile and planned load of a replica.
+
+    Of a strategy that holds the history's peak it is the study's, whatever is chosen.
+    """
+    policy = state.policy_named(study, choices.strategy)
+    if state.holds_peak(study, policy):
+        return study.plans[policy.key]
     return _plan(study, choices.demand_factor, choices.quantile, choices.planning_signal_fraction)
 
 
@@ -149,8 +156,9 @@ def answer(study: Study, choices: Choices) -> Answer:
     base = state.policy_named(study, scenario.baseline)
     base_plan = None
     if base.needs_plan:
-        risk = scenario.risk
-        base_plan = _plan(study, choices.demand_factor, risk.quantile, risk.planning_signal_fraction)
+        as_planned = state.of_study(study, base.key)
+        as_planned.demand_factor = choices.demand_factor
+        base_plan = plan_of(study, as_planned)
     runs = {
         CHOSEN: simulate(study, choices),
         BASELINE: _baseline_run(study, choices.demand_factor, base_plan),
@@ -186,10 +194,9 @@ def own(study: Study, strategy: str) -> tuple[SimRun, Scorecard]:
     span, as all choices are: so that what differs from it is due to the choices alone.
     """
     policy = state.policy_named(study, strategy)
-    if not (is_planned_once(study) and policy.needs_plan):
+    if not is_planned_otherwise(study, policy):
         return study.runs[strategy], study.scorecard
-    risk = study.scenario.risk
-    run = _run(study, policy, 1.0, _plan(study, 1.0, risk.quantile, risk.planning_signal_fraction))
+    run = _run(study, policy, 1.0, plan_of(study, state.of_study(study, strategy)))
     card = scoring.score(
         {**study.runs, strategy: run},
         tiers=study.fleet.tiers,
@@ -201,12 +208,12 @@ def own(study: Study, strategy: str) -> tuple[SimRun, Scorecard]:
 
 
 def _called(study: Study, policy: Policy) -> str:
-    return "study's choices" if is_planned_once(study) and policy.needs_plan else "study's own run"
+    return "study's choices" if is_planned_otherwise(study, policy) else "study's own run"
 
 
-def is_planned_once(study: Study) -> bool:
+def is_planned_otherwise(study: Study, policy: Policy) -> bool:
     """Return whether choices are planned otherwise than the study was: once for the whole span, not every hour."""
-    return study.scenario.replan == "hourly"
+    return study.scenario.replan == "hourly" and policy.needs_plan and not state.holds_peak(study, policy)
 
 
 def _rows(card: Scorecard) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], dict[str, Any]]]:

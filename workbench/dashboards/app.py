@@ -118,7 +118,7 @@ class Page:
         self.tables.value = table_html(panels.effort_table(found), "Effort and money") + table_html(
             panels.service_table(self.study, found), "What every tier gets"
         )
-        self._disable(state.idle_choices(found.policy))
+        self._disable(state.idle_choices(self.study, found.policy))
 
     def _disable(self, idle: frozenset[str]) -> None:
         for name, control in self.controls.items():

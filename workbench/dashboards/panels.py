@@ -14,7 +14,7 @@ import polars as pl
 from workbench.charts import whatif
 from workbench.dashboards import answers, state
 from workbench.dashboards.answers import BASELINE, CHOSEN, OWN, Answer
-from workbench.domain import Tier
+from workbench.domain import Policy, Tier
 from workbench.results import SimRun, Study
 from workbench.units import SECONDS_PER_HOUR, span_in_words
 
@@ -42,9 +42,19 @@ def summary(study: Study, found: Answer) -> str:
     if found.plan is not None and found.plan.shortfall.height:
         hours = found.plan.shortfall.get_column("window_start").n_unique()
         sentences.append(f"The stock of GPUs is too small for the plan in {hours} h")
-    if found.plan is not None and answers.is_planned_once(study):
-        sentences.append("Here a plan is made once for the whole span; the study made a new one every hour")
+    if answers.is_planned_otherwise(study, found.policy):
+        sentences.append(_planned(found.policy))
     return ". ".join(sentences) + "."
+
+
+def _planned(policy: Policy) -> str:
+    """Say how the plan of the choices differs from those of the study."""
+    here, there = "once for the whole span", "made a new one every hour"
+    if policy.programme == "lookahead":
+        here, there = f"{here}, each hour by itself", "looked a day ahead, anew every hour"
+    if policy.foresight == "perfect":
+        here, there = f"{here} from the forecast", f"{there}, and knew what would come"
+    return f"Here a plan is made {here}; the study {there}"
 
 
 def _compared(value: float, other: float) -> str:

@@ -54,10 +54,22 @@ def of_study(study: Study, strategy: str | None = None) -> Choices:
         strategy=policy.key,
         demand_factor=1.0,
         quantile=study.scenario.risk.quantile,
-        planning_signal_fraction=study.scenario.risk.planning_signal_fraction,
+        planning_signal_fraction=planned_load(study, policy),
         scale_out_above_fraction=policy.scale_out_above_fraction,
         reclaim_minutes=policy.reclaim_s / SECONDS_PER_MINUTE,
     )
+
+
+def planned_load(study: Study, policy: Policy) -> float:
+    """Return the load of a replica that a study planned a strategy at: its own, where it had a plan of its own."""
+    own = policy.planning_signal_fraction
+    of_all = study.scenario.risk.planning_signal_fraction
+    return of_all if own is None or study.scenario.replan == "once" else own
+
+
+def holds_peak(study: Study, policy: Policy) -> bool:
+    """Return whether a strategy holds what the peak of the history needed, whatever is chosen."""
+    return policy.needs_plan and policy.programme == "peak" and study.scenario.replan == "hourly"
 
 
 def span_of(name: str, own: float) -> tuple[float, float]:
@@ -66,9 +78,9 @@ def span_of(name: str, own: float) -> tuple[float, float]:
     return min(low, own), max(high, own)
 
 
-def idle_choices(policy: Policy) -> frozenset[str]:
+def idle_choices(study: Study, policy: Policy) -> frozenset[str]:
     """Return the choices that change nothing under a strategy: it follows no plan, nothing else, or back-pressure."""
-    if policy.scale_by == "back_pressure":
+    if policy.scale_by == "back_pressure" or holds_peak(study, policy):
         return frozenset({*PLAN_CHOICES, "scale_out_above_fraction"})
     if not policy.needs_plan:
         return frozenset(PLAN_CHOICES)
