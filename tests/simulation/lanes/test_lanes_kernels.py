@@ -107,11 +107,13 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     a = rows(
         row.POOL_ROWS, READY=ready, RECENT=60.0, ITERATION=iteration, RUNNING=running, INSIDE=running + waiting,
         OUTPUT=output, VARIANCE=running, PROMPT_S=prompt_s, SLOPE=slope, PER_REPLICA=1.0 / ready, EVENED=ready**-0.5,
+        EACH_RUNS=running / ready,
     )  # fmt: skip
     w = rows(row.WORK_ROWS, PROMPT_SHARE=share)
     latency.note_cycles(a, AT, w, FACTS)
     for _ in range(engine.ROUNDS):
         latency.note_company(a, AT, w, FACTS)
+    latency.note_spread(a, AT, w, FACTS)
     latency.first_tokens(a, AT, w, FACTS)
     inside = max(float(np.float32(running + waiting)) - float(np.float32(running)), 0.0)
     read = ready * share / prompt_s
@@ -225,8 +227,10 @@ PLACE, ROW, NUMBER = numba.uint64, numba.float32[::1], numba.float32
 LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "note_running": (serving.note_running, (ROW, PLACE)),
     "note_running_near": (serving.note_running_near, (ROW, PLACE)),
-    "read_prompts": (serving.read_prompts, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "ask_prompts": (serving.ask_prompts, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "read_prompts": (serving.read_prompts, (ROW, PLACE, ROW, NUMBER)),
     "note_crowds": (serving.note_crowds, (ROW, PLACE, ROW, ROW)),
+    "meet": (serving.meet, (ROW, PLACE, ROW, ROW)),
     "note_rates": (serving.note_rates, (ROW, PLACE, ROW, ROW)),
     "complete": (serving.complete, (ROW, PLACE, ROW, ROW, NUMBER)),
     "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW)),
@@ -234,6 +238,7 @@ LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "note_lengths": (serving.note_lengths, (ROW, PLACE, ROW, ROW, ROW)),
     "note_cycles": (latency.note_cycles, (ROW, PLACE, ROW, ROW)),
     "note_company": (latency.note_company, (ROW, PLACE, ROW, ROW)),
+    "note_spread": (latency.note_spread, (ROW, PLACE, ROW, ROW)),
     "first_tokens": (latency.first_tokens, (ROW, PLACE, ROW, ROW)),
     "offer_alone": (routing.offer_alone, (ROW, PLACE, ROW, ROW)),
     "take": (routing.take, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER)),

@@ -17,6 +17,7 @@ from workbench.simulation.lanes.latency import (
     mark_jumps,
     note_company,
     note_cycles,
+    note_spread,
 )
 from workbench.simulation.lanes.layout import LANES, Block, Floats, Place, Reals, Site, real
 from workbench.simulation.lanes.replicas import begin_with, finish, follow_plan, pool_at, scale
@@ -65,6 +66,7 @@ def count_first_tokens(b: Block, c: Site, x: Inputs, p: int) -> None:
     note_cycles(a, at, w, facts)
     for _ in range(ROUNDS):
         note_company(a, at, w, facts)
+    note_spread(a, at, w, facts)
     first_tokens(a, at, w, facts)
     if mark_jumps(a, at, w) > 0:
         count_tokens(a, at, w, b.work_pairs, b.tiers, first, c.interactive, b.counted)
