@@ -80,7 +80,7 @@ def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> Non
     """Advance a pool by a step, work out first tokens where it is time, and count them after an hour."""
     a, w, h, at, tiers, facts = b.pools, b.work, b.scenario, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
     first = np.uint64(p * tiers) * row.TIER_SIZE
-    if mix_lengths(a, at, w) > 0:
+    if mix_lengths(a, at, h) > 0:
         read_table(a, at, w, c.grid[p], c.segments[p, 0], c.segments[p, 1])
         note_lengths(a, at, w, h, facts)
         b.stirred[p] = 1
@@ -209,7 +209,7 @@ def simulate(b: Block, c: Site, x: Inputs, first_step: int, last_step: int) -> N
     if first_step == 0:
         for p in range(c.gpus.size):
             begin_with(b.pools, pool_at(p))
-            if mix_lengths(b.pools, pool_at(p), b.work) > 0:
+            if mix_lengths(b.pools, pool_at(p), b.scenario) > 0:
                 read_table(b.pools, pool_at(p), b.work, c.grid[p], c.segments[p, 0], c.segments[p, 1])
                 note_lengths(b.pools, pool_at(p), b.work, b.scenario, c.facts[p])
     for step in range(first_step, last_step):

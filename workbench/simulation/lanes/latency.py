@@ -38,7 +38,7 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     for i in range(LANES):
         prompt_s, iteration = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i]
         reads = min(w[row.PROMPT_SHARE + i], MOST_READ)
-        share, rate = min(reads, real(0.98)), reads / prompt_s
+        share, rate = min(reads, real(0.98)), reads * a[at + row.PER_PROMPT_S + i]
         left, square = one - share, share * share
         w[row.SHOWN + i] = noise * iteration / (iteration + iteration + left * left * window_s)
         w[row.RATE + i] = rate
@@ -66,7 +66,7 @@ def company_of(
     one, nought = real(1.0), real(0.0)
     pending = n * rate * mean
     spread, above = widely * pending, pending - n + one
-    least = pending + np.sqrt(pending * pending + spread) + real(1e-12)
+    least = pending + real(1e-12) + np.sqrt(pending * (pending + widely))
     left = (above + np.sqrt(above * above + spread)) / least
     left = left if n > one else one
     varied = left * evened * (one - shown * left)
@@ -182,7 +182,8 @@ def add_tick(a: Reals, at: Place, w: Reals) -> None:
     """Add this tick to those since the last look: its moments about the mean of the first of them."""
     for i in range(LANES):
         count, so_far, mean = a[at + row.TTFT_COUNT + i], a[at + row.TTFT_SINCE + i], w[row.TTFT_MEAN + i]
-        first = a[at + row.TTFT_FIRST + i] if so_far > real(0.0) else mean
+        noted = a[at + row.TTFT_FIRST + i]
+        first = noted if so_far > real(0.0) else mean
         variance, off = w[row.TTFT_VARIANCE + i], mean - first
         a[at + row.TTFT_COUNT + i] = real(0.0)
         a[at + row.TTFT_SINCE + i] = so_far + count

@@ -1,8 +1,8 @@
 """Pools of a block serve for a step: the equations of :mod:`workbench.simulation.fluid.service`, one lane per scenario.
 
-A loop takes about as long as its longest chain of numbers that wait for each other, where only a few turns of it fit
-into the processor's window: so a long equation is several loops, and each quotient a division of its own, which waits
-for less than one that is shared. Those of the load signal share one: what thresholds decide on keeps its rounding.
+A loop takes as long as its products and quotients, or as its longest chain of numbers that wait for each other, where
+only a few turns of it fit into the processor's window: so a long equation is several loops, each quotient a division of
+its own, which waits for less than one that is shared, and what is only compared is not divided.
 """
 
 from __future__ import annotations
@@ -30,25 +30,32 @@ def holds(
     return kv if kv_only > real(0.0) else each
 
 
+@within
+def differ(prompt: np.float32, noted_prompt: np.float32, output: np.float32, noted_output: np.float32) -> bool:
+    """Return whether lengths differ from those that were noted by more than what is left out."""
+    apart = max(abs(prompt - noted_prompt) - SAME * noted_prompt, abs(output - noted_output) - SAME * noted_output)
+    return bool(apart > real(0.0))
+
+
 @vectors
-def mix_lengths(a: Reals, at: Place, w: Reals) -> int:
-    """Mix the lengths of what came into those of what is inside; mark where they changed and return in how many."""
+def mix_lengths(a: Reals, at: Place, h: Reals) -> int:
+    """Mix the lengths of what came into those of what is inside; return in how many scenarios they changed.
+
+    What came is counted by the lengths of the load, without a scenario's factors.
+    """
     changed = np.int32(0)
     for i in range(LANES):
         inside, arriving = a[at + row.INSIDE + i], a[at + row.ARRIVING + i]
         old_prompt, old_output = a[at + row.PROMPT + i], a[at + row.OUTPUT + i]
         share = real(1.0) / max(inside + arriving, real(1e-9))
-        prompt = old_prompt + share * (a[at + row.PROMPTS + i] - arriving * old_prompt)
-        output = old_output + share * (a[at + row.OUTPUTS + i] - arriving * old_output)
-        noted_prompt, noted_output = a[at + row.NOTED_PROMPT + i], a[at + row.NOTED_OUTPUT + i]
-        other = max(abs(prompt - noted_prompt) - SAME * noted_prompt, abs(output - noted_output) - SAME * noted_output)
-        mark = real(1.0) if other > real(0.0) else real(0.0)
+        prompt = old_prompt + share * (a[at + row.PROMPTS + i] * h[row.PROMPT_TIMES + i] - arriving * old_prompt)
+        output = old_output + share * (a[at + row.OUTPUTS + i] * h[row.OUTPUT_TIMES + i] - arriving * old_output)
+        other = differ(prompt, a[at + row.NOTED_PROMPT + i], output, a[at + row.NOTED_OUTPUT + i])
         a[at + row.PROMPT + i] = prompt
         a[at + row.OUTPUT + i] = output
         a[at + row.PROMPTS + i] = real(0.0)
         a[at + row.OUTPUTS + i] = real(0.0)
-        w[row.CHANGED + i] = mark
-        changed = np.int32(changed + np.int32(mark))
+        changed = np.int32(changed + (np.int32(1) if other else np.int32(0)))
     return int(changed)
 
 
@@ -79,7 +86,9 @@ def note_lengths(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
     per_request, per_token, per_room = facts[row.PER_REQUEST_S], facts[row.PER_TOKEN_S], real(1.0) / facts[row.KV_ROOM]
     half_square, cross, per_cap = real(0.5) * facts[row.OUTPUT_SQUARE], facts[row.CROSS], real(1.0) / cap
     for i in range(LANES):
-        changed, prompt, output = w[row.CHANGED + i] > real(0.0), a[at + row.PROMPT + i], a[at + row.OUTPUT + i]
+        prompt, output = a[at + row.PROMPT + i], a[at + row.OUTPUT + i]
+        noted_prompt, noted_output = a[at + row.NOTED_PROMPT + i], a[at + row.NOTED_OUTPUT + i]
+        changed = differ(prompt, noted_prompt, output, noted_output)
         prompt_s, generated = w[row.TABLED + i] * prompt, half_square * output
         held = cross * prompt + generated
         slope = per_request + per_token * held
@@ -91,9 +100,10 @@ def note_lengths(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
         to_release = holds(h[row.RELEASE_ONE + i], h[row.RELEASE_ODDS + i], kv_only, by_kv, slots, by_work)
         per_slot = min(max(per_cap, reserved * per_room), real(1.0))
         slots_each = max(slots, real(1.0))
-        a[at + row.NOTED_PROMPT + i] = kept(changed, prompt, a[at + row.NOTED_PROMPT + i])
-        a[at + row.NOTED_OUTPUT + i] = kept(changed, output, a[at + row.NOTED_OUTPUT + i])
+        a[at + row.NOTED_PROMPT + i] = kept(changed, prompt, noted_prompt)
+        a[at + row.NOTED_OUTPUT + i] = kept(changed, output, noted_output)
         a[at + row.PROMPT_S + i] = kept(changed, prompt_s, a[at + row.PROMPT_S + i])
+        a[at + row.PER_PROMPT_S + i] = kept(changed, real(1.0) / prompt_s, a[at + row.PER_PROMPT_S + i])
         a[at + row.SLOPE + i] = kept(changed, slope, a[at + row.SLOPE + i])
         a[at + row.HELD_SHARE + i] = kept(changed, held * per_room, a[at + row.HELD_SHARE + i])
         a[at + row.SLOTS + i] = kept(changed, slots_each, a[at + row.SLOTS + i])
