@@ -233,7 +233,7 @@ LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "meet": (serving.meet, (ROW, PLACE, ROW, ROW)),
     "note_rates": (serving.note_rates, (ROW, PLACE, ROW, ROW)),
     "complete": (serving.complete, (ROW, PLACE, ROW, ROW, NUMBER)),
-    "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW)),
+    "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW, NUMBER)),
     "mix_lengths": (serving.mix_lengths, (ROW, PLACE, ROW)),
     "note_lengths": (serving.note_lengths, (ROW, PLACE, ROW, ROW, ROW)),
     "note_cycles": (latency.note_cycles, (ROW, PLACE, ROW, ROW)),

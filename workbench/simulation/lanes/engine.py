@@ -28,7 +28,6 @@ from workbench.simulation.lanes.serving import (
     note_lengths,
     read_table,
     share_out,
-    sum_up,
 )
 from workbench.simulation.latency import ROUNDS
 from workbench.simulation.state import Inputs
@@ -87,8 +86,7 @@ def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> Non
     if b.stirred[p] > 0:
         fill_slots(a, at)
         b.stirred[p] = 0
-    advance(a, at, w, h, facts, real(x.step_s))
-    sum_up(a, at, real(c.gpus[p]))
+    advance(a, at, w, h, facts, real(x.step_s), real(1.0) / real(c.gpus[p]))
     if ticks:
         count_first_tokens(b, c, x, p)
     else:

@@ -256,8 +256,18 @@ def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) ->
         w[row.SHARE + i] = served / max(present, real(1e-9))
 
 
+@within
+def sum_up(a: Reals, at: Place, per_gpus: np.float32, i: int) -> None:
+    """Add one step's replicas of a pool to the sums of the hour; ``per_gpus`` is one over the GPUs of a replica."""
+    ready, coming = a[at + row.READY + i], a[at + row.COMING + i]
+    a[at + row.HELD + i] += ready + coming + a[at + row.DRAINING + i]
+    a[at + row.WASTED + i] += coming
+    a[at + row.LENT_SUM + i] += a[at + row.LENT + i] * per_gpus
+    a[at + row.READY_SUM + i] += ready
+
+
 @vectors
-def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
+def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, per_gpus: np.float32) -> None:
     """Note the load signal of a pool and whether it is saturated, and add what goes into it to the sums of the hour."""
     base, per_room, one, nought = facts[row.BASE_S], real(1.0) / facts[row.KV_ROOM], real(1.0), real(0.0)
     for i in range(LANES):
@@ -280,10 +290,13 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
         a[at + row.SIGNAL + i] = signal if serves else waits
         w[row.SATURATED + i] = over if serves else waits
         a[at + row.ITERATION + i] = base + slope * each if serves else base
+        sum_up(a, at, per_gpus, i)
 
 
 @vectors
-def advance(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, step_s: np.float32) -> None:
+def advance(
+    a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, step_s: np.float32, per_gpus: np.float32
+) -> None:  # fmt: skip
     """Advance a pool by a step; what runs is as the last one left it."""
     ask_prompts(a, at, w, facts, step_s)
     read_prompts(a, at, w, step_s)
@@ -292,7 +305,7 @@ def advance(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, step_s: np.fl
     note_rates(a, at, w, facts)
     complete(a, at, w, facts, step_s)
     fill_slots(a, at)
-    note_signal(a, at, w, h, facts)
+    note_signal(a, at, w, h, facts, per_gpus)
 
 
 @vectors
@@ -303,15 +316,3 @@ def share_out(w: Reals, t: Reals, tier: Place) -> None:
         t[tier + row.COMES + i] = real(0.0)
         t[tier + row.CAME + i] += come
         t[tier + row.IN_TIER + i] = (t[tier + row.IN_TIER + i] + come) * (real(1.0) - w[row.SHARE + i])
-
-
-@vectors
-def sum_up(a: Reals, at: Place, gpus: np.float32) -> None:
-    """Add one step's replicas of a pool to the sums of the hour."""
-    per_replica = real(1.0) / gpus
-    for i in range(LANES):
-        ready, coming = a[at + row.READY + i], a[at + row.COMING + i]
-        a[at + row.HELD + i] += ready + coming + a[at + row.DRAINING + i]
-        a[at + row.WASTED + i] += coming
-        a[at + row.LENT_SUM + i] += a[at + row.LENT + i] * per_replica
-        a[at + row.READY_SUM + i] += ready
