@@ -67,7 +67,7 @@ def test_polynomials_stay_within_their_stated_errors() -> None:
 
 
 def test_marked_scenarios_are_found_one_after_the_other() -> None:
-    wanted = [0, 1, 7, 8, 63, WIDTH - 1]
+    wanted = [0, 1, 7, 8, WIDTH // 2 - 1, WIDTH - 1]
     s = rows(row.SCRATCH_ROWS, ALL=1.0)
     for lane in wanted:
         s[int(row.WANTS) + lane] = 1.0
@@ -107,11 +107,13 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     a = rows(
         row.POOL_ROWS, READY=ready, RECENT=60.0, ITERATION=iteration, RUNNING=running, INSIDE=running + waiting,
         OUTPUT=output, VARIANCE=running, PROMPT_S=prompt_s, SLOPE=slope, PER_REPLICA=1.0 / ready, EVENED=ready**-0.5,
+        EACH_RUNS=running / ready, PER_PROMPT_S=1.0 / prompt_s,
     )  # fmt: skip
     w = rows(row.WORK_ROWS, PROMPT_SHARE=share)
     latency.note_cycles(a, AT, w, FACTS)
     for _ in range(engine.ROUNDS):
         latency.note_company(a, AT, w, FACTS)
+    latency.note_spread(a, AT, w, FACTS)
     latency.first_tokens(a, AT, w, FACTS)
     inside = max(float(np.float32(running + waiting)) - float(np.float32(running)), 0.0)
     read = ready * share / prompt_s
@@ -139,12 +141,12 @@ def test_the_prompt_table_is_read_as_by_the_scalar_simulator(prompt: float) -> N
     a, w = rows(row.POOL_ROWS, INSIDE=1.0, PROMPT=prompt, OUTPUT=299.0), rows(row.WORK_ROWS)
     h = rows(row.SCENARIO_ROWS, ROUTE_BELOW=0.7, ROUTE_ODDS=7 / 3, RELEASE_ONE=0.6, RELEASE_ODDS=1.5)
     place = int(np.log2(prompt) * 4.0)
-    assert serving.mix_lengths(a, AT, w) == WIDTH
+    assert serving.mix_lengths(a, AT, h) == WIDTH
     serving.read_table(a, AT, w, grid.astype(np.float32), max(place - 9, 0), place + 3)
     serving.note_lengths(a, AT, w, h, FACTS)
     expected = np.interp(math.log2(prompt) * 4.0, np.arange(state.PROMPT_GRID), grid) * prompt
     assert read_row(a, "PROMPT_S") == pytest.approx(expected, rel=2e-4)
-    assert serving.mix_lengths(a, AT, w) == 0
+    assert serving.mix_lengths(a, AT, h) == 0
     mix = TokenMix(input_tokens=prompt, output_tokens=299.0, output_square_ratio=1.9, cross_ratio=1.1)
     expected_held = 0.7 * performance.slots(replica, mix), 0.7 * 1e6 / mix.kv_held_tokens
     by_work = 7 / 3 * 299.0 * replica.decode_base_s / performance.work_s(replica, mix)
@@ -174,7 +176,7 @@ def test_no_change_that_the_rules_want_is_missed(
     a = rows(row.POOL_ROWS, SIGNAL=signal, READY=ready, COMING=coming, BUDGET=budget, LAST_STEP=-100.0)
     h = rows(row.SCENARIO_ROWS, OUT_ABOVE=out_above, IN_BELOW=in_below, COOLDOWN_S=15.0, FLOOR=floor)
     s = rows(row.SCRATCH_ROWS)
-    replicas.count_group(a, s, np.array([[0]]), 0)
+    replicas.count_others(a, s, np.array([[0]]), 0)
     marked = replicas.may_change(a, AT, h, s, np.float32(10.0), np.float32(10.0))
     assert marked in (0, WIDTH)
     assert wanted == 0 or marked == WIDTH
@@ -217,7 +219,7 @@ def test_a_queue_lets_go_what_is_old_and_what_there_is_room_for() -> None:
     arriving.release(a, AT, t, AT, queue, AT, h, np.float32(100.0), np.float32(10.0), np.float32(0.0))
     assert queue[0] == 17.0
     assert read_row(a, "ARRIVING") == pytest.approx(7.0)
-    assert read_row(a, "OUTPUTS") == pytest.approx(140.0)
+    assert read_row(a, "OUTPUTS") == pytest.approx(70.0)  # by the lengths of the load
     assert read_row(t, "COMES") == pytest.approx(7.0)
 
 
@@ -225,15 +227,18 @@ PLACE, ROW, NUMBER = numba.uint64, numba.float32[::1], numba.float32
 LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "note_running": (serving.note_running, (ROW, PLACE)),
     "note_running_near": (serving.note_running_near, (ROW, PLACE)),
-    "read_prompts": (serving.read_prompts, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "ask_prompts": (serving.ask_prompts, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "read_prompts": (serving.read_prompts, (ROW, PLACE, ROW, NUMBER)),
     "note_crowds": (serving.note_crowds, (ROW, PLACE, ROW, ROW)),
+    "meet": (serving.meet, (ROW, PLACE, ROW, ROW)),
     "note_rates": (serving.note_rates, (ROW, PLACE, ROW, ROW)),
     "complete": (serving.complete, (ROW, PLACE, ROW, ROW, NUMBER)),
-    "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW)),
+    "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW, NUMBER)),
     "mix_lengths": (serving.mix_lengths, (ROW, PLACE, ROW)),
     "note_lengths": (serving.note_lengths, (ROW, PLACE, ROW, ROW, ROW)),
     "note_cycles": (latency.note_cycles, (ROW, PLACE, ROW, ROW)),
     "note_company": (latency.note_company, (ROW, PLACE, ROW, ROW)),
+    "note_spread": (latency.note_spread, (ROW, PLACE, ROW, ROW)),
     "first_tokens": (latency.first_tokens, (ROW, PLACE, ROW, ROW)),
     "offer_alone": (routing.offer_alone, (ROW, PLACE, ROW, ROW)),
     "take": (routing.take, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER)),

@@ -36,14 +36,14 @@ def wait(
 
 
 @vectors
-def ask_old(s: Reals, h: Reals, asked: Reals, tier: Place, prompt: np.float32, output: np.float32) -> None:
+def ask_old(s: Reals, asked: Reals, tier: Place, prompt: np.float32, output: np.float32) -> None:
     """Add what has grown old to the requests of its origin and model."""
     for i in range(LANES):
         amount = asked[tier + i]
         s[row.ALL + i] += amount
         s[row.LEFT + i] += amount
-        s[row.ALL_PROMPTS + i] += amount * prompt * h[row.PROMPT_TIMES + i]
-        s[row.ALL_OUTPUTS + i] += amount * output * h[row.OUTPUT_TIMES + i]
+        s[row.ALL_PROMPTS + i] += amount * prompt
+        s[row.ALL_OUTPUTS + i] += amount * output
 
 
 @vectors
@@ -62,8 +62,8 @@ def release(
         batch = min(min(waiting, each * (finished + a[at + row.READY + i])), room)
         queue[own + i] = waiting - batch
         a[at + row.ARRIVING + i] = arriving + batch
-        a[at + row.PROMPTS + i] += batch * prompt * h[row.PROMPT_TIMES + i]
-        a[at + row.OUTPUTS + i] += batch * output * h[row.OUTPUT_TIMES + i]
+        a[at + row.PROMPTS + i] += batch * prompt
+        a[at + row.OUTPUTS + i] += batch * output
         a[at + row.RECENT + i] += batch
         a[at + row.RECENT_DELAY + i] += batch * delay_s
         t[tier + row.COMES + i] += batch
@@ -79,7 +79,7 @@ def ask_together(b: Block, x: Inputs, w: int, block: int, h: int, m: int) -> int
         if b.some[k] > 0:
             prompt, output = real(x.prompt_mean[block, h, m, k]), real(x.output_mean[block, h, m, k])
             tier, factor = np.uint64(k) * LANES, np.uint64(m * tiers + k) * LANES
-            ask(b.scratch, b.scenario, b.asked, tier, b.load, factor, requests, prompt, output, real(min(asking, 1)))
+            ask(b.scratch, b.asked, tier, b.load, factor, requests, prompt, output, real(min(asking, 1)))
             asking += 1
     return asking
 
@@ -97,9 +97,9 @@ def ask_deferrable(b: Block, x: Inputs, c: Site, w: int, block: int, h: int, m: 
         some = wait(b.queue, own, b.asked, tier, b.load, factor, waiting, real(b.young[h, m, k]))
         if some > 0:
             nothing_asked(b.scratch)
-            ask_old(b.scratch, b.scenario, b.asked, tier, prompt, output)
+            ask_old(b.scratch, b.asked, tier, prompt, output)
     elif requests > 0.0:
-        ask(b.scratch, b.scenario, b.asked, tier, b.load, factor, requests, prompt, output, real(0.0))
+        ask(b.scratch, b.asked, tier, b.load, factor, requests, prompt, output, real(0.0))
         some = 1
     for other in range(tiers):
         b.some[other] = some if other == k else 0

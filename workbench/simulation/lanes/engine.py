@@ -17,6 +17,7 @@ from workbench.simulation.lanes.latency import (
     mark_jumps,
     note_company,
     note_cycles,
+    note_spread,
 )
 from workbench.simulation.lanes.layout import LANES, Block, Floats, Place, Reals, Site, real
 from workbench.simulation.lanes.replicas import begin_with, finish, follow_plan, pool_at, scale
@@ -27,7 +28,6 @@ from workbench.simulation.lanes.serving import (
     note_lengths,
     read_table,
     share_out,
-    sum_up,
 )
 from workbench.simulation.latency import ROUNDS
 from workbench.simulation.state import Inputs
@@ -65,6 +65,7 @@ def count_first_tokens(b: Block, c: Site, x: Inputs, p: int) -> None:
     note_cycles(a, at, w, facts)
     for _ in range(ROUNDS):
         note_company(a, at, w, facts)
+    note_spread(a, at, w, facts)
     first_tokens(a, at, w, facts)
     if mark_jumps(a, at, w) > 0:
         count_tokens(a, at, w, b.work_pairs, b.tiers, first, c.interactive, b.counted)
@@ -78,15 +79,14 @@ def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> Non
     """Advance a pool by a step, work out first tokens where it is time, and count them after an hour."""
     a, w, h, at, tiers, facts = b.pools, b.work, b.scenario, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
     first = np.uint64(p * tiers) * row.TIER_SIZE
-    if mix_lengths(a, at, w) > 0:
+    if mix_lengths(a, at, h) > 0:
         read_table(a, at, w, c.grid[p], c.segments[p, 0], c.segments[p, 1])
         note_lengths(a, at, w, h, facts)
         b.stirred[p] = 1
     if b.stirred[p] > 0:
         fill_slots(a, at)
         b.stirred[p] = 0
-    advance(a, at, w, h, facts, real(x.step_s))
-    sum_up(a, at, real(c.gpus[p]))
+    advance(a, at, w, h, facts, real(x.step_s), real(1.0) / real(c.gpus[p]))
     if ticks:
         count_first_tokens(b, c, x, p)
     else:
@@ -207,7 +207,7 @@ def simulate(b: Block, c: Site, x: Inputs, first_step: int, last_step: int) -> N
     if first_step == 0:
         for p in range(c.gpus.size):
             begin_with(b.pools, pool_at(p))
-            if mix_lengths(b.pools, pool_at(p), b.work) > 0:
+            if mix_lengths(b.pools, pool_at(p), b.scenario) > 0:
                 read_table(b.pools, pool_at(p), b.work, c.grid[p], c.segments[p, 0], c.segments[p, 1])
                 note_lengths(b.pools, pool_at(p), b.work, b.scenario, c.facts[p])
     for step in range(first_step, last_step):

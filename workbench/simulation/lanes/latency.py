@@ -29,33 +29,29 @@ MOST_READ = real(0.999999)  # of the time: what is left divides
 
 @vectors
 def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
-    """Note the cycle of a replica by itself, what its prompts vary it by, and an arrival without company."""
+    """Note the cycle of a replica by itself, what its prompts vary it by, and an arrival without company.
+
+    ``VARIES`` is the variance of a cycle over the cycle, ``THIRD`` what its third moment has for a factor.
+    """
     lumps, more, one = facts[row.SQUARE], facts[row.DISPERSION] - real(1.0), real(1.0)
-    two, window_s, noise = real(2.0), facts[row.WINDOW_S], real(2.0) * facts[row.NOISE_SEEN]
+    window_s, noise = facts[row.WINDOW_S], real(2.0) * facts[row.NOISE_SEEN]
     for i in range(LANES):
-        per_replica, prompt_s, iteration = (
-            a[at + row.PER_REPLICA + i],
-            a[at + row.PROMPT_S + i],
-            a[at + row.ITERATION + i],
-        )
+        prompt_s, iteration = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i]
         reads = min(w[row.PROMPT_SHARE + i], MOST_READ)
-        share = min(reads, real(0.98))
-        left, up_to_third = one - share, one + share + share * share
-        cycle, per_third = iteration / left, one / (iteration * up_to_third)  # of what is left, (1 - s^3) / (1 - s)
-        per_iteration = per_third * up_to_third
-        w[row.SHOWN + i] = noise * iteration / (two * iteration + left * left * window_s)
-        w[row.RATE + i] = reads / prompt_s
-        w[row.CYCLE + i] = cycle
-        w[row.ALONE + i] = prompt_s * share * cycle * max(lumps + more * per_replica, real(0.0)) / (left + left * share)
-        w[row.PER_ITERATION + i] = per_iteration
-        w[row.PER_CYCLE + i] = left * per_iteration
-        w[row.PER_THIRD + i] = per_third
-        busy = one - decay(min(a[at + row.RUNNING + i] * per_replica, real(18.0)))
-        w[row.BUSY + i] = busy
-        early = real(0.5 * EARLY) * (max(a[at + row.READY + i], one) - one) * w[row.RATE + i] * iteration
+        share, rate = min(reads, real(0.98)), reads * a[at + row.PER_PROMPT_S + i]
+        left, square = one - share, share * share
+        w[row.SHOWN + i] = noise * iteration / (iteration + iteration + left * left * window_s)
+        w[row.RATE + i] = rate
+        w[row.CYCLE + i] = iteration / left
+        clumped = max(lumps + more * a[at + row.PER_REPLICA + i], real(0.0))
+        w[row.VARIES + i] = prompt_s * share * clumped / (one - square)
+        w[row.THIRD + i] = prompt_s * reads / (one - square * share)
+        busy = one - decay(min(a[at + row.EACH_RUNS + i], real(18.0)))
+        early = real(0.5 * EARLY) * (max(a[at + row.READY + i], one) - one) * rate * iteration
         waits = (real(0.5) + real(0.5) * early / (one + np.sqrt(real(4.0) + early * early))) * busy
+        w[row.BUSY + i] = busy
         w[row.WAITS + i] = waits
-        w[row.TTFT_MEAN + i] = (waits + one) * iteration + prompt_s
+        w[row.TTFT_MEAN + i] = waits * iteration + iteration + prompt_s
 
 
 @within
@@ -70,7 +66,7 @@ def company_of(
     one, nought = real(1.0), real(0.0)
     pending = n * rate * mean
     spread, above = widely * pending, pending - n + one
-    least = pending + np.sqrt(pending * pending + spread) + real(1e-12)
+    least = pending + real(1e-12) + np.sqrt(pending * (pending + widely))
     left = (above + np.sqrt(above * above + spread)) / least
     left = left if n > one else one
     varied = left * evened * (one - shown * left)
@@ -87,58 +83,74 @@ def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         n, rate, mean, cycle = max(a[at + row.READY + i], one), w[row.RATE + i], w[row.TTFT_MEAN + i], w[row.CYCLE + i]
         iteration, prompt_s, waits = a[at + row.ITERATION + i], a[at + row.PROMPT_S + i], w[row.WAITS + i]
         clumps, evened = more * a[at + row.PER_REPLICA + i], a[at + row.EVENED + i]
-        varies, shown = w[row.ALONE + i] * w[row.PER_CYCLE + i], w[row.SHOWN + i]
+        varies, shown = w[row.VARIES + i], w[row.SHOWN + i]
         left, varied, seen, others = company_of(n, rate, mean, widely, evened, cycle, varies, clumps, shown)
         w[row.COMPANY + i] = left
         w[row.VARIED + i] = varied
         w[row.SEEN + i] = seen
         w[row.OTHERS + i] = others
-        w[row.TTFT_MEAN + i] = waits * (iteration + left * (seen - iteration)) + iteration + (one + others) * prompt_s
+        w[row.TTFT_MEAN + i] = (
+            waits * (iteration + left * (seen - iteration)) + iteration + (prompt_s + others * prompt_s)
+        )
+
+
+@vectors
+def note_spread(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
+    """Note variance and third moment of the time to first token of what came since the last tick, but for the wait.
+
+    Of the square of a cycle as an arrival sees it only what is beyond the square of its mean is worked out.
+    """
+    square, cube, more, one, nought = (
+        facts[row.SQUARE], facts[row.CUBE], facts[row.DISPERSION] - real(1.0), real(1.0), real(0.0),
+    )  # fmt: skip
+    thrice, least = real(3.0) * square, cube - real(3.0) * square + real(2.0)
+    for i in range(LANES):
+        per_replica, prompt_s, iteration = (
+            a[at + row.PER_REPLICA + i],
+            a[at + row.PROMPT_S + i],
+            a[at + row.ITERATION + i],
+        )
+        left, seen, others, mean = w[row.COMPANY + i], w[row.SEEN + i], w[row.OTHERS + i], w[row.TTFT_MEAN + i]
+        cycle, varied, share = w[row.CYCLE + i], w[row.VARIED + i], min(w[row.PROMPT_SHARE + i], real(0.98))
+        alike, longer = others * (one - SHORT + SHORT * per_replica), seen - cycle
+        third = varied * w[row.THIRD + i] * (prompt_s * cube + thrice * share * longer)
+        beyond = max(longer * (cycle - longer) + third, nought)
+        iteration_square, prompt_square, half = iteration * iteration, prompt_s * prompt_s, real(0.5) + share
+        ended_square = iteration_square + left * (seen * seen + beyond - iteration_square)
+        spread = varied * half * half * beyond + w[row.BUSY + i] * ended_square * real(1 / 12)
+        spread += prompt_square * (alike * max(square + more * per_replica, nought) + (square - one))
+        slow = (mean - prompt_s) * a[at + row.SLOPE + i] * per_replica / iteration
+        w[row.TTFT_VARIANCE + i] = spread + slow * slow * a[at + row.VARIANCE + i]
+        w[row.TTFT_LEAN + i] = prompt_square * prompt_s * (least + alike * cube)
 
 
 @vectors
 def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
-    """Note mean, variance and third moment of the time to first token of what came since the last tick.
+    """Add the wait for a slot and the network to the moments of the time to first token, by what came since the tick.
 
     And what reads: the requests in the iteration of their prompt beyond the one that the fluid state counts; and by how
     much a request takes longer because that one was long (:func:`workbench.simulation.latency.carried_on`).
     """
-    square, cube, dispersion, one, nought = (
-        facts[row.SQUARE], facts[row.CUBE], facts[row.DISPERSION], real(1.0), real(0.0),
-    )  # fmt: skip
-    clumps, longest = max(dispersion, one), facts[row.PROMPT_CROSS] - one
+    one, nought, unserved_s = real(1.0), real(0.0), real(UNSERVED_S)
+    clumps, longest = max(facts[row.DISPERSION], one), facts[row.PROMPT_CROSS] - one
+    stays, stays_alone = real(STAYS) * longest, real(STAYS_ALONE) * longest
     for i in range(LANES):
-        serving = min(a[at + row.READY + i], one)
-        per_replica, rate, came = a[at + row.PER_REPLICA + i], w[row.RATE + i], a[at + row.RECENT + i]
-        prompt_s, iteration, running = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i], a[at + row.RUNNING + i]
-        left, seen, others, mean = w[row.COMPANY + i], w[row.SEEN + i], w[row.OTHERS + i], w[row.TTFT_MEAN + i]
-        cycle, busy, share = w[row.CYCLE + i], w[row.BUSY + i], min(w[row.PROMPT_SHARE + i], real(0.98))
-        varied, alike = w[row.VARIED + i], others * (one - SHORT * (one - per_replica))
-        cycle_variance, prompt_square = varied * w[row.ALONE + i], prompt_s * prompt_s
-        third = varied * prompt_square * rate * (prompt_s * cube * cycle + real(3.0) * share * square * cycle_variance)
-        seen_square = third * w[row.PER_THIRD + i] + real(3.0) * cycle_variance + cycle * cycle
-        ended_square = iteration * iteration + left * (seen_square - iteration * iteration)
-        half, lumps = real(0.5) + share, max(square + (dispersion - one) * per_replica, nought)
-        spread = varied * half * half * max(seen_square - seen * seen, nought) + busy * ended_square * real(1 / 12)
-        spread += prompt_square * (alike * lumps + square - one)
-        slow = (mean - prompt_s) * w[row.PER_ITERATION + i] * a[at + row.SLOPE + i] * per_replica
-        spread += slow * slow * a[at + row.VARIANCE + i]
-        lean = prompt_square * prompt_s * (cube - real(3.0) * square + real(2.0) + alike * cube)
-        turn, some = a[at + row.OUTPUT + i] * iteration + running * prompt_s * per_replica, max(running, real(1e-9))
-        reads = one - min(w[row.PROMPT_SHARE + i], MOST_READ)
+        ready, came, running = a[at + row.READY + i], a[at + row.RECENT + i], a[at + row.RUNNING + i]
+        prompt_s, iteration, output = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i], a[at + row.OUTPUT + i]
+        left, mean, variance = w[row.COMPANY + i], w[row.TTFT_MEAN + i], w[row.TTFT_VARIANCE + i]
+        serving, reads = min(ready, one), min(w[row.PROMPT_SHARE + i], MOST_READ)
+        turn, some = output * iteration + a[at + row.EACH_RUNS + i] * prompt_s, max(running, real(1e-9))
         per_most = turn / some if running > nought else nought
-        delay = a[at + row.RECENT_DELAY + i] / max(came, real(1e-9))
-        gap = iteration / reads
-        longer = max(iteration + (one + others) * prompt_s - gap, nought)
-        fed, gaps = left * share, max(a[at + row.OUTPUT + i] - one, nought)
-        reading = rate * a[at + row.READY + i] * longer
-        stays = (real(STAYS) + real(STAYS_ALONE) * per_replica) * longest
-        lingering = share * stays * gaps * fed / (one + (one - fed) * gaps)
         waiting = max(a[at + row.INSIDE + i] - running, nought) * per_most
-        w[row.TTFT_MEAN + i] = (mean + waiting) * serving + real(UNSERVED_S) * (one - serving) + delay
-        w[row.TTFT_VARIANCE + i] = (spread + waiting * clumps * per_most) * serving
-        w[row.TTFT_LEAN + i] = lean * serving
-        a[at + row.READING + i] = reading * serving if came > nought else nought
+        delay = a[at + row.RECENT_DELAY + i] / max(came, real(1e-9))
+        longer = max(iteration + (prompt_s + w[row.OTHERS + i] * prompt_s) - iteration / (one - reads), nought)
+        reading, share, gaps = w[row.RATE + i] * ready * longer, min(reads, real(0.98)), max(output - one, nought)
+        fed = left * share * gaps
+        lingering = share * (stays + stays_alone * a[at + row.PER_REPLICA + i]) * fed / (one + gaps - fed)
+        w[row.TTFT_MEAN + i] = (mean + waiting) * serving + (unserved_s - unserved_s * serving) + delay
+        w[row.TTFT_VARIANCE + i] = (variance + waiting * clumps * per_most) * serving
+        w[row.TTFT_LEAN + i] = w[row.TTFT_LEAN + i] * serving
+        a[at + row.READING + i] = reading if came > nought else nought
         a[at + row.LEFT_COMPANY + i] = left
         a[at + row.LINGERING + i] = lingering * serving
         a[at + row.RECENT + i] = nought
@@ -170,7 +182,8 @@ def add_tick(a: Reals, at: Place, w: Reals) -> None:
     """Add this tick to those since the last look: its moments about the mean of the first of them."""
     for i in range(LANES):
         count, so_far, mean = a[at + row.TTFT_COUNT + i], a[at + row.TTFT_SINCE + i], w[row.TTFT_MEAN + i]
-        first = a[at + row.TTFT_FIRST + i] if so_far > real(0.0) else mean
+        noted = a[at + row.TTFT_FIRST + i]
+        first = noted if so_far > real(0.0) else mean
         variance, off = w[row.TTFT_VARIANCE + i], mean - first
         a[at + row.TTFT_COUNT + i] = real(0.0)
         a[at + row.TTFT_SINCE + i] = so_far + count

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-WIDTH = 128
+WIDTH = 64
 LANES = np.uint64(WIDTH)
 
 Reals = NDArray[np.float32]
@@ -36,12 +36,12 @@ def _rows(count: int) -> list[np.uint64]:
 
 # rows of a pool: its state, what follows from its replicas, what the last step left, what follows from its lengths,
 # first tokens since the last look, sums of the hour
-POOL_ROWS = 48
+POOL_ROWS = 50
 (
     INSIDE, VARIANCE, PROMPT, OUTPUT, READY, COMING, DRAINING, LENT, BUDGET, LAST_STEP, PER_REPLICA, EVENED,
-    FINISHED, ARRIVING, PROMPTS, OUTPUTS, RECENT, RECENT_DELAY, ROOM, RUNNING, ABOVE, SIGNAL, ITERATION, UNREAD,
-    READING, LEFT_COMPANY, LINGERING, NOTED_PROMPT, NOTED_OUTPUT, PROMPT_S, SLOPE, HELD_SHARE, SLOTS, PER_SLOT,
-    ROUTE_EACH, RELEASE_EACH,
+    FINISHED, ARRIVING, PROMPTS, OUTPUTS, RECENT, RECENT_DELAY, ROOM, RUNNING, EACH_RUNS, ABOVE, SIGNAL, ITERATION,
+    UNREAD, READING, LEFT_COMPANY, LINGERING, NOTED_PROMPT, NOTED_OUTPUT, PROMPT_S, SLOPE, HELD_SHARE, SLOTS, PER_SLOT,
+    PER_PROMPT_S, ROUTE_EACH, RELEASE_EACH,
     TTFT_COUNT, TTFT_SINCE, TTFT_FIRST, TTFT_SUM, TTFT_SQUARES, TTFT_CUBES,
     HELD, WASTED, LENT_SUM, READY_SUM, KV_SUM, WORK_SUM,
 ) = _rows(POOL_ROWS)  # fmt: skip
@@ -51,8 +51,8 @@ POOL_SIZE = np.uint64(POOL_ROWS * WIDTH)
 # rows of work, of one pool after the other: what a step of a pool works out and no later one needs
 WORK_ROWS = 29
 (
-    CHANGED, PLACE, TABLED, PROMPT_SHARE, PER_OUTPUT, CLUMPED, CROWD_S, THROUGHPUT, EASING, STALLED, SHARE, SATURATED,
-    RATE, CYCLE, ALONE, PER_CYCLE, PER_ITERATION, PER_THIRD, SHOWN, BUSY, WAITS, COMPANY, VARIED, SEEN, OTHERS,
+    PLACE, TABLED, PROMPT_SHARE, USUAL, UNREAD_EACH, PER_OUTPUT, CLUMPED, CROWD_S, MET, THROUGHPUT, EASING,
+    STALLED, SHARE, SATURATED, RATE, CYCLE, VARIES, THIRD, SHOWN, BUSY, WAITS, COMPANY, VARIED, SEEN, OTHERS,
     TTFT_MEAN, TTFT_VARIANCE, TTFT_LEAN, LOOKS,
 ) = _rows(WORK_ROWS)  # fmt: skip
 
@@ -72,7 +72,7 @@ TIER_SIZE = np.uint64(TIER_ROWS * WIDTH)
 # rows of routing and scaling, of one origin and model or one pool after the other: what is asked and left, who wants
 SCRATCH_ROWS = 11
 (
-    ALL, EACH, ALL_PROMPTS, ALL_OUTPUTS, LEFT, PART, IDLEST, FULLNESS, GROUP_READY, GROUP_HELD, WANTS,
+    ALL, EACH, ALL_PROMPTS, ALL_OUTPUTS, LEFT, PART, IDLEST, FULLNESS, OTHERS_READY, OTHERS_HELD, WANTS,
 ) = _rows(SCRATCH_ROWS)  # fmt: skip
 
 # facts of a pool, the same in all scenarios

@@ -93,31 +93,36 @@ def follow_plan(a: Reals, target: Ints, hour: int) -> None:
 
 
 @vectors
-def first_member(a: Reals, at: Place, s: Reals) -> None:
-    """Begin the ready and held replicas of a group with its first pool."""
+def no_others(s: Reals) -> None:
+    """Begin the ready and held replicas that a group has in other pools."""
     for i in range(LANES):
-        ready = a[at + row.READY + i]
-        s[row.GROUP_READY + i] = ready
-        s[row.GROUP_HELD + i] = ready + a[at + row.COMING + i]
+        s[row.OTHERS_READY + i] = real(0.0)
+        s[row.OTHERS_HELD + i] = real(0.0)
 
 
 @vectors
 def add_member(a: Reals, at: Place, s: Reals) -> None:
-    """Add a pool to the ready and held replicas of its group."""
+    """Add a pool to the ready and held replicas that a group has in other pools."""
     for i in range(LANES):
         ready = a[at + row.READY + i]
-        s[row.GROUP_READY + i] += ready
-        s[row.GROUP_HELD + i] += ready + a[at + row.COMING + i]
+        s[row.OTHERS_READY + i] += ready
+        s[row.OTHERS_HELD + i] += ready + a[at + row.COMING + i]
 
 
 @vectors
-def count_group(a: Reals, s: Reals, group: Ints, p: int) -> None:
-    """Count ready and held replicas of the model in the region, over all GPU kinds of the silo."""
-    first_member(a, np.uint64(group[p, 0]) * row.POOL_SIZE, s)
-    for j in range(1, group.shape[1]):
+def count_others(a: Reals, s: Reals, group: Ints, p: int) -> None:
+    """Count ready and held replicas that the model has in the region in other pools, over all GPU kinds of the silo.
+
+    Where no pool has any, the rows are nought as they began.
+    """
+    if group.shape[1] == 1:
+        return
+    no_others(s)
+    for j in range(group.shape[1]):
         if group[p, j] < 0:
             break
-        add_member(a, np.uint64(group[p, j]) * row.POOL_SIZE, s)
+        if group[p, j] != p:
+            add_member(a, np.uint64(group[p, j]) * row.POOL_SIZE, s)
 
 
 @vectors
@@ -126,8 +131,9 @@ def may_change(a: Reals, at: Place, h: Reals, s: Reals, step: np.float32, step_s
     marked = np.int32(0)
     for i in range(LANES):
         ready, coming, signal = a[at + row.READY + i], a[at + row.COMING + i], a[at + row.SIGNAL + i]
-        group_ready, group_held, floor = s[row.GROUP_READY + i], s[row.GROUP_HELD + i], h[row.FLOOR + i]
-        over = signal * ready > h[row.OUT_ABOVE + i] * (ready + coming) * ALMOST
+        held, floor = ready + coming, h[row.FLOOR + i]
+        group_ready, group_held = ready + s[row.OTHERS_READY + i], held + s[row.OTHERS_HELD + i]
+        over = signal * ready > h[row.OUT_ABOVE + i] * held * ALMOST
         under = signal < h[row.IN_BELOW + i] * BARELY and group_ready > floor
         few = group_held < floor or (group_held == real(0.0) and signal > real(0.0))
         cool = (step - a[at + row.LAST_STEP + i]) * step_s >= h[row.COOLDOWN_S + i]
@@ -223,7 +229,7 @@ def step_one(b: Block, c: Site, x: Inputs, step: int, p: int, i: int, observed: 
     a, s, at, into_hour_s = b.pools, b.scratch, pool_at(p), step * x.step_s % 3600.0
     gap = float(observed * b.gap[np.uint64(c.model[p]) * LANES + i])
     ready, coming, budget = int(a[at + row.READY + i]), int(a[at + row.COMING + i]), int(a[at + row.BUDGET + i])
-    group_ready, group_held = int(s[row.GROUP_READY + i]), int(s[row.GROUP_HELD + i])
+    group_ready, group_held = ready + int(s[row.OTHERS_READY + i]), ready + coming + int(s[row.OTHERS_HELD + i])
     signal = float(a[at + row.SIGNAL + i])
     change = r.scaling_step(b.rules[i], signal, ready, coming, group_ready, group_held, budget, into_hour_s, gap)
     if change == 0:
@@ -253,14 +259,13 @@ def step_by_signal(b: Block, c: Site, x: Inputs, step: int, p: int) -> None:
 def take_out(b: Block, c: Site, x: Inputs, step: int, p: int) -> None:
     """Take out the replicas of a pool that the plan has too many, down to the floor."""
     a, s, at, none = b.pools, b.scratch, pool_at(p), real(0.0)
-    count_group(a, s, c.group, p)
+    count_others(a, s, c.group, p)
     for i in range(LANES):
         while a[at + row.BUDGET + i] < none and a[at + row.READY + i] > none:
-            if s[row.GROUP_READY + i] <= b.scenario[row.FLOOR + i]:
+            if a[at + row.READY + i] + s[row.OTHERS_READY + i] <= b.scenario[row.FLOOR + i]:
                 break
             scale_in(b, c, x, step, p, i)
             a[at + row.BUDGET + i] += real(1.0)
-            s[row.GROUP_READY + i] -= real(1.0)
 
 
 @inlined
@@ -288,6 +293,6 @@ def scale(b: Block, c: Site, x: Inputs, step: int) -> None:
         carry_out(b, c, x, step)
         return
     for p in range(c.gpus.size):
-        count_group(b.pools, b.scratch, c.group, p)
+        count_others(b.pools, b.scratch, c.group, p)
         if may_change(b.pools, pool_at(p), b.scenario, b.scratch, real(step), real(x.step_s)) > 0:
             step_by_signal(b, c, x, step, p)

@@ -30,8 +30,8 @@ def nothing_asked(s: Reals) -> None:
 
 @vectors
 def ask(
-    s: Reals, h: Reals, asked: Reals, tier: Place, load: Reals, factor: Place, requests: np.float32,
-    prompt: np.float32, output: np.float32, others: np.float32,
+    s: Reals, asked: Reals, tier: Place, load: Reals, factor: Place, requests: np.float32, prompt: np.float32,
+    output: np.float32, others: np.float32,
 ) -> None:  # fmt: skip
     """Add a tier's requests of this step to those of its origin and model: ``others`` is 0 for the first, then 1."""
     for i in range(LANES):
@@ -40,8 +40,8 @@ def ask(
         asked[tier + i] = amount
         s[row.ALL + i] = everything
         s[row.LEFT + i] = everything
-        s[row.ALL_PROMPTS + i] = others * s[row.ALL_PROMPTS + i] + amount * prompt * h[row.PROMPT_TIMES + i]
-        s[row.ALL_OUTPUTS + i] = others * s[row.ALL_OUTPUTS + i] + amount * output * h[row.OUTPUT_TIMES + i]
+        s[row.ALL_PROMPTS + i] = others * s[row.ALL_PROMPTS + i] + amount * prompt
+        s[row.ALL_OUTPUTS + i] = others * s[row.ALL_OUTPUTS + i] + amount * output
 
 
 @within

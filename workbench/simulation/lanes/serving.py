@@ -1,8 +1,8 @@
 """Pools of a block serve for a step: the equations of :mod:`workbench.simulation.fluid.service`, one lane per scenario.
 
-A loop takes about as long as its longest chain of numbers that wait for each other, where only a few turns of it fit
-into the processor's window: so a long equation is several loops, and each quotient a division of its own, which waits
-for less than one that is shared. Those of the load signal share one: what thresholds decide on keeps its rounding.
+A loop takes as long as its products and quotients, or as its longest chain of numbers that wait for each other, where
+only a few turns of it fit into the processor's window: so a long equation is several loops, each quotient a division of
+its own, which waits for less than one that is shared, and what is only compared is not divided.
 """
 
 from __future__ import annotations
@@ -30,25 +30,32 @@ def holds(
     return kv if kv_only > real(0.0) else each
 
 
+@within
+def differ(prompt: np.float32, noted_prompt: np.float32, output: np.float32, noted_output: np.float32) -> bool:
+    """Return whether lengths differ from those that were noted by more than what is left out."""
+    apart = max(abs(prompt - noted_prompt) - SAME * noted_prompt, abs(output - noted_output) - SAME * noted_output)
+    return bool(apart > real(0.0))
+
+
 @vectors
-def mix_lengths(a: Reals, at: Place, w: Reals) -> int:
-    """Mix the lengths of what came into those of what is inside; mark where they changed and return in how many."""
+def mix_lengths(a: Reals, at: Place, h: Reals) -> int:
+    """Mix the lengths of what came into those of what is inside; return in how many scenarios they changed.
+
+    What came is counted by the lengths of the load, without a scenario's factors.
+    """
     changed = np.int32(0)
     for i in range(LANES):
         inside, arriving = a[at + row.INSIDE + i], a[at + row.ARRIVING + i]
         old_prompt, old_output = a[at + row.PROMPT + i], a[at + row.OUTPUT + i]
         share = real(1.0) / max(inside + arriving, real(1e-9))
-        prompt = old_prompt + share * (a[at + row.PROMPTS + i] - arriving * old_prompt)
-        output = old_output + share * (a[at + row.OUTPUTS + i] - arriving * old_output)
-        noted_prompt, noted_output = a[at + row.NOTED_PROMPT + i], a[at + row.NOTED_OUTPUT + i]
-        other = max(abs(prompt - noted_prompt) - SAME * noted_prompt, abs(output - noted_output) - SAME * noted_output)
-        mark = real(1.0) if other > real(0.0) else real(0.0)
+        prompt = old_prompt + share * (a[at + row.PROMPTS + i] * h[row.PROMPT_TIMES + i] - arriving * old_prompt)
+        output = old_output + share * (a[at + row.OUTPUTS + i] * h[row.OUTPUT_TIMES + i] - arriving * old_output)
+        other = differ(prompt, a[at + row.NOTED_PROMPT + i], output, a[at + row.NOTED_OUTPUT + i])
         a[at + row.PROMPT + i] = prompt
         a[at + row.OUTPUT + i] = output
         a[at + row.PROMPTS + i] = real(0.0)
         a[at + row.OUTPUTS + i] = real(0.0)
-        w[row.CHANGED + i] = mark
-        changed = np.int32(changed + np.int32(mark))
+        changed = np.int32(changed + (np.int32(1) if other else np.int32(0)))
     return int(changed)
 
 
@@ -79,7 +86,9 @@ def note_lengths(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
     per_request, per_token, per_room = facts[row.PER_REQUEST_S], facts[row.PER_TOKEN_S], real(1.0) / facts[row.KV_ROOM]
     half_square, cross, per_cap = real(0.5) * facts[row.OUTPUT_SQUARE], facts[row.CROSS], real(1.0) / cap
     for i in range(LANES):
-        changed, prompt, output = w[row.CHANGED + i] > real(0.0), a[at + row.PROMPT + i], a[at + row.OUTPUT + i]
+        prompt, output = a[at + row.PROMPT + i], a[at + row.OUTPUT + i]
+        noted_prompt, noted_output = a[at + row.NOTED_PROMPT + i], a[at + row.NOTED_OUTPUT + i]
+        changed = differ(prompt, noted_prompt, output, noted_output)
         prompt_s, generated = w[row.TABLED + i] * prompt, half_square * output
         held = cross * prompt + generated
         slope = per_request + per_token * held
@@ -91,9 +100,10 @@ def note_lengths(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
         to_release = holds(h[row.RELEASE_ONE + i], h[row.RELEASE_ODDS + i], kv_only, by_kv, slots, by_work)
         per_slot = min(max(per_cap, reserved * per_room), real(1.0))
         slots_each = max(slots, real(1.0))
-        a[at + row.NOTED_PROMPT + i] = kept(changed, prompt, a[at + row.NOTED_PROMPT + i])
-        a[at + row.NOTED_OUTPUT + i] = kept(changed, output, a[at + row.NOTED_OUTPUT + i])
+        a[at + row.NOTED_PROMPT + i] = kept(changed, prompt, noted_prompt)
+        a[at + row.NOTED_OUTPUT + i] = kept(changed, output, noted_output)
         a[at + row.PROMPT_S + i] = kept(changed, prompt_s, a[at + row.PROMPT_S + i])
+        a[at + row.PER_PROMPT_S + i] = kept(changed, real(1.0) / prompt_s, a[at + row.PER_PROMPT_S + i])
         a[at + row.SLOPE + i] = kept(changed, slope, a[at + row.SLOPE + i])
         a[at + row.HELD_SHARE + i] = kept(changed, held * per_room, a[at + row.HELD_SHARE + i])
         a[at + row.SLOTS + i] = kept(changed, slots_each, a[at + row.SLOTS + i])
@@ -114,7 +124,9 @@ def note_running(a: Reals, at: Place) -> int:
         limit = max(ready, real(1.0)) * a[at + row.SLOTS + i]
         apart = mean - limit
         is_near = apart * apart < square * max(a[at + row.VARIANCE + i], real(1e-6))
-        a[at + row.RUNNING + i] = min(mean, limit) * min(ready, real(1.0))
+        running = min(mean, limit) * min(ready, real(1.0))
+        a[at + row.RUNNING + i] = running
+        a[at + row.EACH_RUNS + i] = running * a[at + row.PER_REPLICA + i]
         a[at + row.ABOVE + i] = real(1.0) if apart > real(0.0) else real(0.0)
         near = np.int32(near + (np.int32(1) if is_near else np.int32(0)))
     return int(near)
@@ -131,7 +143,9 @@ def note_running_near(a: Reals, at: Place) -> None:
         rest = real(1.0) if far < FARTHEST else real(0.0)
         rare = tail(far) * rest
         excess = deviation * (loss(far) * rest + max(z, real(0.0)))
-        a[at + row.RUNNING + i] = min(max(mean - excess, real(0.0)), mean) * min(ready, real(1.0))
+        running = min(max(mean - excess, real(0.0)), mean) * min(ready, real(1.0))
+        a[at + row.RUNNING + i] = running
+        a[at + row.EACH_RUNS + i] = running * a[at + row.PER_REPLICA + i]
         a[at + row.ABOVE + i] = real(1.0) - rare if z > real(0.0) else rare
 
 
@@ -143,27 +157,33 @@ def fill_slots(a: Reals, at: Place) -> None:
 
 
 @vectors
-def read_prompts(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) -> None:
-    """Take in a step's prompts and note the share of time in which a replica reads.
+def ask_prompts(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) -> None:
+    """Note the seconds of prompts that a replica has to read in a step, and how many an iteration usually has."""
+    base = facts[row.BASE_S]
+    half_prompt = real(0.5) * max(facts[row.SQUARE] + facts[row.DISPERSION] - real(1.0), real(1.0))
+    for i in range(LANES):
+        each, per_replica, prompt_s = a[at + row.EACH_RUNS + i], a[at + row.PER_REPLICA + i], a[at + row.PROMPT_S + i]
+        iteration, came = base + a[at + row.SLOPE + i] * each, a[at + row.ARRIVING + i] * per_replica
+        most = step_s * each / (a[at + row.OUTPUT + i] * iteration + each * prompt_s)
+        admitted = came + a[at + row.ABOVE + i] * (most - came)
+        w[row.USUAL + i] = real(1.5) * iteration + half_prompt * prompt_s
+        w[row.UNREAD_EACH + i] = a[at + row.UNREAD + i] * per_replica + prompt_s * admitted
+
+
+@vectors
+def read_prompts(a: Reals, at: Place, w: Reals, step_s: np.float32) -> None:
+    """Take in a step's prompts and note the share of time in which a replica reads: what is left, over that and usual.
 
     Of the two roots of the square equation for what is left unread the smaller is taken as the product over the larger,
     because their difference is lost in single precision.
     """
-    base, per_s = facts[row.BASE_S], real(1.0) / step_s
-    half_prompt = real(0.5) * max(facts[row.SQUARE] + facts[row.DISPERSION] - real(1.0), real(1.0))
     for i in range(LANES):
-        ready, running, above = a[at + row.READY + i], a[at + row.RUNNING + i], a[at + row.ABOVE + i]
-        per_replica, prompt_s = a[at + row.PER_REPLICA + i], a[at + row.PROMPT_S + i]
-        iteration = base + a[at + row.SLOPE + i] * running * per_replica
-        rate = a[at + row.ARRIVING + i] * per_s
-        most = running / (a[at + row.OUTPUT + i] * iteration + running * prompt_s * per_replica)
-        admitted = (real(1.0) - above) * rate + above * most
-        usual = real(1.5) * iteration + half_prompt * prompt_s
-        unread = a[at + row.UNREAD + i] * per_replica + step_s * prompt_s * per_replica * admitted
-        half = real(0.5) * (unread - usual - step_s)
-        larger = np.sqrt(half * half + usual * unread) + abs(half)
-        left = larger if half > real(0.0) else usual * unread / larger
-        w[row.PROMPT_SHARE + i] = left / (left + usual)
+        usual, unread, ready = w[row.USUAL + i], w[row.UNREAD_EACH + i], a[at + row.READY + i]
+        half, product = real(0.5) * (unread - usual - step_s), usual * unread
+        larger = np.sqrt(half * half + product) + abs(half)
+        left = larger if half > real(0.0) else product / larger
+        part, rest = larger if half > real(0.0) else unread, usual if half > real(0.0) else larger
+        w[row.PROMPT_SHARE + i] = part / (part + rest)
         a[at + row.UNREAD + i] = kept(ready > real(0.0), left * ready, a[at + row.UNREAD + i])
 
 
@@ -172,58 +192,61 @@ def note_crowds(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     """Note how many requests a replica's iterations run for clumps, and what it loses where replicas differ."""
     one, half, square, two = real(1.0), real(0.5), facts[row.SQUARE], real(2.0)
     for i in range(LANES):
-        output, calm = a[at + row.OUTPUT + i], one - a[at + row.ABOVE + i]
-        per_replica, running, variance = a[at + row.PER_REPLICA + i], a[at + row.RUNNING + i], a[at + row.VARIANCE + i]
-        slope = a[at + row.SLOPE + i]
-        each, company, share = running * per_replica, a[at + row.LEFT_COMPANY + i], w[row.PROMPT_SHARE + i]
+        calm, per_output = one - a[at + row.ABOVE + i], one / a[at + row.OUTPUT + i]
+        per_replica, each, variance = a[at + row.PER_REPLICA + i], a[at + row.EACH_RUNS + i], a[at + row.VARIANCE + i]
+        company, share = a[at + row.LEFT_COMPANY + i], w[row.PROMPT_SHARE + i]
         spared, fed, twice = one - share, company * company * share, one + two * each
         unread = max(spared * (one + share), real(1e-6))
-        per_output = one / output
-        prompt_each = a[at + row.PROMPT_S + i] * per_output
         clumps = calm * share * (one + half * square * fed * fed / unread)
         unlike = max(company, one / twice) * each * (one - per_replica)
         between = calm * (min(variance * per_replica * per_replica, each * (each + one)) + unlike)
         w[row.PER_OUTPUT + i] = per_output
         w[row.CLUMPED + i] = each + clumps
-        w[row.CROWD_S + i] = between * (slope + prompt_each) * spared
+        w[row.CROWD_S + i] = between * (a[at + row.SLOPE + i] + a[at + row.PROMPT_S + i] * per_output) * spared
+
+
+@vectors
+def meet(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
+    """Note how many requests a replica's iterations run in the mean over time."""
+    base, nought, two = facts[row.BASE_S], real(0.0), real(2.0)
+    for i in range(LANES):
+        slope, clumped, each = a[at + row.SLOPE + i], w[row.CLUMPED + i], a[at + row.EACH_RUNS + i]
+        crowd_s, most_s = w[row.CROWD_S + i], base + slope * clumped
+        twice_s = most_s + np.sqrt(max(most_s * most_s - real(4.0) * slope * crowd_s, nought))
+        w[row.MET + i] = min(max(clumped - two * crowd_s / twice_s, LEAST_MET * each), MOST_MET * each)
 
 
 @vectors
 def note_rates(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     """Note how fast a pool completes requests, by how much faster for one more, and what prompts it reads a turn."""
-    base, one, nought, half = facts[row.BASE_S], real(1.0), real(0.0), real(0.5)
+    base, one = facts[row.BASE_S], real(1.0)
     for i in range(LANES):
-        slope, clumped = a[at + row.SLOPE + i], w[row.CLUMPED + i]
-        each = a[at + row.RUNNING + i] * a[at + row.PER_REPLICA + i]
-        crowd_s, most_s, per_output = w[row.CROWD_S + i], base + slope * clumped, w[row.PER_OUTPUT + i]
-        usual_s = half * (most_s + np.sqrt(max(most_s * most_s - real(4.0) * slope * crowd_s, nought)))
-        met = min(max(clumped - crowd_s / usual_s, LEAST_MET * each), MOST_MET * each)
-        per_iteration = one / (base + slope * met)
-        rate = (one - w[row.PROMPT_SHARE + i]) * per_output * per_iteration
+        met = w[row.MET + i]
+        per_iteration = one / (base + a[at + row.SLOPE + i] * met)
+        alone = w[row.PER_OUTPUT + i] * per_iteration
+        rate = alone - w[row.PROMPT_SHARE + i] * alone
         w[row.THROUGHPUT + i] = max(a[at + row.READY + i], one) * met * rate
         w[row.EASING + i] = (one - a[at + row.ABOVE + i]) * base * per_iteration * rate
-        w[row.STALLED + i] = met * a[at + row.PROMPT_S + i] * per_output * per_iteration
+        w[row.STALLED + i] = met * a[at + row.PROMPT_S + i] * alone
 
 
 @vectors
 def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) -> None:
     """Advance the requests in the pool and their variance by a step (linearised implicit Euler)."""
-    dispersion, per_s = facts[row.DISPERSION], real(1.0) / step_s
-    one, nought, two = real(1.0), real(0.0), real(2.0)
-    lumps, shown, window_s = facts[row.SQUARE] - one, two * facts[row.NOISE_SEEN], facts[row.WINDOW_S]
+    dispersion, one, nought, two = facts[row.DISPERSION], real(1.0), real(0.0), real(2.0)
+    shown, window_s = two * dispersion * facts[row.NOISE_SEEN], facts[row.WINDOW_S]
+    lumps = facts[row.SQUARE] - one
     for i in range(LANES):
         before, arriving = a[at + row.INSIDE + i], a[at + row.ARRIVING + i]
-        serves, variance = a[at + row.READY + i] > nought, a[at + row.VARIANCE + i]
-        came, present = arriving * per_s, before + arriving
-        throughput, easing, stalled = w[row.THROUGHPUT + i], w[row.EASING + i], w[row.STALLED + i]
-        unseen = dispersion * (one - shown / (two + easing * window_s))
-        brings = unseen * (one + stalled) * (one + stalled) + lumps * stalled * stalled
-        slow, slower = one + step_s * easing, one + two * step_s * easing
-        change = step_s * (came - throughput) / slow
+        serves, variance, present = a[at + row.READY + i] > nought, a[at + row.VARIANCE + i], before + arriving
+        easing, stalled, goes = w[row.EASING + i], w[row.STALLED + i], step_s * w[row.THROUGHPUT + i]
+        unseen, turn, eased = dispersion - shown / (two + easing * window_s), one + stalled, step_s * easing
+        brings = unseen * turn * turn + lumps * stalled * stalled
+        change = (arriving - goes) / (one + eased)
         served = min(max(arriving - change, nought), present) if serves else nought
         after = present - served
         spread = min(
-            (variance + step_s * (came * brings + throughput)) / slower,
+            (variance + arriving * brings + goes) / (one + two * eased),
             after * (after * a[at + row.PER_REPLICA + i] + one),
         )
         a[at + row.INSIDE + i] = after
@@ -233,25 +256,33 @@ def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) ->
         w[row.SHARE + i] = served / max(present, real(1e-9))
 
 
+@within
+def sum_up(a: Reals, at: Place, per_gpus: np.float32, i: int) -> None:
+    """Add one step's replicas of a pool to the sums of the hour; ``per_gpus`` is one over the GPUs of a replica."""
+    ready, coming = a[at + row.READY + i], a[at + row.COMING + i]
+    a[at + row.HELD + i] += ready + coming + a[at + row.DRAINING + i]
+    a[at + row.WASTED + i] += coming
+    a[at + row.LENT_SUM + i] += a[at + row.LENT + i] * per_gpus
+    a[at + row.READY_SUM + i] += ready
+
+
 @vectors
-def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
+def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, per_gpus: np.float32) -> None:
     """Note the load signal of a pool and whether it is saturated, and add what goes into it to the sums of the hour."""
     base, per_room, one, nought = facts[row.BASE_S], real(1.0) / facts[row.KV_ROOM], real(1.0), real(0.0)
     for i in range(LANES):
         serves, serving = a[at + row.READY + i] > nought, min(a[at + row.READY + i], one)
-        running, slope, output = a[at + row.RUNNING + i], a[at + row.SLOPE + i], a[at + row.OUTPUT + i]
-        per_slot, per_replica = a[at + row.PER_SLOT + i], a[at + row.PER_REPLICA + i]
-        each, reading = running * per_replica, a[at + row.READING + i] * per_replica
+        each, slope, output = a[at + row.EACH_RUNS + i], a[at + row.SLOPE + i], a[at + row.OUTPUT + i]
+        per_slot, reading = a[at + row.PER_SLOT + i], a[at + row.READING + i] * a[at + row.PER_REPLICA + i]
         alone, work = output * base, a[at + row.PROMPT_S + i] + output * slope
-        busy_work, full_work = each * work + alone, work + alone * per_slot
-        split = one / (busy_work * full_work * output)
-        busy, greatest = each * work * split * full_work * output, work * split * busy_work * output
+        busy_work, full_work = each * work + alone, work + alone * per_slot  # the greatest is work / full_work
+        busy = each * work / busy_work
         prompt, held = a[at + row.PROMPT + i] * per_room, a[at + row.HELD_SHARE + i]
-        own = prompt * split * busy_work * full_work + real(0.5) * per_room
+        own = prompt * w[row.PER_OUTPUT + i] + real(0.5) * per_room
         kv = min(each * max(held - own, nought) + a[at + row.LINGERING + i] * prompt, one)
         asked = min(each * held + reading * prompt, one)
         signal = asked if h[row.KV_ONLY + i] > nought else max(asked, max(min((each + reading) * per_slot, one), busy))
-        over = one if busy > real(0.95) * greatest else nought
+        over = one if each * full_work > real(0.95) * busy_work else nought
         over = max(over, one if a[at + row.ABOVE + i] > TWENTIETH else nought)
         waits = one if a[at + row.INSIDE + i] > nought else nought
         a[at + row.KV_SUM + i] += kv * serving
@@ -259,17 +290,22 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
         a[at + row.SIGNAL + i] = signal if serves else waits
         w[row.SATURATED + i] = over if serves else waits
         a[at + row.ITERATION + i] = base + slope * each if serves else base
+        sum_up(a, at, per_gpus, i)
 
 
 @vectors
-def advance(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, step_s: np.float32) -> None:
+def advance(
+    a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, step_s: np.float32, per_gpus: np.float32
+) -> None:  # fmt: skip
     """Advance a pool by a step; what runs is as the last one left it."""
-    read_prompts(a, at, w, facts, step_s)
+    ask_prompts(a, at, w, facts, step_s)
+    read_prompts(a, at, w, step_s)
     note_crowds(a, at, w, facts)
+    meet(a, at, w, facts)
     note_rates(a, at, w, facts)
     complete(a, at, w, facts, step_s)
     fill_slots(a, at)
-    note_signal(a, at, w, h, facts)
+    note_signal(a, at, w, h, facts, per_gpus)
 
 
 @vectors
@@ -280,15 +316,3 @@ def share_out(w: Reals, t: Reals, tier: Place) -> None:
         t[tier + row.COMES + i] = real(0.0)
         t[tier + row.CAME + i] += come
         t[tier + row.IN_TIER + i] = (t[tier + row.IN_TIER + i] + come) * (real(1.0) - w[row.SHARE + i])
-
-
-@vectors
-def sum_up(a: Reals, at: Place, gpus: np.float32) -> None:
-    """Add one step's replicas of a pool to the sums of the hour."""
-    per_replica = real(1.0) / gpus
-    for i in range(LANES):
-        ready, coming = a[at + row.READY + i], a[at + row.COMING + i]
-        a[at + row.HELD + i] += ready + coming + a[at + row.DRAINING + i]
-        a[at + row.WASTED + i] += coming
-        a[at + row.LENT_SUM + i] += a[at + row.LENT + i] * per_replica
-        a[at + row.READY_SUM + i] += ready
