@@ -152,10 +152,10 @@ class Laid:
 
 def rooms_of(fleet: Fleet) -> dict[str, float]:
     """Return how many KV tokens the roomiest replica of each model holds: what needs more can only be shed."""
-    return {
-        model.key: max(replica.kv_cache_tokens for replica in fleet.replicas if replica.model == model.key)
-        for model in fleet.models
-    }
+    rooms: dict[str, float] = {}
+    for replica in fleet.replicas:
+        rooms[replica.model] = max(replica.kv_cache_tokens, rooms.get(replica.model, 0.0))
+    return rooms
 
 
 def windows_per_mean(demand_window_s: float) -> int:
