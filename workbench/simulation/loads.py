@@ -259,8 +259,8 @@ def _hold(array: Floats, per_hour: int) -> Floats:
     for column in np.flatnonzero(np.isnan(flat[per_hour:]).any(axis=0)):
         places = np.flatnonzero(~np.isnan(flat[:, column]))
         total = np.concatenate([[0.0], np.cumsum(flat[places, column])])
-        for gap in np.flatnonzero(np.isnan(flat[:, column])):
-            count = int(np.searchsorted(places, gap))
-            width = min(count, per_hour)
-            flat[gap, column] = (total[count] - total[count - width]) / width if width else 0.0
+        gaps = np.flatnonzero(np.isnan(flat[:, column]))
+        known = np.searchsorted(places, gaps)
+        width = np.minimum(known, per_hour)
+        flat[gaps, column] = (total[known] - total[known - width]) / np.maximum(width, 1)
     return held
