@@ -65,7 +65,7 @@ def _calendar_of(fleet: Fleet) -> type[np.uint16 | np.int32]:
 
 
 def _groups(pools: Sequence[Pool]) -> list[int]:
-    """Return for every pool the first of those that share a floor with it: same region, model and silo, any GPU kind."""
+    """Return for every pool the first that shares its floor: same region, model and silo, any GPU kind."""
     first: dict[tuple[str, str, int], int] = {}
     return [first.setdefault((pool.region, pool.model, pool.silo), i) for i, pool in enumerate(pools)]
 
