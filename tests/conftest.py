@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from tests.sharing import copied, made_once
 from workbench.results import Study
 from workbench.tables import REQUESTS
 from workbench.units import seed_for
@@ -102,28 +103,39 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_study(small_store: Path) -> Study:
+def small_study(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A whole study of the trace ``small``: seasonal naive forecast, four strategies, saved beside its store."""
-    return study_of(small_store, small_store / "studies")
+    study = made_once(tmp_path_factory, "small_study", lambda folder: study_of(small_store, folder))
+    return copied(study, small_store / "studies")
 
 
 @pytest.fixture(scope="session")
 def small_study_once(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The same with one plan for the whole span, saved elsewhere."""
-    return study_of(small_store, tmp_path_factory.mktemp("once") / "studies", replan="once")
+    study = made_once(tmp_path_factory, "once", lambda folder: study_of(small_store, folder, replan="once"))
+    return copied(study, tmp_path_factory.mktemp("once") / "studies")
 
 
-def study_of(folder: Path, root: Path, *, replan: str = "hourly") -> Study:
-    """Run the study of the trace ``small`` of a store and save it under ``root``."""
+@pytest.fixture(scope="session")
+def short_study(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Three hours of an afternoon under the same four strategies, for what is run a second time to compare."""
+    span = {"as_of": datetime(2025, 7, 11, 14), "simulate_hours": 3}
+    study = made_once(tmp_path_factory, "short", lambda folder: study_of(small_store, folder, name="short", span=span))
+    return copied(study, tmp_path_factory.mktemp("short") / "studies")
+
+
+def study_of(folder: Path, root: Path, *, name: str = "small", replan: str = "hourly", **more: object) -> Study:
+    """Run a study of the trace ``small`` of a store and save it under ``root``."""
     from workbench import catalog, scenarios, studies
     from workbench.traces import open_store
 
     content = {
-        "name": "small",
+        "name": name,
         "trace": "small",
         "demand": {"scale": 100.0},
         "forecast": {"method": "seasonal_naive"},
         "plan": {"replan": replan},
+        **more,
     }
     with open_store(folder / "traces.duckdb", read_only=True) as store:
         return studies.run(

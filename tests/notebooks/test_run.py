@@ -9,7 +9,7 @@ import nbformat
 import papermill
 import pytest
 
-from tests.notebooks.small_study import REQUESTS_TRACE, SERIES_TRACE, STORE, STUDIES
+from tests.notebooks.conftest import REQUESTS_TRACE, SERIES_TRACE, STORE, STUDIES
 from tests.notebooks.test_shape import NOTEBOOKS, TOUR
 from workbench.results import Study
 
