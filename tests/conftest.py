@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,13 +25,26 @@ settings.register_profile("workbench", deadline=None, max_examples=50, derandomi
 settings.load_profile("workbench")
 
 ROOT = Path(__file__).resolve().parents[1]
+MANY = 20  # tests of a file that is not begun last
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that hold slow tests: at the end one core would wait for the other to finish one."""
+    """Begin with the files that hold slow tests, then many: at the end one core would wait for the other to finish.
+
+    The very first asks for the study that most others look at, and the others that do so come late: until it is made,
+    who asks for it waits.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    shared = {item.path for item in items if "small_study" in getattr(item, "fixturenames", ())}
+    tests = Counter(item.path for item in items)
+    first = next((item.path for item in items if item.path in slow & shared), None)
+
+    def order(item: pytest.Item) -> tuple[bool, ...]:
+        path = item.path
+        return path != first, path not in slow, path in slow & shared, tests[path] < MANY
+
+    items.sort(key=order)
 
 
 @pytest.fixture(scope="session")

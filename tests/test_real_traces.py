@@ -16,7 +16,8 @@ import workbench.__main__ as command_line
 from workbench import studies
 from workbench.results import Study
 
-pytestmark = pytest.mark.slow
+#: Each verb and each stage has tests of its own, by which coverage is measured.
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 REGIONS = "us_east=0.43:0,us_central=0.29:1,us_west=0.28:3"
 
