@@ -16,8 +16,7 @@ import workbench.__main__ as command_line
 from workbench import studies
 from workbench.results import Study
 
-#: Each verb and each stage has tests of its own, by which coverage is measured.
-pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
+pytestmark = pytest.mark.slow
 
 REGIONS = "us_east=0.43:0,us_central=0.29:1,us_west=0.28:3"
 

@@ -45,7 +45,7 @@ SEVERAL_GROUPS = ("fix_A_N4_p1024_d128_r4", "fix_A_N4_p1024_d128_r8", "conv_A_N8
 pytestmark = [
     pytest.mark.skipif(not FOLDER.exists(), reason="needs ../shared/reference/sageserve"),
     pytest.mark.slow,
-    pytest.mark.no_cover,  # the reference is a loop of Python that takes four times as long while coverage looks on
+    pytest.mark.uncounted,  # the reference is a loop of Python that takes four times as long while coverage looks on
 ]
 
 
