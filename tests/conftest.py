@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections import Counter
+from collections.abc import Generator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from tests.sharing import copied, made_once
 from workbench.results import Study
 from workbench.tables import REQUESTS
 from workbench.units import seed_for
@@ -23,13 +27,42 @@ settings.register_profile("workbench", deadline=None, max_examples=50, derandomi
 settings.load_profile("workbench")
 
 ROOT = Path(__file__).resolve().parents[1]
+MANY = 20  # tests of a file that is not begun last
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that hold slow tests: at the end one core would wait for the other to finish one."""
+    """Begin with the files that hold slow tests, then many: at the end one core would wait for the other to finish.
+
+    The very first asks for the study that most others look at, and the others that do so come late: until it is made,
+    who asks for it waits.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    shared = {item.path for item in items if "small_study" in getattr(item, "fixturenames", ())}
+    tests = Counter(item.path for item in items)
+    first = next((item.path for item in items if item.path in slow & shared), None)
+
+    def order(item: pytest.Item) -> tuple[bool, ...]:
+        path = item.path
+        return path != first, path not in slow, path in slow & shared, tests[path] < MANY
+
+    items.sort(key=order)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test marked uncounted run without coverage looking on, which pytest-cov's own mark does in no worker.
+
+    It must import none of our modules first: the lines that define its functions would count as missed.
+    """
+    if item.get_closest_marker("uncounted") is None:
+        return (yield)
+    looking = sys.gettrace()
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(looking)
 
 
 @pytest.fixture(scope="session")
@@ -102,28 +135,39 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_study(small_store: Path) -> Study:
+def small_study(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A whole study of the trace ``small``: seasonal naive forecast, four strategies, saved beside its store."""
-    return study_of(small_store, small_store / "studies")
+    study = made_once(tmp_path_factory, "small_study", lambda folder: study_of(small_store, folder))
+    return copied(study, small_store / "studies")
 
 
 @pytest.fixture(scope="session")
 def small_study_once(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The same with one plan for the whole span, saved elsewhere."""
-    return study_of(small_store, tmp_path_factory.mktemp("once") / "studies", replan="once")
+    study = made_once(tmp_path_factory, "once", lambda folder: study_of(small_store, folder, replan="once"))
+    return copied(study, tmp_path_factory.mktemp("once") / "studies")
 
 
-def study_of(folder: Path, root: Path, *, replan: str = "hourly") -> Study:
-    """Run the study of the trace ``small`` of a store and save it under ``root``."""
+@pytest.fixture(scope="session")
+def short_study(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Three hours of an afternoon under the same four strategies, for what is run a second time to compare."""
+    span = {"as_of": datetime(2025, 7, 11, 14), "simulate_hours": 3}
+    study = made_once(tmp_path_factory, "short", lambda folder: study_of(small_store, folder, name="short", span=span))
+    return copied(study, tmp_path_factory.mktemp("short") / "studies")
+
+
+def study_of(folder: Path, root: Path, *, name: str = "small", replan: str = "hourly", **more: object) -> Study:
+    """Run a study of the trace ``small`` of a store and save it under ``root``."""
     from workbench import catalog, scenarios, studies
     from workbench.traces import open_store
 
     content = {
-        "name": "small",
+        "name": name,
         "trace": "small",
         "demand": {"scale": 100.0},
         "forecast": {"method": "seasonal_naive"},
         "plan": {"replan": replan},
+        **more,
     }
     with open_store(folder / "traces.duckdb", read_only=True) as store:
         return studies.run(

@@ -10,6 +10,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,47 +57,45 @@ def test_imports_run_downward_and_through_one_door_for_each_library() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_says_what_it_decides(module: str) -> None:
-    assert ast.get_docstring(tree_of(MODULES[module])), f"{module} has no docstring"
+def test_a_module_says_what_it_decides() -> None:
+    silent = [module for module, path in MODULES.items() if not ast.get_docstring(tree_of(path))]
+    assert silent == [], "modules without a docstring"
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_public_names_say_what_they_do(module: str) -> None:
-    silent = [node.name for node in public_definitions(tree_of(MODULES[module])) if not ast.get_docstring(node)]
-    assert silent == [], f"{module} has public names without a docstring"
+def test_public_names_say_what_they_do() -> None:
+    silent = [
+        f"{module}.{node.name}"
+        for module, path in MODULES.items()
+        for node in public_definitions(tree_of(path))
+        if not ast.get_docstring(node)
+    ]
+    assert silent == [], "public names without a docstring"
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_test_file_mirrors_the_module(module: str) -> None:
-    path = MODULES[module].relative_to(PACKAGE)
-    folder = ROOT / "tests" / path.parent
-    mirrors = sorted(folder.glob("test_*.py"))
-    assert any(_mentions(mirror, module) for mirror in mirrors), (
-        f"no test file in {folder.relative_to(ROOT).as_posix()} names {module}"
-    )
+def test_a_test_file_mirrors_the_module() -> None:
+    unnamed = [module for module in MODULES if not any(_mentions(mirror, module) for mirror in _mirrors(module))]
+    assert unnamed == [], "modules that no test file in the folder of their tests names"
 
 
-@pytest.mark.parametrize("module", sorted(MODULES.keys() - ENTRY_POINTS))
-def test_somebody_uses_the_module(module: str) -> None:
-    assert module in used_modules(), f"{module} is imported by no module and no notebook"
+def test_somebody_uses_the_module() -> None:
+    unused = sorted(MODULES.keys() - ENTRY_POINTS - used_modules())
+    assert unused == [], "modules that no other module and no notebook imports"
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_is_named_after_its_work(module: str) -> None:
-    assert not NAMELESS & set(module.split("."))
+def test_a_module_is_named_after_its_work() -> None:
+    assert [module for module in MODULES if NAMELESS & set(module.split("."))] == []
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_nothing_is_left_to_be_done(module: str) -> None:
-    assert LEFT_OVER.findall(MODULES[module].read_text()) == []
+def test_nothing_is_left_to_be_done() -> None:
+    left = {module: LEFT_OVER.findall(path.read_text()) for module, path in MODULES.items()}
+    assert {module: found for module, found in left.items() if found} == {}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_values_are_frozen_and_made_by_keyword(module: str) -> None:
+def test_values_are_frozen_and_made_by_keyword() -> None:
     loose = [
-        node.name
-        for node in ast.walk(tree_of(MODULES[module]))
+        f"{module}.{node.name}"
+        for module, path in MODULES.items()
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
         for decorator in node.decorator_list
         if "dataclass" in ast.unparse(decorator)
@@ -136,6 +135,21 @@ def test_help_imports_nothing_heavy() -> None:
     assert loaded & HEAVY == set()
 
 
+def _mirrors(module: str) -> list[Path]:
+    """The test files in the folder that mirrors a module's."""
+    return sorted((ROOT / "tests" / MODULES[module].relative_to(PACKAGE).parent).glob("test_*.py"))
+
+
 def _mentions(mirror: Path, module: str) -> bool:
-    named = {prefix for name in imported(tree_of(mirror)) for prefix in prefixes(name)}
-    return module in named or re.search(rf"\b{re.escape(module)}\b", mirror.read_text()) is not None
+    """Whether a test file imports a module or names it."""
+    return module in _imported(mirror) or re.search(rf"\b{re.escape(module)}\b", _text(mirror)) is not None
+
+
+@cache
+def _imported(mirror: Path) -> frozenset[str]:
+    return frozenset(prefix for name in imported(tree_of(mirror)) for prefix in prefixes(name))
+
+
+@cache
+def _text(mirror: Path) -> str:
+    return mirror.read_text()

@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
-from tests.notebooks.small_study import STUDIES, build
+from tests.sharing import copied
 from workbench.reporting import serving
+from workbench.results import Study
 
 ROOT = Path(__file__).resolve().parents[2]
+STUDIES = "studies"
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -50,10 +52,10 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_data(small_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with one study."""
     folder = tmp_path_factory.mktemp("data")
-    build(folder)
+    copied(small_study, folder / STUDIES)
     return folder
 
 

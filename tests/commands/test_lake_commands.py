@@ -41,18 +41,19 @@ def test_export_read_in_place_and_import(
 
 
 def test_a_study_of_a_lake_that_the_scenario_names_is_the_study_of_the_store(
-    small_study: Study, small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short_study: Study, small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = tmp_path / "lake"
     assert call("traces", "export", "small", lake, "--data-dir", small_store, monkeypatch=monkeypatch) == 0
-    file = tmp_path / "small.toml"
+    file = tmp_path / "short.toml"
     file.write_text(
         f'trace = "small"\nstore = "{lake.as_posix()}"\ndemand.scale = 100.0\nforecast.method = "seasonal_naive"\n'
+        "span.as_of = 2025-07-11T14:00:00\nspan.simulate_hours = 3\n"
     )
     words = ["study", "run", file, "--no-report", "--data-dir", tmp_path / "here"]
     assert call(*words, monkeypatch=monkeypatch) == 0
-    assert [path.name for path in (tmp_path / "here" / "studies").iterdir() if path.is_dir()] == [small_study.id]
-    for saved in (tmp_path / "here" / "studies" / small_study.id).rglob("*.json"):
+    assert [path.name for path in (tmp_path / "here" / "studies").iterdir() if path.is_dir()] == [short_study.id]
+    for saved in (tmp_path / "here" / "studies" / short_study.id).rglob("*.json"):
         assert str(tmp_path) not in saved.read_text()
 
 

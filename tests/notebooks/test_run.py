@@ -9,7 +9,7 @@ import nbformat
 import papermill
 import pytest
 
-from tests.notebooks.small_study import REQUESTS_TRACE, SERIES_TRACE, STORE, STUDIES
+from tests.notebooks.conftest import REQUESTS_TRACE, SERIES_TRACE, STORE, STUDIES
 from tests.notebooks.test_shape import NOTEBOOKS, TOUR
 from workbench.results import Study
 
@@ -29,7 +29,7 @@ def executed(name: str, study: Study, data: Path, folder: Path) -> Any:
             "workers": 1,
         }
     if name.startswith("05_"):
-        values["sizes"] = [1, 4]
+        values["sizes"] = [1, 4] if study.scenario.trace == REQUESTS_TRACE else [4]
     made = folder / name
     papermill.execute_notebook(
         NOTEBOOKS[name], made, parameters=values, progress_bar=False, cwd=NOTEBOOKS[name].parent, start_timeout=120

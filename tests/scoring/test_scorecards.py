@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -68,6 +69,15 @@ def test_percentiles_grow_with_their_level_and_lie_in_the_bins(cells: list[tuple
     assert values == sorted(values)
     assert min(values) >= frame.get_column("ttft_low_s").min() * (1 - 1e-9)
     assert max(values) <= frame.get_column("ttft_high_s").max() * (1 + 1e-9)
+
+
+def test_the_same_histogram_has_the_same_percentiles_to_the_last_bit(rng: np.random.Generator) -> None:
+    """Threads that each sum a part of the rows would add them up in the order in which they happen to finish."""
+    low_s = rng.integers(1, 60, 30_000) / 8.0
+    frame = pl.DataFrame(
+        {"ttft_low_s": low_s, "ttft_high_s": low_s + 0.125, "requests": rng.lognormal(0.0, 3.0, 30_000)}
+    )
+    assert len({tuple(scoring.percentiles(frame, [0.5, 0.9])) for _ in range(20)}) == 1
 
 
 def test_a_mixture_is_not_a_mean_of_percentiles() -> None:

@@ -51,6 +51,7 @@ def test_over_a_day(replicas: int, kind: str) -> None:
     assert_holds(cell_of("day", [cases.day(replicas, 0.9, kind=kind)]))
 
 
+@pytest.mark.slow
 def test_over_a_day_with_scaling() -> None:
     """In the mean: a replica more or less at one threshold is several percent of a small pool's GPU-hours."""
     cell = cell_of("reactive", [cases.scaling_day(30, seed=seed) for seed in (1, 2)])

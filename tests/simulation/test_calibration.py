@@ -89,6 +89,7 @@ def test_a_calibration_says_what_it_was_made_from(measured: Calibration) -> None
     )
 
 
+@pytest.mark.slow
 def test_the_same_seed_measures_the_same() -> None:
     told: list[float] = []
     first = calibrate(WORLD, least_requests=200, seed=3, progress=told.append)

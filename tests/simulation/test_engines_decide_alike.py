@@ -181,6 +181,7 @@ def with_signals(side: Side, signals: list[float]) -> None:
         side.machine.world.speeds[p].held = signal * side.pools[p].ready * ROOM
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(
     signals=st.lists(st.sampled_from([0.1, 0.49, 0.5, 0.59, 0.6, 0.84, 0.85, 1.0]), min_size=3, max_size=3),

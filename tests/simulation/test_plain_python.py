@@ -60,6 +60,7 @@ def test_plain_python_is_plain() -> None:
     assert sys.modules["workbench.simulation.fluid.engine"] is fluid
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.key)
 def test_compiled_and_plain_agree(policy: Policy) -> None:
     rates = [3.0] * 20 + [25.0] * 30 + [1.0] * 25

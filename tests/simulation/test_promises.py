@@ -8,7 +8,7 @@ import pytest
 from tests.simulation.simulation_cases import FAST, NORMAL, START, constant, fleet
 from workbench import performance, simulation
 from workbench.errors import SimulationError
-from workbench.simulation import promises
+from workbench.simulation import outset, promises
 from workbench.simulation.agreement.trials import STILL
 from workbench.simulation.promises import Promises
 
@@ -60,6 +60,14 @@ def test_large_pools_and_little_load_keep_more(known: Promises) -> None:
         assert (np.diff(known.kept[tier], axis=1) <= 1e-9).all()
     assert known.kept[FAST][0, 2] < known.kept[FAST][2, 2] - 0.004
     assert known.kept[NORMAL].min() > 0.99
+
+
+def test_the_pools_of_all_sizes_and_loads_run_on_the_engine_that_is_compiled_for_every_fleet() -> None:
+    """Forty thousand replicas stand there; wider calendars would have it compiled once more."""
+    bare = promises._side_by_side(
+        WORLD, WORLD.replicas[0], sizes=promises.SIZES, loads=promises.LOADS, network_latency_s=None
+    )
+    assert outset._calendar_of(bare) is outset._calendar_of(WORLD)
 
 
 def test_what_says_nothing_is_refused() -> None:

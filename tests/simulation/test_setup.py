@@ -124,7 +124,7 @@ def test_a_gap_of_the_source_is_run_at_the_last_known_rate() -> None:
     assert simulated.windows.get_column("arrived").sum() == pytest.approx(7200.0)
 
 
-@pytest.mark.parametrize(("ready", "width"), [(32_767, 2), (32_768, 4)])
+@pytest.mark.parametrize(("ready", "width"), [(65_535, 2), (65_536, 4)])
 def test_calendars_hold_all_replicas_of_a_stock(ready: int, width: int) -> None:
     """Starts are counted by step in numbers as narrow as the stock allows, and in none that wraps round."""
     world = fleet(ready=ready)

@@ -124,6 +124,7 @@ def test_a_risk_that_keeps_recent_hours_plans_for_the_highest_of_them() -> None:
     assert replicas(without)[5] == pytest.approx(8.0 * 1490.0 / theta, abs=1.1)
 
 
+@pytest.mark.slow
 def test_what_is_kept_ready_is_learned_from_the_hours_that_are_over() -> None:
     """Every second hour brings twenty requests a second, the others two, and the last value is always wrong.
 

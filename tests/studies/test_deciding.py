@@ -72,6 +72,7 @@ def test_the_frames_conform(value: DecisionValue) -> None:
     assert asked.get_column("promises kept, %").to_list() == [50.0] * 3
 
 
+@pytest.mark.slow
 def test_a_plan_every_few_hours_knows_more_than_one_a_day(small_study: Study, value: DecisionValue) -> None:
     """The last value ages: planned from every six hours it errs less than planned from all day."""
     often = studies.decision_value(

@@ -35,21 +35,21 @@ def run(scenario: Scenario, small_store: Path, root: Path, *, stop_at: str = "")
 
 
 def test_an_interrupted_study_goes_on_and_writes_the_same_bytes(
-    small_study: Study, small_store: Path, tmp_path: Path
+    short_study: Study, small_store: Path, tmp_path: Path
 ) -> None:
-    scenario, root = small_study.scenario, tmp_path / "studies"
+    scenario, root = short_study.scenario, tmp_path / "studies"
     with pytest.raises(Stopped):
         run(scenario, small_store, root, stop_at="Simulating LT-I")
-    assert not (root / small_study.id).exists()
-    assert (root / f".{small_study.id}.draft" / "reactive").is_dir()
+    assert not (root / short_study.id).exists()
+    assert (root / f".{short_study.id}.draft" / "reactive").is_dir()
     study, stages = run(scenario, small_store, root)
     assert "Simulating LT-I" in stages
     assert "Simulating Reactive" not in stages  # that one was whole
     assert not (root / f".{study.id}.draft").exists()
     files = sorted(path.relative_to(root / study.id) for path in (root / study.id).rglob("*.parquet"))
-    assert files == sorted(path.relative_to(small_study.folder) for path in small_study.folder.rglob("*.parquet"))
+    assert files == sorted(path.relative_to(short_study.folder) for path in short_study.folder.rglob("*.parquet"))
     for file in files:
-        assert (root / study.id / file).read_bytes() == (small_study.folder / file).read_bytes(), file
+        assert (root / study.id / file).read_bytes() == (short_study.folder / file).read_bytes(), file
 
 
 def test_what_other_code_has_drafted_is_made_anew(small_study: Study, tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ def test_days_are_made_ahead_once(history: History) -> None:
         assert one.frame.equals(other.frame)
 
 
+@pytest.mark.slow
 def test_a_spoilt_forecast_is_off_by_what_is_asked_for_and_keeps_what_was_made(history: History) -> None:
     """A factor for each hour and model: their logarithms have the spread of a normal with that relative error."""
     plain = list(foreseeing.forecasts(history))

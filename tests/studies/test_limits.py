@@ -19,6 +19,7 @@ def found(small_study: Study) -> pl.DataFrame:
     return studies.least_gpu_hours(small_study)
 
 
+@pytest.mark.slow
 def test_nobody_lies_below_and_better_service_takes_more(small_study: Study, found: pl.DataFrame) -> None:
     assert found.get_column("strategy").to_list() == [policy.key for policy in small_study.scenario.strategies]
     assert (found.get_column("least_gpu_hours") <= found.get_column("gpu_hours")).all()

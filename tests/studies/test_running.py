@@ -103,17 +103,17 @@ def test_an_opened_study_equals_the_one_that_was_run(small_study: Study, small_s
 
 
 def test_same_scenario_trace_and_seed_write_the_same_bytes(
-    small_study: Study, small_store: Path, tmp_path: Path
+    short_study: Study, small_store: Path, tmp_path: Path
 ) -> None:
     with open_store(small_store / "traces.duckdb", read_only=True) as store:
         again = studies.run(
-            small_study.scenario, store, catalog=catalog.load(), root=tmp_path, now=datetime(2030, 1, 1)
+            short_study.scenario, store, catalog=catalog.load(), root=tmp_path, now=datetime(2030, 1, 1)
         )
-    assert again.id == small_study.id
+    assert again.id == short_study.id
     files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))
     assert len(files) == 11 + 4 * 4 + 2 * 4
     for file in files:
-        assert (tmp_path / file).read_bytes() == (small_store / "studies" / file).read_bytes(), file
+        assert (tmp_path / file).read_bytes() == (short_study.folder.parent / file).read_bytes(), file
 
 
 def test_listing_and_comparison_show_every_strategy(small_study: Study, small_store: Path) -> None:

@@ -66,4 +66,4 @@ def effort_by(run: SimRun, since: datetime, by: Sequence[str]) -> pl.DataFrame:
     """
     pools = run.pools.filter(pl.col("window_start") >= since)
     sums = pl.col("gpu_hours", "cost_usd", "waste_gpu_hours", "lent_gpu_hours").sum()
-    return pools.group_by(*by).agg(sums).sort(*by)
+    return pools.group_by(*by, maintain_order=True).agg(sums).sort(*by)

@@ -42,7 +42,7 @@ def daily_effort(runs: Sequence[SimRun], since: datetime, *, measure: str = "gpu
     for run in runs:
         day = (pl.col("window_start") - since).dt.total_days()
         pools = run.pools.filter(pl.col("window_start") >= since)
-        sums = pools.group_by(day.alias("day")).agg(pl.col(measure).sum()).sort("day")
+        sums = pools.group_by(day.alias("day"), maintain_order=True).agg(pl.col(measure).sum()).sort("day")
         whole = int((run.end - since).total_seconds() // 86_400)
         parts.append(sums.head(max(whole, 1)).get_column(measure).to_numpy())
     return np.concatenate(parts) if parts else np.zeros(0)

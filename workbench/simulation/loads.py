@@ -152,10 +152,10 @@ class Laid:
 
 def rooms_of(fleet: Fleet) -> dict[str, float]:
     """Return how many KV tokens the roomiest replica of each model holds: what needs more can only be shed."""
-    return {
-        model.key: max(replica.kv_cache_tokens for replica in fleet.replicas if replica.model == model.key)
-        for model in fleet.models
-    }
+    rooms: dict[str, float] = {}
+    for replica in fleet.replicas:
+        rooms[replica.model] = max(replica.kv_cache_tokens, rooms.get(replica.model, 0.0))
+    return rooms
 
 
 def windows_per_mean(demand_window_s: float) -> int:
@@ -259,8 +259,8 @@ def _hold(array: Floats, per_hour: int) -> Floats:
     for column in np.flatnonzero(np.isnan(flat[per_hour:]).any(axis=0)):
         places = np.flatnonzero(~np.isnan(flat[:, column]))
         total = np.concatenate([[0.0], np.cumsum(flat[places, column])])
-        for gap in np.flatnonzero(np.isnan(flat[:, column])):
-            count = int(np.searchsorted(places, gap))
-            width = min(count, per_hour)
-            flat[gap, column] = (total[count] - total[count - width]) / width if width else 0.0
+        gaps = np.flatnonzero(np.isnan(flat[:, column]))
+        known = np.searchsorted(places, gaps)
+        width = np.minimum(known, per_hour)
+        flat[gaps, column] = (total[known] - total[known - width]) / np.maximum(width, 1)
     return held

@@ -54,16 +54,20 @@ def state_of(fleet: Fleet, pools: Sequence[Pool], span: Span, *, cooldown_s: flo
     )
 
 
-def _calendar_of(fleet: Fleet) -> type[np.int16 | np.int32]:
-    """Return the narrowest whole number that counts all replicas of a stock: calendars of steps are long."""
+def _calendar_of(fleet: Fleet) -> type[np.uint16 | np.int32]:
+    """Return the narrowest whole number that counts all replicas of a stock: calendars of steps are long.
+
+    Unsigned, as an engine is compiled anew for the wider one, and the pools of all sizes and loads that promises are
+    read off hold forty thousand.
+    """
     most = max(fleet.stock_gpus.values(), default=0) // min(replica.gpus for replica in fleet.replicas)
-    return np.int16 if most <= np.iinfo(np.int16).max else np.int32
+    return np.uint16 if most <= np.iinfo(np.uint16).max else np.int32
 
 
-def _group_of(pool: Pool, pools: Sequence[Pool]) -> int:
-    """Number the pools that share a floor: same region, model and silo, any GPU kind."""
-    own = (pool.region, pool.model, pool.silo)
-    return next(i for i, other in enumerate(pools) if (other.region, other.model, other.silo) == own)
+def _groups(pools: Sequence[Pool]) -> list[int]:
+    """Return for every pool the first that shares its floor: same region, model and silo, any GPU kind."""
+    first: dict[tuple[str, str, int], int] = {}
+    return [first.setdefault((pool.region, pool.model, pool.silo), i) for i, pool in enumerate(pools)]
 
 
 def _kin(pools: Sequence[Pool]) -> list[int]:
@@ -82,7 +86,7 @@ def _pool_records(
     models = [model.key for model in fleet.models]
     records = np.zeros(len(pools), dtype=state.POOL).view(np.recarray)
     rows = []
-    for pool, kin in zip(pools, _kin(pools), strict=True):
+    for pool, group, kin in zip(pools, _groups(pools), _kin(pools), strict=True):
         replica, mix = fleet.replica(pool.model, pool.gpu), fleet.mixes[pool.model]
         pace = pace_of(replica, mix)
         values: dict[str, float] = {
@@ -104,7 +108,7 @@ def _pool_records(
             "cross": mix.cross_ratio,
             "dispersion": mix.dispersion,
             "silo": pool.silo,
-            "group": _group_of(pool, pools),
+            "group": group,
             "kin": kin,
             "last_action_s": FIRST_SCALING_S - cooldown_s,
             "prompt": mix.input_tokens,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -198,9 +199,7 @@ def _pools_in(pools: Sequence[Pool], regions: Sequence[str], models: Sequence[st
     """
     serves = {r.SHARED: (0, 1), r.INTERACTIVE: (0,), r.DEFERRABLE: (1,), r.MIXED: (0, 1)}
     silos = 2 if any(pool.silo == r.MIXED for pool in pools) else 1
-    width = max(
-        sum(pool.region == region and pool.model == model for pool in pools) for region in regions for model in models
-    )
+    width = max(Counter((pool.region, pool.model) for pool in pools).values(), default=0)
     table = np.full((len(models), 2, len(regions) * silos, max(width, 1) + 1), -1, dtype=np.int64)
     for i, pool in enumerate(pools):
         place = regions.index(pool.region) * silos + (1 if pool.silo == r.MIXED else 0)

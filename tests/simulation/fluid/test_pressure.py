@@ -168,6 +168,7 @@ def test_a_batch_silo_grows_in_time_for_its_deadlines(engine: str) -> None:
     assert found.windows["oldest_wait_s"].max() > 900.0
 
 
+@pytest.mark.slow
 def test_both_engines_size_the_batch_silo_alike() -> None:
     world = fleet(ready=8, lent=40, mix=EQUAL)
     tiers = tuple(dataclasses.replace(tier, deadline_s=3600.0) if tier.deferrable else tier for tier in world.tiers)

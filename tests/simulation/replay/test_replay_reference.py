@@ -21,6 +21,8 @@ from tests.simulation.simulation_cases import BATCH, FAST, NORMAL
 from workbench.domain import Fleet, Policy
 from workbench.simulation.scheduling import BALANCES, SCHEDULERS, Scheduling
 
+pytestmark = pytest.mark.uncounted  # the reference takes twice as long while coverage looks on
+
 TOLERANCE_S = 1e-9
 REGIONS = ("east", "west")
 SCALING = Policy(

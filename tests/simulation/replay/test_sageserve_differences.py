@@ -42,7 +42,11 @@ BUSY = (
 MEMORY_SHORT = ("fix_A_N1_p128_d2000_r0.7", "fix_A_N1_p1024_d128_r5", "fix_B_N1_p1024_d128_r2", "conv_A_N1_azconv_r3")
 SEVERAL_GROUPS = ("fix_A_N4_p1024_d128_r4", "fix_A_N4_p1024_d128_r8", "conv_A_N8_azconv_r8")
 
-pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="needs ../shared/reference/sageserve")
+pytestmark = [
+    pytest.mark.skipif(not FOLDER.exists(), reason="needs ../shared/reference/sageserve"),
+    pytest.mark.slow,
+    pytest.mark.uncounted,  # the reference is a loop of Python that takes four times as long while coverage looks on
+]
 
 
 @pytest.mark.parametrize("name", [LIGHT[0], *BUSY[2:], *MEMORY_SHORT[1:], *SEVERAL_GROUPS])

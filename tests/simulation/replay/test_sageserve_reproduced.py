@@ -37,6 +37,8 @@ from tests.simulation.replay.sageserve_machine import Instance, groups_of, label
 from tests.simulation.simulation_cases import replica
 from workbench.simulation.scheduling import Scheduling
 
+pytestmark = pytest.mark.uncounted  # the reference takes four times as long while coverage looks on
+
 needs_files = pytest.mark.skipif(not FOLDER.exists(), reason=ABSENT)
 SCENARIOS = names() if FOLDER.exists() else ()
 TOLERANCE_S = ROUNDING_S + 1e-9

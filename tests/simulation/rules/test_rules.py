@@ -38,6 +38,13 @@ def pick(signals: list[float], ready: list[int], *, regions: list[int], preferen
     return int(r.choose_pool(rules(), np.array([preference]), 0, table, 0, 0, pools))
 
 
+def test_numbers_are_of_one_type_however_they_are_written() -> None:
+    """Else the engines would be compiled once more for a cooldown of 15 in the place of 15.0."""
+    whole = rules(cooldown_s=15, spare_ratio=1, spare_in_ratio=2, floor_replicas=2.0, pressure_out_above_fraction=1)
+    assert [type(number) for number in whole] == [type(number) for number in rules()]
+    assert (whole.cooldown_s, whole.floor) == (15.0, 2)
+
+
 def test_signal_is_the_largest_fraction_or_kv_cache_alone() -> None:
     assert r.signal_of(rules(), 0.2, 0.5, 0.4) == 0.5
     assert r.signal_of(rules(signal="kv_cache"), 0.2, 0.5, 0.4) == 0.2

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ def test_a_clean_series_raises_no_alarm(seed: int, level: float, days: int, swin
     assert alarming(report_on(series_of(list(values)))) == []
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 10_000))
 def test_a_report_does_not_depend_on_the_order_of_rows(seed: int) -> None:

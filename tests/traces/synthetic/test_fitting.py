@@ -54,6 +54,7 @@ def disagreeing(compared: pl.DataFrame) -> list[tuple[str, str]]:
     return compared.filter(~pl.col("agrees")).select("measure", "where").rows()
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_synthetic_week_agrees(store: Store) -> None:
     frame = week(seed=7, requests=200_000)
     workload, compared = copied(store, kept(store, frame))

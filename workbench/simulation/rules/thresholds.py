@@ -52,7 +52,10 @@ class Rules(NamedTuple):
 
 
 def rules_of(policy: Policy) -> Rules:
-    """Return a policy's numbers for the engines."""
+    """Return a policy's numbers for the engines.
+
+    A whole number where others are not, as in ``cooldown_s = 15``, would have the engines compiled for it.
+    """
     return Rules(
         follow_plan=FOLLOW_PLAN.index(policy.follow_plan),
         scale_by=SCALE_BY.index(policy.scale_by),
@@ -60,24 +63,24 @@ def rules_of(policy: Policy) -> Rules:
         route_below=policy.route_below_fraction * (1.0 - HAIR),
         out_above=policy.scale_out_above_fraction * (1.0 + HAIR),
         in_below=policy.scale_in_below_fraction * (1.0 - HAIR),
-        cooldown_s=policy.cooldown_s,
-        floor=policy.floor_replicas,
+        cooldown_s=float(policy.cooldown_s),
+        floor=int(policy.floor_replicas),
         release_two_below=policy.release_two_below_fraction * (1.0 - HAIR),
         release_one_below=policy.release_one_below_fraction * (1.0 - HAIR),
-        ages_after_s=policy.deferrable_ages_after_s,
-        override_in_last_s=policy.override_in_last_s,
-        override_out_ratio=policy.override_out_ratio,
-        override_in_ratio=policy.override_in_ratio,
-        pressure_out_above=policy.pressure_out_above_fraction,
-        pressure_in_below=policy.pressure_in_below_fraction,
-        pressure_mean_s=policy.pressure_mean_s,
-        batch_fill=policy.batch_fill_fraction,
-        drain_out_ratio=policy.drain_out_ratio,
-        drain_in_ratio=policy.drain_in_ratio,
-        staffed_load=policy.staffed_load_fraction,
-        spare=policy.spare_ratio,
-        spare_in=policy.spare_in_ratio,
-        reclaim_s=policy.reclaim_s,
-        swap_s=policy.swap_s,
-        remote_s=policy.remote_s,
+        ages_after_s=float(policy.deferrable_ages_after_s),
+        override_in_last_s=float(policy.override_in_last_s),
+        override_out_ratio=float(policy.override_out_ratio),
+        override_in_ratio=float(policy.override_in_ratio),
+        pressure_out_above=float(policy.pressure_out_above_fraction),
+        pressure_in_below=float(policy.pressure_in_below_fraction),
+        pressure_mean_s=float(policy.pressure_mean_s),
+        batch_fill=float(policy.batch_fill_fraction),
+        drain_out_ratio=float(policy.drain_out_ratio),
+        drain_in_ratio=float(policy.drain_in_ratio),
+        staffed_load=float(policy.staffed_load_fraction),
+        spare=float(policy.spare_ratio),
+        spare_in=float(policy.spare_in_ratio),
+        reclaim_s=float(policy.reclaim_s),
+        swap_s=float(policy.swap_s),
+        remote_s=float(policy.remote_s),
     )
