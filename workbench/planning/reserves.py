@@ -11,8 +11,8 @@ replica-hours held; only hours that are over are looked at, older ones for less.
 A model does not get the rule that was cheapest, which in a day or two is so by luck, but the mean of all, weighted by
 how little each cost: the exponentially weighted forecaster with discounted past (Cesa-Bianchi and Lugosi, "Prediction,
 Learning, and Games", 2006, chapters 2.1 and 2.11). On the weeks of ``tests.planning.quality_table`` that is up to 4 %
-cheaper at equal shortfall than to follow the cheapest, and where it is dearer at most a quarter of a percent; but 2 to 5
-% dearer on SageServe's weekend with the series that stops for hours and comes back.
+cheaper at equal shortfall than to follow the cheapest, and where it is dearer at most a quarter of a percent; but 2 to
+5 % dearer on SageServe's weekend with the series that stops for hours and comes back.
 
 How the shares, roots, hours, the half-life and TRUST are spaced was chosen with these weeks in view, their judged days
 among them; TRUST from 2 to 4 is as good.
