@@ -150,6 +150,7 @@ def bytes_per_request(load: pl.DataFrame, world: Fleet, hours: float) -> float:
 
     The slots are reserved for all requests, but memory is only taken by those that were ever used.
     """
+    few()  # what compiling takes is not the requests'
     made, _, _, _, steps = prepared(load, world, REACTIVE, hours=hours)
     made.advance(0, steps)
     tracemalloc.start()
