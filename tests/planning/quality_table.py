@@ -9,8 +9,8 @@ came before it; "kept" means that four fifths of what the last three hours asked
 hour's peak; the row "bound" is the least that counts held by the hour cost which miss no more, everything known, and
 "best rule in hindsight" the least that any sum of nondecreasing functions of the forecast's, the last hour's and the
 last three hours' peaks costs, fitted on the judged days themselves: what such rules leave of the distance to the bound.
-"L learned" keeps for each model the reserve that its past hours would have cost least with
-(:mod:`workbench.planning.reserves`), "L, reserves in hindsight" all along the one that the judged hours would have.
+"L learned" keeps for each model the mean of many rules, weighted by how little its past hours would have cost with each
+(:mod:`workbench.planning.reserves`), "L, reserves in hindsight" all along the one by the judged hours.
 :mod:`tests.planning.quality_loop` judges. A word names a source; ``level`` after it takes a simple forecast instead:
 the hour around the same time a week ago, or a day ago where the record holds no week before, brought to the level of
 the last hour, which fades over six hours.
