@@ -1,4 +1,4 @@
-"""What must be servable, against hours worked out by hand."""
+"""What must be servable, and what is kept ready beyond it, against hours worked out by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from planning_cases import START, TIERS, requirement
 from workbench import tables
 from workbench.domain import RiskPolicy
 from workbench.errors import PlanError
-from workbench.planning.requirement import Reserve, peak_demand, quiet_minutes, require
+from workbench.planning.peaks import Reserve
+from workbench.planning.requirement import peak_demand, quiet_minutes, require
 from workbench.results import Forecast
 
 

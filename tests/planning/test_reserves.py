@@ -16,7 +16,8 @@ from planning_cases import START, TIERS, rates
 from workbench import tables
 from workbench.domain import RiskPolicy
 from workbench.planning import reserves as learning
-from workbench.planning.requirement import Reserve, require
+from workbench.planning.peaks import Reserve
+from workbench.planning.requirement import require
 from workbench.planning.reserves import (
     HEADROOM_FRACTIONS,
     KEPT,

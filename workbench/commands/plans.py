@@ -100,7 +100,6 @@ def plan_explain(
     data_dir: DataDir = DATA,
 ) -> None:
     """Say why a plan is as it is: kinds not used, rules that bind, the price of each wish, plans that cost the same."""
-
     from workbench import catalog, console, planning, studies
     from workbench.planning import explaining
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from workbench.planning.checking import check
 from workbench.planning.commitments import Commitments, VmTerms, commit, terms_of, vms_needed
+from workbench.planning.peaks import Reserve
 from workbench.planning.problem import Problem
-from workbench.planning.requirement import Reserve, peak_demand, quiet_minutes, require
+from workbench.planning.requirement import peak_demand, quiet_minutes, require
 from workbench.planning.reserves import PastHour, learn_reserves, past_hour
 
 if TYPE_CHECKING:

@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 
 from workbench import tables
 from workbench.domain import RiskPolicy, Tier
+from workbench.planning.peaks import Reserve
 from workbench.planning.recent_peaks import recently_seen
-from workbench.planning.requirement import Reserve, require
+from workbench.planning.requirement import require
 from workbench.results import Forecast
 from workbench.units import SECONDS_PER_HOUR
 
