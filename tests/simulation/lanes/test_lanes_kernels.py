@@ -78,7 +78,7 @@ def test_marked_scenarios_are_found_one_after_the_other() -> None:
 @pytest.mark.parametrize("mean", [0.0, 3.0, 90.0, 100.0, 130.0, 1e5])
 @pytest.mark.parametrize("variance", [0.0, 4.0, 400.0])
 def test_running_requests_are_those_of_the_scalar_simulator(mean: float, variance: float) -> None:
-    a = rows(row.POOL_ROWS, INSIDE=mean, VARIANCE=variance, READY=4.0, SLOTS=25.0)
+    a = rows(row.POOL_ROWS, INSIDE=mean, VARIANCE=variance, READY=4.0, REPLICAS=4.0, SLOTS=25.0)
     serving.fill_slots(a, AT)
     expected, above = scalar_latency.mean_below(mean, variance, 100.0)
     assert read_row(a, "RUNNING") == pytest.approx(expected, abs=4e-6 * math.sqrt(variance) + 1e-3 + 1e-7 * mean)
@@ -105,13 +105,13 @@ def test_first_tokens_are_those_of_the_scalar_formula(
     iteration = base + slope * running / ready
     most = running / (output * iteration + running * prompt_s / ready)
     a = rows(
-        row.POOL_ROWS, READY=ready, RECENT=60.0, ITERATION=iteration, RUNNING=running, INSIDE=running + waiting,
-        OUTPUT=output, VARIANCE=running, PROMPT_S=prompt_s, SLOPE=slope, PER_REPLICA=1.0 / ready, EVENED=ready**-0.5,
-        EACH_RUNS=running / ready, PER_PROMPT_S=1.0 / prompt_s,
+        row.POOL_ROWS, READY=ready, REPLICAS=ready, RECENT=60.0, ITERATION=iteration, RUNNING=running,
+        INSIDE=running + waiting, OUTPUT=output, VARIANCE=running, PROMPT_S=prompt_s, SLOPE=slope,
+        PER_REPLICA=1.0 / ready, EVENED=ready**-0.5, EACH_RUNS=running / ready, PER_PROMPT_S=1.0 / prompt_s,
     )  # fmt: skip
     w = rows(row.WORK_ROWS, PROMPT_SHARE=share)
     latency.note_cycles(a, AT, w, FACTS)
-    for _ in range(engine.ROUNDS):
+    for _ in range(scalar_latency.ROUNDS):
         latency.note_company(a, AT, w, FACTS)
     latency.note_spread(a, AT, w, FACTS)
     latency.first_tokens(a, AT, w, FACTS)
@@ -173,35 +173,72 @@ def test_no_change_that_the_rules_want_is_missed(
     wanted = rules.scaling_step(
         rules.rules_of(policy), signal, ready, coming, ready, ready + coming, budget, 3500.0, 1.0
     )
-    a = rows(row.POOL_ROWS, SIGNAL=signal, READY=ready, COMING=coming, BUDGET=budget, LAST_STEP=-100.0)
-    h = rows(row.SCENARIO_ROWS, OUT_ABOVE=out_above, IN_BELOW=in_below, COOLDOWN_S=15.0, FLOOR=floor)
+    a = rows(row.POOL_ROWS, SIGNAL=signal, READY=ready, COMING=coming, BUDGET=budget, COOL_FROM=10.0)
+    limits = {"ALMOST_OUT": out_above * replicas.ALMOST, "BARELY_IN": in_below * replicas.BARELY}
+    h = rows(row.SCENARIO_ROWS, FLOOR=floor, **limits)
     s = rows(row.SCRATCH_ROWS)
     replicas.count_others(a, s, np.array([[0]]), 0)
-    marked = replicas.may_change(a, AT, h, s, np.float32(10.0), np.float32(10.0))
+    marked = replicas.may_change(a, AT, h, s, np.float32(10.0))
     assert marked in (0, WIDTH)
     assert wanted == 0 or marked == WIDTH
-    a[int(row.LAST_STEP) : int(row.LAST_STEP) + WIDTH] = 9.0
-    assert replicas.may_change(a, AT, h, s, np.float32(10.0), np.float32(10.0)) == 0
+    assert replicas.may_change(a, AT, h, s, np.float32(9.0)) == 0
 
 
 def test_what_a_region_has_no_room_for_goes_to_the_idlest() -> None:
     """A pool of 2 replicas that holds 10 at the threshold takes 10 - 6 + 2 of 9 requests; it is idlest, 3 are left."""
     a = rows(row.POOL_ROWS, READY=2.0, INSIDE=6.0, ROUTE_EACH=5.0, SIGNAL=0.4)
-    h = rows(row.SCENARIO_ROWS, ROUTE_BELOW=0.7)
+    h, w = rows(row.SCENARIO_ROWS, ROUTE_BELOW=0.7), rows(row.WORK_ROWS)
     s = rows(row.SCRATCH_ROWS, ALL=9.0, LEFT=9.0)
-    assert routing.offer_alone(a, AT, h, s) == WIDTH
-    assert read_row(a, "ROOM") == pytest.approx(6.0)
+    delay_s, interactive = np.float32(0.01), np.float32(1.0)
+    assert routing.fill_alone(a, AT, w, h, s, delay_s, interactive) == WIDTH
+    assert read_row(a, "ARRIVING") == pytest.approx(6.0)
+    assert read_row(w, "SHARE") == pytest.approx(2 / 3)
     assert read_row(s, "LEFT") == pytest.approx(3.0)
     routing.compare(a, AT, s, np.float32(0.0), True)
     assert read_row(s, "FULLNESS") == pytest.approx(1.2)
-    routing.take_rest(a, AT, s, np.float32(0.0))
-    w = rows(row.WORK_ROWS)
-    routing.take(a, AT, w, s, np.float32(0.01), np.float32(1.0))
+    routing.take_rest(a, AT, w, s, np.float32(0.0), delay_s, interactive)
     assert read_row(a, "ARRIVING") == pytest.approx(9.0)
-    assert read_row(w, "SHARE") == pytest.approx(1.0)
+    assert read_row(a, "RECENT_DELAY") == pytest.approx(0.09)
+    assert read_row(w, "SHARE") == pytest.approx(1 / 3)
     full = rows(row.POOL_ROWS, READY=2.0, INSIDE=6.0, ROUTE_EACH=5.0, SIGNAL=0.7)
-    assert routing.offer_alone(full, AT, h, rows(row.SCRATCH_ROWS, ALL=9.0, LEFT=9.0)) == WIDTH
-    assert read_row(full, "ROOM") == pytest.approx(0.0)
+    s = rows(row.SCRATCH_ROWS, ALL=9.0, LEFT=9.0)
+    assert routing.fill_alone(full, AT, w, h, s, delay_s, interactive) == WIDTH
+    assert read_row(full, "ARRIVING") == pytest.approx(0.0)
+
+
+def test_pools_of_a_region_share_what_comes_by_their_room() -> None:
+    """Pools with room for 12 and 6 get 6 and 3 of 9 requests; of 27 they get all they have room for, 9 are left."""
+    a = rows(2 * row.POOL_ROWS)
+    other = row.POOL_SIZE
+    for at, ready in ((AT, 2.0), (other, 1.0)):
+        for name, value in (("READY", ready), ("ROUTE_EACH", 5.0), ("SIGNAL", 0.4)):
+            first = int(at + getattr(row, name))
+            a[first : first + WIDTH] = value
+    h, w = rows(row.SCENARIO_ROWS, ROUTE_BELOW=0.7), rows(row.WORK_ROWS)
+    for came, kept, left in ((9.0, (6.0, 3.0), 0.0), (27.0, (12.0, 6.0), 9.0)):
+        own, s = a.copy(), rows(row.SCRATCH_ROWS, ALL=came, LEFT=came)
+        for at in (AT, other):
+            routing.offer(own, at, h, s)
+        assert routing.fill(s) == (WIDTH if left else 0)
+        assert read_row(s, "LEFT") == pytest.approx(left)
+        for at, expected in zip((AT, other), kept, strict=True):
+            routing.take(own, at, w, s, np.float32(0.0), np.float32(1.0))
+            assert own[int(at + row.ARRIVING)] == pytest.approx(expected)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(st.integers(0, 59), st.integers(-3, 3)), max_size=20))
+def test_what_stood_over_an_hour_is_summed_from_its_changes(changes: list[tuple[int, int]]) -> None:
+    """Against adding up every step: a change in a step counts from that step on."""
+    a = rows(row.POOL_ROWS, READY=5.0)
+    standing, expected = 5, 0
+    for step in range(60):
+        for _, by in (change for change in changes if change[0] == step):
+            standing += by
+            replicas.add_standing(a, AT + row.READY, np.float32(by), step)
+        expected += standing
+    engine.sum_standing(a, AT, np.float32(60.0))
+    assert (a[int(row.READY)], a[int(row.READY_SUM)]) == (standing, expected)
 
 
 def test_a_queue_lets_go_what_is_old_and_what_there_is_room_for() -> None:
@@ -233,16 +270,17 @@ LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "meet": (serving.meet, (ROW, PLACE, ROW, ROW)),
     "note_rates": (serving.note_rates, (ROW, PLACE, ROW, ROW)),
     "complete": (serving.complete, (ROW, PLACE, ROW, ROW, NUMBER)),
-    "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW, NUMBER)),
+    "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW)),
     "mix_lengths": (serving.mix_lengths, (ROW, PLACE, ROW)),
     "note_lengths": (serving.note_lengths, (ROW, PLACE, ROW, ROW, ROW)),
     "note_cycles": (latency.note_cycles, (ROW, PLACE, ROW, ROW)),
     "note_company": (latency.note_company, (ROW, PLACE, ROW, ROW)),
     "note_spread": (latency.note_spread, (ROW, PLACE, ROW, ROW)),
     "first_tokens": (latency.first_tokens, (ROW, PLACE, ROW, ROW)),
-    "offer_alone": (routing.offer_alone, (ROW, PLACE, ROW, ROW)),
+    "fill_alone": (routing.fill_alone, (ROW, PLACE, ROW, ROW, ROW, NUMBER, NUMBER)),
     "take": (routing.take, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER)),
-    "may_change": (replicas.may_change, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER)),
+    "take_rest": (routing.take_rest, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER, NUMBER)),
+    "may_change": (replicas.may_change, (ROW, PLACE, ROW, ROW, NUMBER)),
 }
 
 

@@ -69,7 +69,7 @@ def run_many(
     x = setup.inputs_of(laid, fleet=fleet, policy=policy, pools=pools, span=span, plan=plan, expected=expected)
     base = outset.state_of(fleet, pools, span, cooldown_s=policy.cooldown_s)
     site = preparing.site_of(x, base.pools, policy, variations, span)
-    slots = preparing.slots_of(x, site, variations, policies, span)
+    slots, offered = preparing.slots_of(x, site, variations, policies, span), reading.offered_of(x, span)
     parts = []
     for first in range(0, len(variations), WIDTH):
         own = variations[first : first + WIDTH]
@@ -77,7 +77,7 @@ def run_many(
         block = preparing.block_of(x, site, slots, own, loads, fleet=fleet, policy=policy, base=base)
         engine.simulate(block, site, x, 0, span.steps)
         promises = np.array([promises_of(x, fleet, variation) for variation in own])
-        parts.append(reading.totals_of(block, x, span, promises, loads, len(own)))
+        parts.append(reading.totals_of(block, site, x, offered, span, promises, loads, len(own)))
         if progress is not None:
             progress((first + len(own)) / len(variations))
     totals = Totals(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})

@@ -64,7 +64,6 @@ def release(
         a[at + row.ARRIVING + i] = arriving + batch
         a[at + row.PROMPTS + i] += batch * prompt
         a[at + row.OUTPUTS + i] += batch * output
-        a[at + row.RECENT + i] += batch
         a[at + row.RECENT_DELAY + i] += batch * delay_s
         t[tier + row.COMES + i] += batch
 

@@ -9,6 +9,8 @@ from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel, vectors, within
 from workbench.simulation.lanes.arriving import arrive
 from workbench.simulation.lanes.latency import (
+    LOOK_HOURS,
+    add_since,
     add_tick,
     add_tier,
     count_tokens,
@@ -20,7 +22,7 @@ from workbench.simulation.lanes.latency import (
     note_spread,
 )
 from workbench.simulation.lanes.layout import LANES, Block, Floats, Place, Reals, Site, real
-from workbench.simulation.lanes.replicas import begin_with, finish, follow_plan, pool_at, scale
+from workbench.simulation.lanes.replicas import INTO_HOUR, SLOT, begin_with, finish, follow_plan, pool_at, scale
 from workbench.simulation.lanes.serving import (
     advance,
     fill_slots,
@@ -47,11 +49,12 @@ def pass_time(b: Block, c: Site, x: Inputs, step: int) -> None:
         old, due = step - c.age_steps - 1, step - int(min(x.promise_s[k] / x.step_s, 1e15))
         if not x.deferrable[k]:
             continue
+        now, once, promised = step // w, max(old, 0) // w, max(due, 0) // w
         for h in range(young.shape[0]):
             for m in range(young.shape[1]):
-                came = rps[step // w, h, m, k]
-                young[h, m, k] += (came - (rps[old // w, h, m, k] if old >= 0 else 0.0)) * x.step_s
-                not_due[h, m, k] += (came - (rps[due // w, h, m, k] if due >= 0 else 0.0)) * x.step_s
+                came = rps[now, h, m, k]
+                young[h, m, k] += (came - (rps[once, h, m, k] if old >= 0 else 0.0)) * x.step_s
+                not_due[h, m, k] += (came - (rps[promised, h, m, k] if due >= 0 else 0.0)) * x.step_s
 
 
 @within
@@ -70,13 +73,16 @@ def count_first_tokens(b: Block, c: Site, x: Inputs, p: int) -> None:
     if mark_jumps(a, at, w) > 0:
         count_tokens(a, at, w, b.work_pairs, b.tiers, first, c.interactive, b.counted)
     for k in range(tiers):
-        add_tier(w, b.tiers, first + np.uint64(k) * row.TIER_SIZE)
+        tier = first + np.uint64(k) * row.TIER_SIZE
+        if x.latency_steps > 1:
+            add_since(w, b.tiers, tier)
+        add_tier(w, b.tiers, tier)
     add_tick(a, at, w)
 
 
 @within
 def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> None:
-    """Advance a pool by a step, work out first tokens where it is time, and count them after an hour."""
+    """Advance a pool by a step, work out first tokens where it is time, and count them after some hours."""
     a, w, h, at, tiers, facts = b.pools, b.work, b.scenario, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
     first = np.uint64(p * tiers) * row.TIER_SIZE
     if mix_lengths(a, at, h) > 0:
@@ -86,7 +92,7 @@ def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> Non
     if b.stirred[p] > 0:
         fill_slots(a, at)
         b.stirred[p] = 0
-    advance(a, at, w, h, facts, real(x.step_s), real(1.0) / real(c.gpus[p]))
+    advance(a, at, w, h, facts, real(x.step_s))
     if ticks:
         count_first_tokens(b, c, x, p)
     else:
@@ -186,11 +192,21 @@ def hand_on(sums: Floats, rows: Reals, at: Place) -> None:
         rows[at + i] = real(0.0)
 
 
+@vectors
+def sum_standing(a: Reals, at: Place, steps: np.float32) -> None:
+    """Make the sums of what changed in so many steps those of what stood."""
+    for standing in range(row.STANDING_ROWS):
+        what = at + row.READY + np.uint64(standing) * LANES
+        for i in range(LANES):
+            a[what + row.TO_SUM + i] += a[what + i] * steps
+
+
 @inlined
 def close_hour(b: Block) -> None:
     """Hand the sums of the hour on, so that a month of them loses nothing."""
-    tiers = b.bad.shape[0]
+    tiers, steps = b.bad.shape[0], real(b.clock[INTO_HOUR] + 1)
     for p in range(b.sums.shape[0]):
+        sum_standing(b.pools, pool_at(p), steps)
         for j in range(row.SUM_ROWS):
             hand_on(b.sums[p, j], b.pools, pool_at(p) + row.FIRST_SUM + np.uint64(j) * LANES)
         for k in range(tiers):
@@ -203,7 +219,6 @@ def close_hour(b: Block) -> None:
 @kernel
 def simulate(b: Block, c: Site, x: Inputs, first_step: int, last_step: int) -> None:
     """Run steps [first_step, last_step) of a block: readiness, plan, scaling, arrivals, service, latency."""
-    steps_per_hour = int(3600.0 / x.step_s)
     if first_step == 0:
         for p in range(c.gpus.size):
             begin_with(b.pools, pool_at(p))
@@ -211,16 +226,18 @@ def simulate(b: Block, c: Site, x: Inputs, first_step: int, last_step: int) -> N
                 read_table(b.pools, pool_at(p), b.work, c.grid[p], c.segments[p, 0], c.segments[p, 1])
                 note_lengths(b.pools, pool_at(p), b.work, b.scenario, c.facts[p])
     for step in range(first_step, last_step):
-        finish(b, c, step)
-        if step % steps_per_hour == 0 and c.follow_plan != r.NO_PLAN:
-            follow_plan(b.pools, x.target, step // steps_per_hour)
+        b.clock[INTO_HOUR], b.clock[SLOT] = step % c.hour_steps, step % b.due.shape[1]
+        finish(b, c)
+        if b.clock[INTO_HOUR] == 0 and c.follow_plan != r.NO_PLAN:
+            follow_plan(b.pools, x.target, step // c.hour_steps)
         scale(b, c, x, step)
         pass_time(b, c, x, step)
         arrive(b, x, c, step)
-        ticks = (step + 1) % x.latency_steps == 0 or step + 1 == last_step
-        looks = (step + 1) % steps_per_hour == 0 or step + 1 == last_step
+        ends = step + 1 == last_step
+        ticks = (step + 1) % x.latency_steps == 0 or ends
+        looks = (step + 1) % (LOOK_HOURS * c.hour_steps) == 0 or ends
         for p in range(c.gpus.size):
             serve(b, c, x, p, ticks, looks)
         record_deadlines(b, c, x, step)
-        if (step + 1) % steps_per_hour == 0 or step + 1 == last_step:
+        if (step + 1) % c.hour_steps == 0 or ends:
             close_hour(b)

@@ -1,9 +1,9 @@
 """Time to first token in a block: the gated cycle of :mod:`workbench.simulation.latency`, and what it adds up to.
 
-Mean, variance and third moment are worked out every minute. Minutes of a pool that are alike, an hour at most, are one
-component of the mixture that a day's latencies are. Components are counted in bins of their own 95th percentile, eight
-to the octave, with the sums of their means, deviations and third moments; so a percentile of the mixture can be read
-off afterwards, for any promise, and no lane computes a logarithm.
+Mean, variance and third moment are worked out every minute. Minutes of a pool that are alike, four hours at most, are
+one component of the mixture that a day's latencies are. Components are counted in bins of their own 95th percentile,
+eight to the octave, with the sums of their means, deviations and third moments; so a percentile of the mixture can be
+read off afterwards, for any promise, and no lane computes a logarithm.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from workbench.simulation.latency import EARLY, PENDING_SPREAD, SHORT_COMPANY, S
 from workbench.simulation.state import Floats, Ints
 
 BINS = 240
+LOOK_HOURS = 4
 BIN_BITS = np.int32(20)  # of a single-precision number: the exponent and three bits of the mantissa
 FIRST_BIN = np.int32((127 - 10) * 8)  # a thousandth of a second
 NINETY_FIVE = real(1.645)
 SHORT = real(SHORT_COMPANY)
 UNLIKE = real(ALIKE)
-MOST_READ = real(0.999999)  # of the time: what is left divides
 
 
 @vectors
@@ -37,7 +37,7 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     window_s, noise = facts[row.WINDOW_S], real(2.0) * facts[row.NOISE_SEEN]
     for i in range(LANES):
         prompt_s, iteration = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i]
-        reads = min(w[row.PROMPT_SHARE + i], MOST_READ)
+        reads = w[row.PROMPT_SHARE + i]
         share, rate = min(reads, real(0.98)), reads * a[at + row.PER_PROMPT_S + i]
         left, square = one - share, share * share
         w[row.SHOWN + i] = noise * iteration / (iteration + iteration + left * left * window_s)
@@ -47,7 +47,7 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         w[row.VARIES + i] = prompt_s * share * clumped / (one - square)
         w[row.THIRD + i] = prompt_s * reads / (one - square * share)
         busy = one - decay(min(a[at + row.EACH_RUNS + i], real(18.0)))
-        early = real(0.5 * EARLY) * (max(a[at + row.READY + i], one) - one) * rate * iteration
+        early = real(0.5 * EARLY) * (a[at + row.REPLICAS + i] - one) * rate * iteration
         waits = (real(0.5) + real(0.5) * early / (one + np.sqrt(real(4.0) + early * early))) * busy
         w[row.BUSY + i] = busy
         w[row.WAITS + i] = waits
@@ -61,14 +61,14 @@ def company_of(
 ) -> tuple[np.float32, np.float32, np.float32, np.float32]:  # fmt: skip
     """Return the part of an arrival's company that the choice of a replica leaves, by how much a cycle varies with it.
 
-    And the cycle that an arrival sees, and how many others ride with it; ``mean`` is the time to first token so far.
+    And the cycle that an arrival sees, and how many others ride with it; ``mean`` is the time to first token so far. By
+    itself a replica leaves all of it: then both roots are the same.
     """
     one, nought = real(1.0), real(0.0)
     pending = n * rate * mean
-    spread, above = widely * pending, pending - n + one
+    spread, above = widely * pending, pending - (n - one)
     least = pending + real(1e-12) + np.sqrt(pending * (pending + widely))
     left = (above + np.sqrt(above * above + spread)) / least
-    left = left if n > one else one
     varied = left * evened * (one - shown * left)
     seen = cycle + varied * varies
     return left, varied, seen, left * max(rate * seen + clumps, nought)
@@ -77,10 +77,10 @@ def company_of(
 @vectors
 def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     """Note the company of an arrival and the mean with it, by the mean so far: each depends on the other."""
-    one, nought, more = real(1.0), real(0.0), facts[row.DISPERSION] - real(1.0)
+    nought, more = real(0.0), facts[row.DISPERSION] - real(1.0)
     widely = real(PENDING_SPREAD) * max(facts[row.DISPERSION], nought)
     for i in range(LANES):
-        n, rate, mean, cycle = max(a[at + row.READY + i], one), w[row.RATE + i], w[row.TTFT_MEAN + i], w[row.CYCLE + i]
+        n, rate, mean, cycle = a[at + row.REPLICAS + i], w[row.RATE + i], w[row.TTFT_MEAN + i], w[row.CYCLE + i]
         iteration, prompt_s, waits = a[at + row.ITERATION + i], a[at + row.PROMPT_S + i], w[row.WAITS + i]
         clumps, evened = more * a[at + row.PER_REPLICA + i], a[at + row.EVENED + i]
         varies, shown = w[row.VARIES + i], w[row.SHOWN + i]
@@ -138,9 +138,9 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         ready, came, running = a[at + row.READY + i], a[at + row.RECENT + i], a[at + row.RUNNING + i]
         prompt_s, iteration, output = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i], a[at + row.OUTPUT + i]
         left, mean, variance = w[row.COMPANY + i], w[row.TTFT_MEAN + i], w[row.TTFT_VARIANCE + i]
-        serving, reads = min(ready, one), min(w[row.PROMPT_SHARE + i], MOST_READ)
+        serving, reads = min(ready, one), w[row.PROMPT_SHARE + i]
         turn, some = output * iteration + a[at + row.EACH_RUNS + i] * prompt_s, max(running, real(1e-9))
-        per_most = turn / some if running > nought else nought
+        per_most = turn / some
         waiting = max(a[at + row.INSIDE + i] - running, nought) * per_most
         delay = a[at + row.RECENT_DELAY + i] / max(came, real(1e-9))
         longer = max(iteration + (prompt_s + w[row.OTHERS + i] * prompt_s) - iteration / (one - reads), nought)
@@ -163,7 +163,7 @@ def mark_jumps(a: Reals, at: Place, w: Reals) -> int:
     marked = np.int32(0)
     for i in range(LANES):
         count, mean = a[at + row.TTFT_SINCE + i], w[row.TTFT_MEAN + i]
-        apart = (mean - a[at + row.TTFT_FIRST + i]) * count - a[at + row.TTFT_SUM + i]
+        apart = (mean - a[at + row.TTFT_ABOUT + i]) * count - a[at + row.TTFT_SUM + i]
         jumped = abs(apart) > UNLIKE * mean * count
         w[row.LOOKS + i] = real(1.0) if jumped else real(0.0)
         marked = np.int32(marked + (np.int32(1) if jumped else np.int32(0)))
@@ -179,15 +179,12 @@ def mark_all(w: Reals) -> None:
 
 @vectors
 def add_tick(a: Reals, at: Place, w: Reals) -> None:
-    """Add this tick to those since the last look: its moments about the mean of the first of them."""
+    """Add this tick to those since the last look: its moments about a mean near theirs."""
     for i in range(LANES):
-        count, so_far, mean = a[at + row.TTFT_COUNT + i], a[at + row.TTFT_SINCE + i], w[row.TTFT_MEAN + i]
-        noted = a[at + row.TTFT_FIRST + i]
-        first = noted if so_far > real(0.0) else mean
-        variance, off = w[row.TTFT_VARIANCE + i], mean - first
+        count, variance = a[at + row.TTFT_COUNT + i], w[row.TTFT_VARIANCE + i]
+        off = w[row.TTFT_MEAN + i] - a[at + row.TTFT_ABOUT + i]
         a[at + row.TTFT_COUNT + i] = real(0.0)
-        a[at + row.TTFT_SINCE + i] = so_far + count
-        a[at + row.TTFT_FIRST + i] = first
+        a[at + row.TTFT_SINCE + i] += count
         a[at + row.TTFT_SUM + i] += count * off
         a[at + row.TTFT_SQUARES + i] += count * (variance + off * off)
         a[at + row.TTFT_CUBES + i] += count * (w[row.TTFT_LEAN + i] + off * (real(3.0) * variance + off * off))
@@ -195,18 +192,26 @@ def add_tick(a: Reals, at: Place, w: Reals) -> None:
 
 @vectors
 def add_tier(w: Reals, t: Reals, tier: Place) -> None:
-    """Take what was completed out of a tier and add what came to it to what came since the last look.
+    """Take what was completed out of a tier and add what came in this step to what came since the last look.
 
     As :func:`workbench.simulation.lanes.serving.share_out` does between ticks, with what met a saturated pool noted.
     """
     for i in range(LANES):
         come = t[tier + row.COMES + i]
-        came = t[tier + row.CAME + i] + come
         t[tier + row.COMES + i] = real(0.0)
+        t[tier + row.COUNTED + i] += come
+        t[tier + row.BAD + i] += come * w[row.SATURATED + i]
+        t[tier + row.IN_TIER + i] = (t[tier + row.IN_TIER + i] + come) * (real(1.0) - w[row.SHARE + i])
+
+
+@vectors
+def add_since(w: Reals, t: Reals, tier: Place) -> None:
+    """Add what came to a tier between ticks to what came since the last look."""
+    for i in range(LANES):
+        came = t[tier + row.CAME + i]
         t[tier + row.CAME + i] = real(0.0)
         t[tier + row.COUNTED + i] += came
         t[tier + row.BAD + i] += came * w[row.SATURATED + i]
-        t[tier + row.IN_TIER + i] = (t[tier + row.IN_TIER + i] + come) * (real(1.0) - w[row.SHARE + i])
 
 
 @within
@@ -214,7 +219,7 @@ def bin_of(a: Reals, at: Place, i: int) -> tuple[np.float32, np.float32, np.floa
     """Return the three moments of what came since the last look, and the bin that its 95th percentile lies in."""
     per_count = real(1.0) / max(a[at + row.TTFT_SINCE + i], real(1e-9))
     off, square = a[at + row.TTFT_SUM + i] * per_count, a[at + row.TTFT_SQUARES + i] * per_count
-    mean = a[at + row.TTFT_FIRST + i] + off
+    mean = a[at + row.TTFT_ABOUT + i] + off
     spread = np.sqrt(max(square - off * off, real(0.0)))
     key = np.float32(mean + NINETY_FIVE * spread).view(np.int32)
     b = min(max((key >> BIN_BITS) - FIRST_BIN, np.int32(0)), np.int32(BINS - 1))
@@ -223,7 +228,9 @@ def bin_of(a: Reals, at: Place, i: int) -> tuple[np.float32, np.float32, np.floa
 
 
 @within
-def count_scenario(a: Reals, at: Place, t: Reals, first: Place, interactive: Ints, counted: Floats, i: int) -> None:
+def count_scenario(
+    a: Reals, at: Place, w: Reals, t: Reals, first: Place, interactive: Ints, counted: Floats, i: int
+) -> None:
     """Count what came to a scenario since the last look in its bin, and begin anew."""
     kinds = np.uint64(interactive.size)
     quantities = kinds + np.uint64(3)
@@ -236,6 +243,7 @@ def count_scenario(a: Reals, at: Place, t: Reals, first: Place, interactive: Int
     counted[line + kinds] += total * mean
     counted[line + kinds + np.uint64(1)] += total * spread
     counted[line + kinds + np.uint64(2)] += total * third
+    a[at + row.TTFT_ABOUT + i] = w[row.TTFT_MEAN + i]
     a[at + row.TTFT_SINCE + i] = real(0.0)
     a[at + row.TTFT_SUM + i] = real(0.0)
     a[at + row.TTFT_SQUARES + i] = real(0.0)
@@ -249,5 +257,5 @@ def count_tokens(
     """Count what came since the last look in the scenarios that are marked."""
     i = next_marked(w, pairs, row.LOOKS, place(0))
     while i < LANES:
-        count_scenario(a, at, t, first, interactive, counted, i)
+        count_scenario(a, at, w, t, first, interactive, counted, i)
         i = next_marked(w, pairs, row.LOOKS, place(int(i + ONE_LANE)))

@@ -36,16 +36,18 @@ def _rows(count: int) -> list[np.uint64]:
 
 # rows of a pool: its state, what follows from its replicas, what the last step left, what follows from its lengths,
 # first tokens since the last look, sums of the hour
-POOL_ROWS = 50
+POOL_ROWS = 51
 (
-    INSIDE, VARIANCE, PROMPT, OUTPUT, READY, COMING, DRAINING, LENT, BUDGET, LAST_STEP, PER_REPLICA, EVENED,
+    INSIDE, VARIANCE, PROMPT, OUTPUT, READY, COMING, DRAINING, LENT, BUDGET, COOL_FROM, REPLICAS, PER_REPLICA, EVENED,
     FINISHED, ARRIVING, PROMPTS, OUTPUTS, RECENT, RECENT_DELAY, ROOM, RUNNING, EACH_RUNS, ABOVE, SIGNAL, ITERATION,
-    UNREAD, READING, LEFT_COMPANY, LINGERING, NOTED_PROMPT, NOTED_OUTPUT, PROMPT_S, SLOPE, HELD_SHARE, SLOTS, PER_SLOT,
-    PER_PROMPT_S, ROUTE_EACH, RELEASE_EACH,
-    TTFT_COUNT, TTFT_SINCE, TTFT_FIRST, TTFT_SUM, TTFT_SQUARES, TTFT_CUBES,
-    HELD, WASTED, LENT_SUM, READY_SUM, KV_SUM, WORK_SUM,
+    UNREAD, READING, LEFT_COMPANY, LINGERING, NOTED_PROMPT, NOTED_OUTPUT, PROMPT_S, SLOPE, HELD_SHARE,
+    SLOTS, PER_SLOT, PER_PROMPT_S, ROUTE_EACH, RELEASE_EACH,
+    TTFT_COUNT, TTFT_SINCE, TTFT_ABOUT, TTFT_SUM, TTFT_SQUARES, TTFT_CUBES,
+    READY_SUM, COMING_SUM, DRAINING_SUM, LENT_SUM, KV_SUM, WORK_SUM,
 ) = _rows(POOL_ROWS)  # fmt: skip
-FIRST_SUM, SUM_ROWS = HELD, 6
+FIRST_SUM, SUM_ROWS = READY_SUM, 6
+STANDING_ROWS = 4  # from READY on: what changes now and then, and is summed when it does
+TO_SUM = READY_SUM - READY
 POOL_SIZE = np.uint64(POOL_ROWS * WIDTH)
 
 # rows of work, of one pool after the other: what a step of a pool works out and no later one needs
@@ -59,8 +61,8 @@ WORK_ROWS = 29
 # rows of a scenario: its thresholds and lengths
 SCENARIO_ROWS = 12
 (
-    ROUTE_BELOW, ROUTE_ODDS, RELEASE_TWO, RELEASE_ONE, RELEASE_ODDS, OUT_ABOVE, IN_BELOW, COOLDOWN_S, FLOOR, KV_ONLY,
-    PROMPT_TIMES, OUTPUT_TIMES,
+    ROUTE_BELOW, ROUTE_ODDS, RELEASE_TWO, RELEASE_ONE, RELEASE_ODDS, ALMOST_OUT, BARELY_IN, COOLDOWN_STEPS, FLOOR,
+    KV_ONLY, PROMPT_TIMES, OUTPUT_TIMES,
 ) = _rows(SCENARIO_ROWS)  # fmt: skip
 
 # rows of a tier in a pool: inside, come in this step, come since the last tick, counted since the last look, met
@@ -100,6 +102,7 @@ class Site(NamedTuple):
     waits: Ints  # K: released on signals
     interactive: Ints  # tiers whose first tokens are counted
     age_steps: int
+    hour_steps: int
     follow_plan: int
 
 
@@ -124,6 +127,7 @@ class Block(NamedTuple):
     rules: Rules  # WIDTH
     due: Counts  # P, slots, WIDTH, 3: a scenario, its starts and its drains that end; as many as any_due tells
     any_due: Ints  # slots, P: in how many scenarios something ends
+    clock: Ints  # steps into the hour, and the slot of what is due now
     stirred: Ints  # P: whether replicas or slots changed since what runs was noted
     young: Floats  # regions, M, K: came to a queue since the age, without a scenario's factor
     not_due: Floats  # regions, M, K: came since the deadline

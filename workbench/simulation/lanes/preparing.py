@@ -16,6 +16,7 @@ from workbench.simulation import rules as r
 from workbench.simulation.fluid.replicas import DRAINED_AFTER
 from workbench.simulation.lanes.latency import BINS
 from workbench.simulation.lanes.layout import WIDTH, Block, Floats, Site
+from workbench.simulation.lanes.replicas import ALMOST, BARELY
 from workbench.simulation.lanes.serving import POINTS_PER_OCTAVE
 from workbench.simulation.loads import Span
 from workbench.simulation.sweeps.sweeping import surprise_factors
@@ -64,6 +65,7 @@ def site_of(x: state.Inputs, pools: state.Pools, policy: Policy, variations: Seq
         waits=x.deferrable * (0 if x.siloed else 1),
         interactive=np.flatnonzero(x.deferrable == 0),
         age_steps=int(min(policy.deferrable_ages_after_s / span.step_s, 1e15)),
+        hour_steps=int(3600.0 / span.step_s),
         follow_plan=r.rules_of(policy).follow_plan,
     )
 
@@ -157,6 +159,7 @@ def block_of(
         rules=np.zeros(WIDTH, dtype=RULES).view(np.recarray),
         due=np.zeros((pools, slots, WIDTH, 3), dtype=np.int16),
         any_due=np.zeros((slots, pools), dtype=np.int64),
+        clock=np.zeros(2, dtype=np.int64),
         stirred=np.ones(pools, dtype=np.int64),
         young=np.zeros((regions, models, tiers)),
         not_due=np.zeros((regions, models, tiers)),
@@ -194,9 +197,9 @@ def _write_policies(block: Block, policies: Sequence[Policy], variations: Sequen
         row.RELEASE_TWO: [each.release_two_below for each in rules],
         row.RELEASE_ONE: [each.release_one_below for each in rules],
         row.RELEASE_ODDS: [_odds(each.release_one_below) for each in rules],
-        row.OUT_ABOVE: [each.out_above for each in rules],
-        row.IN_BELOW: [each.in_below for each in rules],
-        row.COOLDOWN_S: [each.cooldown_s for each in rules],
+        row.ALMOST_OUT: [each.out_above * ALMOST for each in rules],
+        row.BARELY_IN: [each.in_below * BARELY for each in rules],
+        row.COOLDOWN_STEPS: [float(np.ceil(each.cooldown_s / step_s)) for each in rules],
         row.FLOOR: [each.floor for each in rules],
         row.KV_ONLY: [each.kv_cache_only for each in rules],
         row.PROMPT_TIMES: [variation.input_tokens for variation in variations],
@@ -205,8 +208,7 @@ def _write_policies(block: Block, policies: Sequence[Policy], variations: Sequen
     for place, value in values.items():
         block.scenario[int(place) : int(place) + WIDTH] = np.array(value)
     pools = block.pools.reshape(-1, row.POOL_ROWS, WIDTH)
-    cooldown_s = np.array(values[row.COOLDOWN_S])
-    pools[:, int(row.LAST_STEP) // WIDTH] = (outset.FIRST_SCALING_S - cooldown_s) / step_s
+    pools[:, int(row.COOL_FROM) // WIDTH] = math.ceil(outset.FIRST_SCALING_S / step_s)
     pools[:, int(row.PROMPT) // WIDTH] = np.array(values[row.PROMPT_TIMES])
     pools[:, int(row.OUTPUT) // WIDTH] = np.array(values[row.OUTPUT_TIMES])
 

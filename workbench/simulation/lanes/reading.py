@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,7 +11,7 @@ import workbench.simulation.lanes.layout as row
 from workbench.simulation import state
 from workbench.simulation.compiling import kernel
 from workbench.simulation.lanes.latency import BINS
-from workbench.simulation.lanes.layout import WIDTH, Block, Floats
+from workbench.simulation.lanes.layout import WIDTH, Block, Floats, Site
 from workbench.simulation.latency import BIN_HIGH_S, BIN_LOW_S, UNSERVED_S, lognormal_of, share_within
 from workbench.simulation.loads import Span
 
@@ -86,19 +87,28 @@ def read_latencies(counted: Floats, shapes: Floats, interactive: state.Ints, pro
             shares[i, k] = attained(counted[i], shapes, filled, j, promise_s[i, k])
 
 
-def shed_of(x: state.Inputs, span: Span) -> tuple[Floats, Floats, Floats]:
-    """Return by model and tier how many requests fit in no replica, their ages at the end, and how many fall due.
+class Offered(NamedTuple):
+    """What a span brings by model and tier, without a scenario's factor: requests, and of the shed ones what counts."""
 
-    Without a scenario's factor; as :func:`workbench.simulation.fluid.settling.count_shed` has it.
-    """
-    none = np.zeros(x.rps.shape[2:])
+    came: Floats
+    shed: Floats  # fit in no replica
+    shed_ages_s: Floats  # at the end
+    shed_due: Floats
+
+
+def offered_of(x: state.Inputs, span: Span) -> Offered:
+    """Return what a span brings, shed as :func:`workbench.simulation.fluid.settling.count_shed` has it."""
+    at = np.arange(span.steps) // x.demand_steps
+    steps = np.bincount(at, minlength=x.rps.shape[0])
+    came = np.einsum("w,whmk->mk", steps, x.rps) * x.step_s
     if x.shed_rps.shape[0] == 0:
-        return none, none, none
-    at = np.arange(span.steps)
-    each = x.shed_rps.sum(axis=1)[at // x.demand_steps] * x.step_s
-    is_due = at[:, None] + 1 + np.minimum(x.promise_s / x.step_s, 1e15).astype(np.int64) <= span.steps
-    ages_s = (span.steps - at - 0.5) * x.step_s
-    return each.sum(axis=0), (each * ages_s[:, None, None]).sum(axis=0), (each * is_due[:, None, :]).sum(axis=0)
+        none = np.zeros(x.rps.shape[2:])
+        return Offered(came, none, none, none)
+    each = x.shed_rps.sum(axis=1)[at] * x.step_s
+    is_due = np.arange(1, span.steps + 1)[:, None] + np.minimum(x.promise_s / x.step_s, 1e15).astype(int) <= span.steps
+    ages_s = (span.steps - np.arange(span.steps) - 0.5) * x.step_s
+    shed_ages_s, shed_due = (each * ages_s[:, None, None]).sum(axis=0), (each * is_due[:, None, :]).sum(axis=0)
+    return Offered(came, each.sum(axis=0), shed_ages_s, shed_due)
 
 
 def ratio(values: Floats, of: Floats) -> Floats:
@@ -106,16 +116,16 @@ def ratio(values: Floats, of: Floats) -> Floats:
     return np.divide(values, of, out=np.full_like(values, np.nan), where=of > 0)
 
 
-def totals_of(b: Block, x: state.Inputs, span: Span, promise_s: Floats, loads: Floats, count: int) -> dict[str, Floats]:
+def totals_of(
+    b: Block, c: Site, x: state.Inputs, offered: Offered, span: Span, promise_s: Floats, loads: Floats, count: int
+) -> dict[str, Floats]:  # fmt: skip
     """Return the totals of the first ``count`` scenarios of a block; ``promise_s`` and ``loads`` are theirs."""
     tiers = x.deferrable.size
     pools = b.sums.shape[0]
-    held, starting, lent, ready, kv, work = b.sums[:, :, :count].transpose(1, 2, 0) / span.steps
+    ready, starting, draining, lent, kv, work = b.sums[:, :, :count].transpose(1, 2, 0) / span.steps
     queue = b.queue.reshape(-1, tiers, WIDTH)[:, :, :count].sum(axis=0, dtype=np.float64)
     inside = b.tiers.reshape(pools, tiers, row.TIER_ROWS, WIDTH)[:, :, 0, :count].sum(axis=0, dtype=np.float64)
-    steps = np.bincount(np.arange(span.steps) // x.demand_steps, minlength=x.rps.shape[0])
-    came = (loads * (x.rps * steps[:, None, None, None]).sum(axis=(0, 1)) * x.step_s).sum(axis=1)
-    shed, shed_ages_s, shed_due = ((loads * each).sum(axis=1) for each in shed_of(x, span))
+    came, shed, shed_ages_s, shed_due = ((loads * each).sum(axis=1) for each in offered)
     waits, interactive, arrived = x.deferrable == 1, np.flatnonzero(x.deferrable == 0), came + shed
     means, levels, shares = (np.full((count, tiers), np.nan) for _ in range(3))
     wanted = PERCENTILE * np.nan_to_num(ratio(arrived, came), nan=1.0)  # of those that come in, which are the faster
@@ -125,9 +135,9 @@ def totals_of(b: Block, x: state.Inputs, span: Span, promise_s: Floats, loads: F
     missed, due = b.deadlines[:, :, :count].transpose(0, 2, 1)
     kept = ratio(due - missed, due + shed_due)
     return {
-        "held": held,
+        "held": ready + starting + draining,
         "starting": starting,
-        "lent": lent,
+        "lent": lent / c.gpus,
         "ready": ready,
         "kv": kv,
         "work": work,

@@ -19,6 +19,7 @@ from workbench.simulation.lanes.vectorising import ONE_LANE, next_marked
 from workbench.simulation.state import Inputs
 
 SCENARIO, STARTS, DRAINS = range(3)  # of what is due
+INTO_HOUR, SLOT = range(2)  # of the clock
 ALMOST, BARELY = real(1.0 - 1e-5), real(1.0 + 1e-5)  # the rules have the last word, in double precision
 
 
@@ -30,8 +31,10 @@ def pool_at(p: int) -> Place:
 
 @within
 def note_replicas(a: Reals, at: Place, i: int) -> None:
-    """Note what follows from the ready replicas of a scenario: one over them, and the root of that."""
-    per_replica = real(1.0) / max(a[at + row.READY + i], real(1.0))
+    """Note the ready replicas of a scenario, one at least, one over them, and the root of that."""
+    replicas = max(a[at + row.READY + i], real(1.0))
+    per_replica = real(1.0) / replicas
+    a[at + row.REPLICAS + i] = replicas
     a[at + row.PER_REPLICA + i] = per_replica
     a[at + row.EVENED + i] = np.sqrt(per_replica)
 
@@ -44,22 +47,32 @@ def begin_with(a: Reals, at: Place) -> None:
 
 
 @within
+def add_standing(a: Reals, standing: Place, by: np.float32, steps: int) -> None:
+    """Change the ready, starting or draining replicas or the lent GPUs of a scenario, so many steps into the hour.
+
+    The sum over the hour is what stands at its end, times its steps, less what earlier steps did not have of it.
+    """
+    a[standing] += by
+    a[standing + row.TO_SUM] -= by * real(steps)
+
+
+@within
 def become_ready(b: Block, c: Site, p: int, i: int, starts: int, drains: int) -> None:
     """Turn finished starts of a scenario into ready replicas and drained replicas into lent GPUs."""
-    a, at, begun, gone = b.pools, pool_at(p), real(starts), real(drains)
+    a, mine, into_hour, begun, gone = b.pools, pool_at(p) + i, b.clock[INTO_HOUR], real(starts), real(drains)
     gpus = gone * real(c.gpus[p])
-    a[at + row.COMING + i] -= begun
-    a[at + row.READY + i] += begun
-    note_replicas(a, at, i)
-    a[at + row.DRAINING + i] -= gone
-    a[at + row.LENT + i] += gpus
+    add_standing(a, mine + row.COMING, -begun, into_hour)
+    add_standing(a, mine + row.READY, begun, into_hour)
+    note_replicas(a, pool_at(p), i)
+    add_standing(a, mine + row.DRAINING, -gone, into_hour)
+    add_standing(a, mine + row.LENT, gpus, into_hour)
     b.lent[np.uint64(c.place[p]) * LANES + i] += gpus
 
 
 @inlined
-def finish(b: Block, c: Site, step: int) -> None:
+def finish(b: Block, c: Site) -> None:
     """Let every start and drain end that is due in this step."""
-    due, any_due, slot = b.due, b.any_due, step % b.due.shape[1]
+    due, any_due, slot = b.due, b.any_due, b.clock[SLOT]
     for p in range(c.gpus.size):
         if any_due[slot, p] > 0:
             for j in range(any_due[slot, p]):
@@ -70,8 +83,10 @@ def finish(b: Block, c: Site, step: int) -> None:
 
 
 @inlined
-def be_due(b: Block, p: int, slot: int, i: int, what: int) -> None:
-    """Note that one more start or drain of a scenario ends in the step of a slot."""
+def be_due(b: Block, p: int, after: int, i: int, what: int) -> None:
+    """Note that one more start or drain of a scenario ends after so many steps, fewer than there are slots."""
+    slot = b.clock[SLOT] + after
+    slot -= b.due.shape[1] if slot >= b.due.shape[1] else 0
     due, count = b.due[p, slot], b.any_due[slot, p]
     for j in range(count):
         if due[j, SCENARIO] == i:
@@ -126,20 +141,19 @@ def count_others(a: Reals, s: Reals, group: Ints, p: int) -> None:
 
 
 @vectors
-def may_change(a: Reals, at: Place, h: Reals, s: Reals, step: np.float32, step_s: np.float32) -> int:
+def may_change(a: Reals, at: Place, h: Reals, s: Reals, step: np.float32) -> int:
     """Mark the scenarios in which a rule could want a change of a pool, cooled down ones only; return how many."""
     marked = np.int32(0)
     for i in range(LANES):
         ready, coming, signal = a[at + row.READY + i], a[at + row.COMING + i], a[at + row.SIGNAL + i]
-        held, floor = ready + coming, h[row.FLOOR + i]
+        held, floor, cool_from = ready + coming, h[row.FLOOR + i], a[at + row.COOL_FROM + i]
         group_ready, group_held = ready + s[row.OTHERS_READY + i], held + s[row.OTHERS_HELD + i]
-        over = signal * ready > h[row.OUT_ABOVE + i] * held * ALMOST
-        under = signal < h[row.IN_BELOW + i] * BARELY and group_ready > floor
-        few = group_held < floor or (group_held == real(0.0) and signal > real(0.0))
-        cool = (step - a[at + row.LAST_STEP + i]) * step_s >= h[row.COOLDOWN_S + i]
-        wants = cool and (over or under or few)
-        s[row.WANTS + i] = real(1.0) if wants else real(0.0)
-        marked = np.int32(marked + (np.int32(1) if wants else np.int32(0)))
+        over = signal * ready - h[row.ALMOST_OUT + i] * held
+        under = min(h[row.BARELY_IN + i] - signal, group_ready - floor)
+        few = max(floor, min(signal, real(0.5))) - group_held  # of whole replicas: none where something is asked
+        most = min(max(max(over, under), few), step - cool_from + real(0.5))
+        s[row.WANTS + i] = real(1.0) if most > real(0.0) else real(0.0)
+        marked = np.int32(marked + (np.int32(1) if most > real(0.0) else np.int32(0)))
     return int(marked)
 
 
@@ -179,16 +193,16 @@ def take_lent(b: Block, c: Site, p: int, i: int, needed: float, same_model: bool
         if most < 0:
             break
         taken = min(needed, most_gpus)
-        a[pool_at(most) + row.LENT + i] -= real(taken)
+        add_standing(a, pool_at(most) + row.LENT + i, -real(taken), b.clock[INTO_HOUR])
         b.lent[stock + i] -= real(taken)
         needed -= taken
     return needed
 
 
 @inlined
-def scale_out(b: Block, c: Site, x: Inputs, step: int, p: int, i: int) -> int:
+def scale_out(b: Block, c: Site, x: Inputs, p: int, i: int) -> int:
     """Start one replica from the nearest sources and return its kind, REFUSED when the region has too few GPUs left."""
-    due, stock = b.due, np.uint64(c.place[p]) * LANES
+    stock = np.uint64(c.place[p]) * LANES
     here = lent_gpus(b.pools, c.twins, p, i)
     kind = r.acquire_kind(c.gpus[p], int(here), int(b.lent[stock + i] - here), int(b.free[stock + i]))
     if kind == r.REFUSED:
@@ -196,17 +210,17 @@ def scale_out(b: Block, c: Site, x: Inputs, step: int, p: int, i: int) -> int:
     missing = take_lent(b, c, p, i, float(c.gpus[p]), True)
     missing = take_lent(b, c, p, i, missing, False)
     b.free[stock + i] -= real(missing)
-    b.pools[pool_at(p) + row.COMING + i] += real(1.0)
+    add_standing(b.pools, pool_at(p) + row.COMING + i, real(1.0), b.clock[INTO_HOUR])
     after = max(math.ceil(r.readiness_s(b.rules[i], kind) / x.step_s), 1)
-    if after < due.shape[1]:
-        be_due(b, p, (step + after) % due.shape[1], i, STARTS)
+    if after < b.due.shape[1]:
+        be_due(b, p, after, i, STARTS)
     return kind
 
 
 @inlined
-def scale_in(b: Block, c: Site, x: Inputs, step: int, p: int, i: int) -> None:
+def scale_in(b: Block, c: Site, x: Inputs, p: int, i: int) -> None:
     """Take one ready replica out of routing; what it runs counts as done, and when that is over it is lent."""
-    a, at, due, tiers = b.pools, pool_at(p), b.due, x.deferrable.size
+    a, at, tiers = b.pools, pool_at(p), x.deferrable.size
     ready, running, inside = a[at + row.READY + i], a[at + row.RUNNING + i], a[at + row.INSIDE + i]
     stays = real(1.0) - running / ready / inside if inside > real(0.0) else real(1.0)
     for k in range(tiers):
@@ -214,13 +228,13 @@ def scale_in(b: Block, c: Site, x: Inputs, step: int, p: int, i: int) -> None:
     a[at + row.INSIDE + i] *= stays
     a[at + row.VARIANCE + i] *= stays
     a[at + row.RUNNING + i] -= running / ready
-    a[at + row.READY + i] -= real(1.0)
+    add_standing(a, at + row.READY + i, real(-1.0), b.clock[INTO_HOUR])
     note_replicas(a, at, i)
-    a[at + row.DRAINING + i] += real(1.0)
+    add_standing(a, at + row.DRAINING + i, real(1.0), b.clock[INTO_HOUR])
     b.stirred[p] = 1
     residual_s = 0.5 * c.facts[p, row.OUTPUT_SQUARE] * a[at + row.OUTPUT + i] * a[at + row.ITERATION + i]
     after = max(math.ceil(DRAINED_AFTER * residual_s / x.step_s), 1)
-    be_due(b, p, (step + min(after, due.shape[1] - 1)) % due.shape[1], i, DRAINS)
+    be_due(b, p, min(after, b.due.shape[1] - 1), i, DRAINS)
 
 
 @inlined
@@ -236,10 +250,10 @@ def step_one(b: Block, c: Site, x: Inputs, step: int, p: int, i: int, observed: 
         return
     kind = r.IN
     if change > 0:
-        kind = scale_out(b, c, x, step, p, i)
+        kind = scale_out(b, c, x, p, i)
     else:
-        scale_in(b, c, x, step, p, i)
-    a[at + row.LAST_STEP + i] = real(step)
+        scale_in(b, c, x, p, i)
+    a[at + row.COOL_FROM + i] = real(step) + b.scenario[row.COOLDOWN_STEPS + i]
     if kind != r.REFUSED and budget * change > 0:
         a[at + row.BUDGET + i] -= real(change)
 
@@ -256,7 +270,7 @@ def step_by_signal(b: Block, c: Site, x: Inputs, step: int, p: int) -> None:
 
 
 @inlined
-def take_out(b: Block, c: Site, x: Inputs, step: int, p: int) -> None:
+def take_out(b: Block, c: Site, x: Inputs, p: int) -> None:
     """Take out the replicas of a pool that the plan has too many, down to the floor."""
     a, s, at, none = b.pools, b.scratch, pool_at(p), real(0.0)
     count_others(a, s, c.group, p)
@@ -264,24 +278,24 @@ def take_out(b: Block, c: Site, x: Inputs, step: int, p: int) -> None:
         while a[at + row.BUDGET + i] < none and a[at + row.READY + i] > none:
             if a[at + row.READY + i] + s[row.OTHERS_READY + i] <= b.scenario[row.FLOOR + i]:
                 break
-            scale_in(b, c, x, step, p, i)
+            scale_in(b, c, x, p, i)
             a[at + row.BUDGET + i] += real(1.0)
 
 
 @inlined
-def carry_out(b: Block, c: Site, x: Inputs, step: int) -> None:
+def carry_out(b: Block, c: Site, x: Inputs) -> None:
     """Carry out what is left of the plan: removals first; what finds no GPU is tried again until the hour ends."""
     a = b.pools
     for p in range(c.gpus.size):
         if has_budget(a, pool_at(p)) > 0:
-            take_out(b, c, x, step, p)
+            take_out(b, c, x, p)
     for p in range(c.gpus.size):
         at = pool_at(p)
         if has_budget(a, at) == 0:
             continue
         for i in range(LANES):
             while a[at + row.BUDGET + i] > real(0.0):
-                if scale_out(b, c, x, step, p, i) == r.REFUSED:
+                if scale_out(b, c, x, p, i) == r.REFUSED:
                     break
                 a[at + row.BUDGET + i] -= real(1.0)
 
@@ -290,9 +304,9 @@ def carry_out(b: Block, c: Site, x: Inputs, step: int) -> None:
 def scale(b: Block, c: Site, x: Inputs, step: int) -> None:
     """Let every pool take at most one step in every scenario, or carry out the plan where it is due at once."""
     if c.follow_plan == r.AT_ONCE:
-        carry_out(b, c, x, step)
+        carry_out(b, c, x)
         return
     for p in range(c.gpus.size):
         count_others(b.pools, b.scratch, c.group, p)
-        if may_change(b.pools, pool_at(p), b.scenario, b.scratch, real(step), real(x.step_s)) > 0:
+        if may_change(b.pools, pool_at(p), b.scenario, b.scratch, real(step)) > 0:
             step_by_signal(b, c, x, step, p)

@@ -50,9 +50,28 @@ def room_of(below: np.float32, ready: np.float32, under: bool) -> np.float32:
     return max(below, real(0.0)) + ready if under and ready > real(0.0) else real(0.0)
 
 
+@within
+def hand(
+    a: Reals, at: Place, w: Reals, s: Reals, going: np.float32, delay_s: np.float32, interactive: np.float32, i: int
+) -> None:  # fmt: skip
+    """Hand a pool what goes to it, with the lengths of all that is routed; ``SHARE`` is its share of that.
+
+    ``interactive`` is 1 for requests whose first tokens are counted, else 0.
+    """
+    share = going / max(s[row.ALL + i], real(1e-30))
+    w[row.SHARE + i] = share
+    a[at + row.ARRIVING + i] += going
+    a[at + row.PROMPTS + i] += share * s[row.ALL_PROMPTS + i]
+    a[at + row.OUTPUTS + i] += share * s[row.ALL_OUTPUTS + i]
+    a[at + row.RECENT_DELAY + i] += going * delay_s
+    a[at + row.TTFT_COUNT + i] += interactive * going
+
+
 @vectors
-def offer_alone(a: Reals, at: Place, h: Reals, s: Reals) -> int:
-    """Fill the room of a place's only pool and return in how many scenarios requests are left over."""
+def fill_alone(
+    a: Reals, at: Place, w: Reals, h: Reals, s: Reals, delay_s: np.float32, interactive: np.float32
+) -> int:  # fmt: skip
+    """Hand a place's only pool what it has room for and return in how many scenarios requests are left over."""
     more = np.int32(0)
     for i in range(LANES):
         ready, left = a[at + row.READY + i], s[row.LEFT + i]
@@ -60,9 +79,9 @@ def offer_alone(a: Reals, at: Place, h: Reals, s: Reals) -> int:
         under = a[at + row.SIGNAL + i] < h[row.ROUTE_BELOW + i]
         going = min(left, room_of(ready * a[at + row.ROUTE_EACH + i] - present, ready, under))
         left -= going
-        a[at + row.ROOM + i] = going
         s[row.LEFT + i] = left
         more = np.int32(more + (np.int32(1) if left > CRUMB * s[row.ALL + i] else np.int32(0)))
+        hand(a, at, w, s, going, delay_s, interactive, i)
     return int(more)
 
 
@@ -82,8 +101,8 @@ def offer(a: Reals, at: Place, h: Reals, s: Reals) -> None:
 def compare(a: Reals, at: Place, s: Reals, name: np.float32, first: bool) -> None:
     """Note whether a pool is the idlest so far, with what goes to it already."""
     for i in range(LANES):
-        ready, going = a[at + row.READY + i], a[at + row.ROOM + i]
-        present, holding = a[at + row.INSIDE + i] + a[at + row.ARRIVING + i] + going, ready * a[at + row.ROUTE_EACH + i]
+        ready = a[at + row.READY + i]
+        present, holding = a[at + row.INSIDE + i] + a[at + row.ARRIVING + i], ready * a[at + row.ROUTE_EACH + i]
         fullness = present / max(holding, real(1e-9))
         fullness = fullness if ready > real(0.0) else NOT_READY
         most = NOBODY if first else s[row.FULLNESS + i]
@@ -107,35 +126,20 @@ def fill(s: Reals) -> int:
 
 
 @vectors
-def settle(a: Reals, at: Place, s: Reals) -> None:
-    """Turn a pool's room into what goes to it."""
-    for i in range(LANES):
-        a[at + row.ROOM + i] *= s[row.PART + i]
-
-
-@vectors
-def take_rest(a: Reals, at: Place, s: Reals, name: np.float32) -> None:
-    """Let the pool take what is left where it is the idlest."""
-    for i in range(LANES):
-        a[at + row.ROOM + i] += max(s[row.LEFT + i], real(0.0)) if s[row.IDLEST + i] == name else real(0.0)
-
-
-@vectors
 def take(a: Reals, at: Place, w: Reals, s: Reals, delay_s: np.float32, interactive: np.float32) -> None:
-    """Hand a pool what goes to it, with the lengths of all that is routed; ``SHARE`` is its share of that.
-
-    ``interactive`` is 1 for requests whose first tokens are counted, else 0.
-    """
+    """Hand a pool its part of the room of its place."""
     for i in range(LANES):
-        going = a[at + row.ROOM + i]
-        share = going / max(s[row.ALL + i], real(1e-30))
-        w[row.SHARE + i] = share
-        a[at + row.ARRIVING + i] += going
-        a[at + row.PROMPTS + i] += share * s[row.ALL_PROMPTS + i]
-        a[at + row.OUTPUTS + i] += share * s[row.ALL_OUTPUTS + i]
-        a[at + row.RECENT + i] += going
-        a[at + row.RECENT_DELAY + i] += going * delay_s
-        a[at + row.TTFT_COUNT + i] += interactive * going
+        hand(a, at, w, s, a[at + row.ROOM + i] * s[row.PART + i], delay_s, interactive, i)
+
+
+@vectors
+def take_rest(
+    a: Reals, at: Place, w: Reals, s: Reals, name: np.float32, delay_s: np.float32, interactive: np.float32
+) -> None:  # fmt: skip
+    """Hand a pool what is left where it is the idlest."""
+    for i in range(LANES):
+        rest = max(s[row.LEFT + i], real(0.0)) if s[row.IDLEST + i] == name else real(0.0)
+        hand(a, at, w, s, rest, delay_s, interactive, i)
 
 
 @vectors
@@ -146,10 +150,24 @@ def take_tier(t: Reals, tier: Place, w: Reals, asked: Reals, own: Place) -> None
 
 
 @within
-def offer_place(b: Block, pools_in: Ints) -> int:
-    """Fill the room of a place's pools and return in how many scenarios requests are left over."""
+def take_tiers(b: Block, p: int) -> None:
+    """Hand the tiers of a pool their shares of what went to it."""
+    tiers = b.some.size
+    for k in range(tiers):
+        if b.some[k] > 0:
+            tier = np.uint64(p * tiers + k) * row.TIER_SIZE
+            take_tier(b.tiers, tier, b.work, b.asked, np.uint64(k) * LANES)
+
+
+@within
+def fill_place(b: Block, pools_in: Ints, delay_s: np.float32, interactive: np.float32) -> int:
+    """Hand a place's pools what they have room for and return in how many scenarios requests are left over."""
     if pools_in[1] < 0:
-        return offer_alone(b.pools, np.uint64(pools_in[0]) * row.POOL_SIZE, b.scenario, b.scratch)
+        p = pools_in[0]
+        at = np.uint64(p) * row.POOL_SIZE
+        more = fill_alone(b.pools, at, b.work, b.scenario, b.scratch, delay_s, interactive)
+        take_tiers(b, p)
+        return more
     for p in pools_in:
         if p < 0:
             break
@@ -158,12 +176,13 @@ def offer_place(b: Block, pools_in: Ints) -> int:
     for p in pools_in:
         if p < 0:
             break
-        settle(b.pools, np.uint64(p) * row.POOL_SIZE, b.scratch)
+        take(b.pools, np.uint64(p) * row.POOL_SIZE, b.work, b.scratch, delay_s, interactive)
+        take_tiers(b, p)
     return more
 
 
 @within
-def find_idlest(b: Block, x: Inputs, h: int, m: int, kind: int) -> None:
+def fill_idlest(b: Block, x: Inputs, h: int, m: int, kind: int) -> None:
     """Let the idlest pool in reach take what is left."""
     first = True
     for place in x.preference[h]:
@@ -177,21 +196,13 @@ def find_idlest(b: Block, x: Inputs, h: int, m: int, kind: int) -> None:
     for place in x.preference[h]:
         if place < 0:
             break
+        delay_s = real(x.network_s[h, place // x.silos])
         for p in x.pools_in[m, kind, place]:
             if p < 0:
                 break
-            take_rest(b.pools, np.uint64(p) * row.POOL_SIZE, b.scratch, real(p))
-
-
-@within
-def hand_over(b: Block, p: int, delay_s: np.float32, interactive: np.float32) -> None:
-    """Hand a pool its part of what is routed, tier by tier."""
-    tiers, at = b.some.size, np.uint64(p) * row.POOL_SIZE
-    take(b.pools, at, b.work, b.scratch, delay_s, interactive)
-    for k in range(tiers):
-        if b.some[k] > 0:
-            tier = np.uint64(p * tiers + k) * row.TIER_SIZE
-            take_tier(b.tiers, tier, b.work, b.asked, np.uint64(k) * LANES)
+            at = np.uint64(p) * row.POOL_SIZE
+            take_rest(b.pools, at, b.work, b.scratch, real(p), delay_s, real(1 - kind))
+            take_tiers(b, p)
 
 
 @within
@@ -199,15 +210,10 @@ def route(b: Block, x: Inputs, h: int, m: int, kind: int) -> None:
     """Route what an origin asks of a model: place by place to the threshold, the rest to the idlest pool in reach."""
     seen, more = 0, 1
     while more > 0 and seen < x.preference.shape[1] and x.preference[h, seen] >= 0:
-        pools_in = x.pools_in[m, kind, x.preference[h, seen]]
+        place = x.preference[h, seen]
+        pools_in = x.pools_in[m, kind, place]
         if pools_in[0] >= 0:
-            more = offer_place(b, pools_in)
+            more = fill_place(b, pools_in, real(x.network_s[h, place // x.silos]), real(1 - kind))
         seen += 1
     if more > 0:
-        find_idlest(b, x, h, m, kind)
-    for j in range(seen):
-        place = x.preference[h, j]
-        for p in x.pools_in[m, kind, place]:
-            if p < 0:
-                break
-            hand_over(b, p, real(x.network_s[h, place // x.silos]), real(1 - kind))
+        fill_idlest(b, x, h, m, kind)

@@ -17,6 +17,7 @@ from workbench.simulation.lanes.vectorising import FARTHEST, kept, log2, loss, t
 
 POINTS_PER_OCTAVE = real(4.0)  # of the prompt table
 SAME, LEAST_MET, MOST_MET = real(SAME_LENGTHS), real(MET_LEAST), real(MET_MOST)
+MOST_READ = real(0.999999)  # of the time: what is left divides
 TWENTIETH = real(0.05)  # of the time: a pool that has more requests than slots for longer is saturated
 
 
@@ -121,7 +122,7 @@ def note_running(a: Reals, at: Place) -> int:
     near, square = np.int32(0), FARTHEST * FARTHEST
     for i in range(LANES):
         mean, ready = a[at + row.INSIDE + i], a[at + row.READY + i]
-        limit = max(ready, real(1.0)) * a[at + row.SLOTS + i]
+        limit = a[at + row.REPLICAS + i] * a[at + row.SLOTS + i]
         apart = mean - limit
         is_near = apart * apart < square * max(a[at + row.VARIANCE + i], real(1e-6))
         running = min(mean, limit) * min(ready, real(1.0))
@@ -138,7 +139,7 @@ def note_running_near(a: Reals, at: Place) -> None:
     for i in range(LANES):
         mean, ready = a[at + row.INSIDE + i], a[at + row.READY + i]
         deviation = np.sqrt(max(a[at + row.VARIANCE + i], real(1e-6)))
-        z = (mean - max(ready, real(1.0)) * a[at + row.SLOTS + i]) / deviation
+        z = (mean - a[at + row.REPLICAS + i] * a[at + row.SLOTS + i]) / deviation
         far = min(abs(z), FARTHEST)
         rest = real(1.0) if far < FARTHEST else real(0.0)
         rare = tail(far) * rest
@@ -183,7 +184,7 @@ def read_prompts(a: Reals, at: Place, w: Reals, step_s: np.float32) -> None:
         larger = np.sqrt(half * half + product) + abs(half)
         left = larger if half > real(0.0) else product / larger
         part, rest = larger if half > real(0.0) else unread, usual if half > real(0.0) else larger
-        w[row.PROMPT_SHARE + i] = part / (part + rest)
+        w[row.PROMPT_SHARE + i] = min(part / (part + rest), MOST_READ)
         a[at + row.UNREAD + i] = kept(ready > real(0.0), left * ready, a[at + row.UNREAD + i])
 
 
@@ -225,7 +226,7 @@ def note_rates(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         per_iteration = one / (base + a[at + row.SLOPE + i] * met)
         alone = w[row.PER_OUTPUT + i] * per_iteration
         rate = alone - w[row.PROMPT_SHARE + i] * alone
-        w[row.THROUGHPUT + i] = max(a[at + row.READY + i], one) * met * rate
+        w[row.THROUGHPUT + i] = a[at + row.REPLICAS + i] * met * rate
         w[row.EASING + i] = (one - a[at + row.ABOVE + i]) * base * per_iteration * rate
         w[row.STALLED + i] = met * a[at + row.PROMPT_S + i] * alone
 
@@ -251,23 +252,14 @@ def complete(a: Reals, at: Place, w: Reals, facts: Reals, step_s: np.float32) ->
         )
         a[at + row.INSIDE + i] = after
         a[at + row.ARRIVING + i] = nought
+        a[at + row.RECENT + i] += arriving
         a[at + row.VARIANCE + i] = kept(serves, spread, variance)
         a[at + row.FINISHED + i] = served
         w[row.SHARE + i] = served / max(present, real(1e-9))
 
 
-@within
-def sum_up(a: Reals, at: Place, per_gpus: np.float32, i: int) -> None:
-    """Add one step's replicas of a pool to the sums of the hour; ``per_gpus`` is one over the GPUs of a replica."""
-    ready, coming = a[at + row.READY + i], a[at + row.COMING + i]
-    a[at + row.HELD + i] += ready + coming + a[at + row.DRAINING + i]
-    a[at + row.WASTED + i] += coming
-    a[at + row.LENT_SUM + i] += a[at + row.LENT + i] * per_gpus
-    a[at + row.READY_SUM + i] += ready
-
-
 @vectors
-def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, per_gpus: np.float32) -> None:
+def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
     """Note the load signal of a pool and whether it is saturated, and add what goes into it to the sums of the hour."""
     base, per_room, one, nought = facts[row.BASE_S], real(1.0) / facts[row.KV_ROOM], real(1.0), real(0.0)
     for i in range(LANES):
@@ -289,14 +281,11 @@ def note_signal(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, per_gpus:
         a[at + row.WORK_SUM + i] += busy * serving
         a[at + row.SIGNAL + i] = signal if serves else waits
         w[row.SATURATED + i] = over if serves else waits
-        a[at + row.ITERATION + i] = base + slope * each if serves else base
-        sum_up(a, at, per_gpus, i)
+        a[at + row.ITERATION + i] = base + slope * each
 
 
 @vectors
-def advance(
-    a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, step_s: np.float32, per_gpus: np.float32
-) -> None:  # fmt: skip
+def advance(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals, step_s: np.float32) -> None:
     """Advance a pool by a step; what runs is as the last one left it."""
     ask_prompts(a, at, w, facts, step_s)
     read_prompts(a, at, w, step_s)
@@ -305,7 +294,7 @@ def advance(
     note_rates(a, at, w, facts)
     complete(a, at, w, facts, step_s)
     fill_slots(a, at)
-    note_signal(a, at, w, h, facts, per_gpus)
+    note_signal(a, at, w, h, facts)
 
 
 @vectors
