@@ -73,10 +73,9 @@ def run_many(
     parts = []
     for first in range(0, len(variations), WIDTH):
         own = variations[first : first + WIDTH]
-        loads = np.array([loads_of(fleet, variation) for variation in own])
+        loads, promises = loads_of(fleet, own), promises_of(x, fleet, own)
         block = preparing.block_of(x, site, slots, own, loads, fleet=fleet, policy=policy, base=base)
         engine.simulate(block, site, x, 0, span.steps)
-        promises = np.array([promises_of(x, fleet, variation) for variation in own])
         parts.append(reading.totals_of(block, site, x, offered, span, promises, loads, len(own)))
         if progress is not None:
             progress((first + len(own)) / len(variations))

@@ -27,7 +27,9 @@ FACT_NAMES = (
     "output_square", "cross", "dispersion",
 )  # fmt: skip
 CACHE_LINE = 64
-RULES = np.dtype([(name, type(value)) for name, value in r.rules_of(Policy(key="", label=""))._asdict().items()])
+RULES = np.dtype(
+    [(name, type(value)) for name, value in r.rules_of(Policy(key="", label=""))._asdict().items()], align=True
+)
 
 
 def refuse_left_out(policies: Sequence[Policy]) -> None:
@@ -197,8 +199,8 @@ def _write_policies(block: Block, policies: Sequence[Policy], variations: Sequen
         row.RELEASE_TWO: [each.release_two_below for each in rules],
         row.RELEASE_ONE: [each.release_one_below for each in rules],
         row.RELEASE_ODDS: [_odds(each.release_one_below) for each in rules],
-        row.ALMOST_OUT: [each.out_above * ALMOST for each in rules],
-        row.BARELY_IN: [each.in_below * BARELY for each in rules],
+        row.ALMOST_OUT: [each.out_above * float(ALMOST) for each in rules],
+        row.BARELY_IN: [each.in_below * float(BARELY) for each in rules],
         row.COOLDOWN_STEPS: [float(np.ceil(each.cooldown_s / step_s)) for each in rules],
         row.FLOOR: [each.floor for each in rules],
         row.KV_ONLY: [each.kv_cache_only for each in rules],

@@ -22,7 +22,7 @@ from workbench.simulation.fluid import engine as fluid
 from workbench.simulation.latency import BIN_EDGES_S
 from workbench.simulation.loads import Laid, Span
 from workbench.simulation.sweeps import Sweep, Totals, sweep_of
-from workbench.simulation.sweeps.variations import Variation, checked, fleet_of, loads_of
+from workbench.simulation.sweeps.variations import Variation, by_key, checked, fleet_of, loads_of
 
 Floats = NDArray[np.float64]
 
@@ -58,23 +58,21 @@ def run_many(
     return sweep_of(totals, fleet=fleet, pools=pools, variations=variations, span=span, by_pool=by_pool)
 
 
-def promises_of(inputs: state.Inputs, fleet: Fleet, variation: Variation) -> Floats:
-    """Return the promise of every tier in a variation, seconds to the first token or to the deadline."""
-    wanted = [
-        variation.ttft_slo_s.get(tier.key, usual) for tier, usual in zip(fleet.tiers, inputs.promise_s, strict=True)
-    ]
+def promises_of(inputs: state.Inputs, fleet: Fleet, variations: Sequence[Variation]) -> Floats:
+    """Return the promises by variation and tier, seconds to the first token or to the deadline."""
+    wanted = by_key([each.ttft_slo_s for each in variations], [tier.key for tier in fleet.tiers], inputs.promise_s)
     return np.where(inputs.deferrable == 1, inputs.promise_s, wanted)
 
 
 def varied(inputs: state.Inputs, fleet: Fleet, variation: Variation, surprise: Floats) -> state.Inputs:
     """Return the inputs with a variation's rates, lengths and promises; ``surprise`` is its factor by model."""
-    load = np.array(loads_of(fleet, variation))
+    (load,), (promise_s,) = loads_of(fleet, [variation]), promises_of(inputs, fleet, [variation])
     return inputs._replace(
         rps=inputs.rps * load,
         shed_rps=inputs.shed_rps * load,
         prompt_mean=np.maximum(inputs.prompt_mean * variation.input_tokens, 1.0),
         output_mean=np.maximum(inputs.output_mean * variation.output_tokens, 1.0),
-        promise_s=promises_of(inputs, fleet, variation),
+        promise_s=promise_s,
         observed_over_forecast=inputs.observed_over_forecast * surprise,
     )
 
@@ -86,12 +84,8 @@ def surprise_factors(inputs: state.Inputs, fleet: Fleet, variations: Sequence[Va
     block = np.arange(inputs.rps.shape[0]) * inputs.demand_steps // inputs.mean_steps
     tokens = (inputs.rps * inputs.prompt_mean[block]).sum(axis=(0, 1)) * (inputs.deferrable == 0)
     usual = np.maximum(tokens.sum(axis=1), 1e-12)
-    return np.array(
-        [
-            np.where(usual > 1e-12, (tokens * loads_of(fleet, each)).sum(axis=1) * each.input_tokens / usual, 1.0)
-            for each in variations
-        ]
-    )
+    lengths = np.array([each.input_tokens for each in variations])
+    return np.where(usual > 1e-12, (tokens * loads_of(fleet, variations)).sum(axis=2) * lengths[:, None] / usual, 1.0)
 
 
 def _run_one(x: state.Inputs, variation: Variation, *, fleet: Fleet, policy: Policy, span: Span) -> dict[str, Floats]:

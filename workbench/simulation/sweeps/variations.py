@@ -9,8 +9,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from workbench.domain import Fleet, Policy
 from workbench.errors import SimulationError, nearest, together
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,12 +112,19 @@ def fleet_of(fleet: Fleet, variation: Variation) -> Fleet:
     return replace(fleet, initial_replicas=replicas, usd_per_gpu_hour=prices, tiers=tiers)
 
 
-def loads_of(fleet: Fleet, variation: Variation) -> list[list[float]]:
-    """Return the factor on the rate by model and tier."""
-    return [
-        [
-            variation.load * variation.load_by_model.get(model.key, 1.0) * variation.load_by_tier.get(tier.key, 1.0)
-            for tier in fleet.tiers
-        ]
-        for model in fleet.models
-    ]
+def loads_of(fleet: Fleet, variations: Sequence[Variation]) -> Floats:
+    """Return the factors on the rate by variation, model and tier."""
+    loads = np.array([variation.load for variation in variations])
+    by_model = by_key([each.load_by_model for each in variations], [model.key for model in fleet.models])
+    by_tier = by_key([each.load_by_tier for each in variations], [tier.key for tier in fleet.tiers])
+    return loads[:, None, None] * by_model[:, :, None] * by_tier[:, None, :]
+
+
+def by_key(given: Sequence[Mapping[str, float]], keys: Sequence[str], usual: ArrayLike = 1.0) -> Floats:
+    """Return a row of numbers per mapping, one for every key: the usual one where a mapping says nothing."""
+    table = np.empty((len(given), len(keys)))
+    table[:] = usual
+    for numbers, own in zip(table, given, strict=True):
+        for key, number in own.items():
+            numbers[keys.index(key)] = number
+    return table
