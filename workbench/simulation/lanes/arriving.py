@@ -89,15 +89,16 @@ def ask_deferrable(b: Block, x: Inputs, c: Site, w: int, block: int, h: int, m: 
     tiers = x.deferrable.size
     tier, factor = np.uint64(k) * LANES, np.uint64(m * tiers + k) * LANES
     own = np.uint64((h * x.rps.shape[2] + m) * tiers + k) * LANES
-    requests, waiting = real(x.rps[w, h, m, k] * x.step_s), real(c.waiting_rps[w, h, m, k] * x.step_s)
     prompt, output = real(x.prompt_mean[block, h, m, k]), real(x.output_mean[block, h, m, k])
     some = 0
     if c.waits[k]:
+        waiting = real(c.waiting_rps[k, w, h, m] * x.step_s)
         some = wait(b.queue, own, b.asked, tier, b.load, factor, waiting, real(b.young[h, m, k]))
         if some > 0:
             nothing_asked(b.scratch)
             ask_old(b.scratch, b.asked, tier, prompt, output)
-    elif requests > 0.0:
+    elif x.rps[w, h, m, k] > 0.0:
+        requests = real(x.rps[w, h, m, k] * x.step_s)
         ask(b.scratch, b.asked, tier, b.load, factor, requests, prompt, output, real(0.0))
         some = 1
     for other in range(tiers):

@@ -52,9 +52,9 @@ def pass_time(b: Block, c: Site, x: Inputs, step: int) -> None:
         now, once, promised = step // w, max(old, 0) // w, max(due, 0) // w
         for h in range(young.shape[0]):
             for m in range(young.shape[1]):
-                came = rps[now, h, m, k]
-                young[h, m, k] += (came - (rps[once, h, m, k] if old >= 0 else 0.0)) * x.step_s
-                not_due[h, m, k] += (came - (rps[promised, h, m, k] if due >= 0 else 0.0)) * x.step_s
+                came = rps[k, now, h, m]
+                young[h, m, k] += (came - (rps[k, once, h, m] if old >= 0 else 0.0)) * x.step_s
+                not_due[h, m, k] += (came - (rps[k, promised, h, m] if due >= 0 else 0.0)) * x.step_s
 
 
 @within
@@ -174,10 +174,11 @@ def record_deadlines(b: Block, c: Site, x: Inputs, step: int) -> None:
         due = step - int(min(x.promise_s[k] / x.step_s, 1e15))
         if due < 0:
             continue
+        window = due // x.demand_steps
         for m in range(x.rps.shape[2]):
             all_due = 0.0
             for h in range(x.rps.shape[1]):
-                fell_due = c.waiting_rps[due // x.demand_steps, h, m, k] * x.step_s
+                fell_due = c.waiting_rps[k, window, h, m] * x.step_s
                 all_due += fell_due
                 judge_queue(b, x, h, m, k, real(fell_due))
             kept, factor = np.uint64(tiers + k) * LANES, np.uint64(m * tiers + k) * LANES

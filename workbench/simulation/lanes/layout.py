@@ -98,7 +98,7 @@ class Site(NamedTuple):
     facts: Reals  # P, FACTS
     grid: Reals  # P, points: a prompt's seconds per token over log2 of its length
     segments: Ints  # P, first and last of the table that the sweep's prompts lie in
-    waiting_rps: Floats  # W, regions of the queues, M, K: deferrable requests, without a scenario's factor
+    waiting_rps: Floats  # K, W, regions of the queues, M: deferrable requests, without a scenario's factor
     waits: Ints  # K: released on signals
     interactive: Ints  # tiers whose first tokens are counted
     age_steps: int

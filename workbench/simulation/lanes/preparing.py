@@ -82,10 +82,15 @@ def _members(related: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _waiting(x: state.Inputs) -> Floats:
-    """Return the deferrable rates by the region where their queue stands: home, or the nearest that hosts the model."""
-    waiting = np.zeros_like(x.rps)
-    for (h, m), host in np.ndenumerate(x.hosts):
-        waiting[:, host if host >= 0 else h, m] += x.rps[:, h, m] * x.deferrable
+    """Return the deferrable rates by the region where their queue stands: home, or the nearest that hosts the model.
+
+    A tier's lie together: a step reads three windows of them, far apart.
+    """
+    windows, regions, models, tiers = x.rps.shape
+    waiting = np.zeros((tiers, windows, regions, models))
+    for k in np.flatnonzero(x.deferrable):
+        for (h, m), host in np.ndenumerate(x.hosts):
+            waiting[k, :, host if host >= 0 else h, m] += x.rps[:, h, m, k]
     return waiting
 
 
