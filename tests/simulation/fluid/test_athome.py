@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.simulation.simulation_cases import BATCH, FAST, NORMAL, START, demand, fleet
@@ -125,6 +125,7 @@ def test_pools_at_home_are_those_that_share_no_origin() -> None:
     ages_s=st.sampled_from([0.0, 600.0, 36_000.0]),
     ready=st.integers(1, 6),
 )
+@example(levels=[0.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.225073858507e-311], ages_s=0.0, ready=1)
 def test_it_makes_no_difference_whether_pools_are_looked_at_one_by_one(
     levels: list[float], ages_s: float, ready: int
 ) -> None:
@@ -140,5 +141,6 @@ def test_it_makes_no_difference_whether_pools_are_looked_at_one_by_one(
     singly, other = recorded(world, x._replace(homes=np.empty((0, 2), dtype=np.int64)), policy)
     for name in ("series", "pools", "events"):
         assert getattr(together, name) == pytest.approx(getattr(singly, name), rel=1e-9, abs=1e-6), name
+        assert np.isfinite(getattr(together, name)).all(), name
     assert end.released == pytest.approx(other.released, rel=1e-12)
     assert end.arrived == pytest.approx(other.arrived, rel=1e-12)

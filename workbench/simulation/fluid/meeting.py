@@ -189,7 +189,7 @@ def lay_out(x: Inputs, s: State, rec: Record, step: int, p: int) -> None:
     """Count the arrivals that a pool has met by their time to first token, and begin anew."""
     pool, crews, counted, series, b = s.pools[p], s.crews, s.counted, rec.series, p >> RANK_BITS
     rank, i = s.ranks[p >> RANK_BITS], p & SEAT
-    if rank.met[i] <= 0.0:
+    if rank.met[i] <= NOTHING:  # one over less is no number
         return
     window, each = step // x.window_steps, 1.0 / rank.met[i]
     mean, square, gap_s = rank.met_mean_s[i] * each, rank.met_square_s[i] * each, rank.met_gap_s[i] * each
