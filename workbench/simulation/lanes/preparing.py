@@ -206,7 +206,7 @@ def _write_policies(block: Block, policies: Sequence[Policy], variations: Sequen
         row.RELEASE_ODDS: [_odds(each.release_one_below) for each in rules],
         row.ALMOST_OUT: [each.out_above * float(ALMOST) for each in rules],
         row.BARELY_IN: [each.in_below * float(BARELY) for each in rules],
-        row.COOLDOWN_STEPS: [float(np.ceil(each.cooldown_s / step_s)) for each in rules],
+        row.COOLDOWN_STEPS: [float(np.ceil(each.cooldown_s / step_s - 1e-9)) for each in rules],
         row.FLOOR: [each.floor for each in rules],
         row.KV_ONLY: [each.kv_cache_only for each in rules],
         row.PROMPT_TIMES: [variation.input_tokens for variation in variations],
