@@ -1,8 +1,8 @@
 """The vector loops of the lanes, one by one: against the functions they stand for, and that they are vectors at all.
 
 Covers workbench.simulation.lanes.vectorising, workbench.simulation.lanes.serving, workbench.simulation.lanes.latency,
-workbench.simulation.lanes.routing, workbench.simulation.lanes.arriving, workbench.simulation.lanes.replicas and
-workbench.simulation.lanes.layout.
+workbench.simulation.lanes.routing, workbench.simulation.lanes.arriving, workbench.simulation.lanes.replicas,
+workbench.simulation.lanes.deciding, workbench.simulation.lanes.lengths and workbench.simulation.lanes.layout.
 """
 
 from __future__ import annotations
@@ -24,7 +24,17 @@ from workbench import performance
 from workbench.domain import Policy, TokenMix
 from workbench.simulation import compiling, rules, state
 from workbench.simulation import latency as scalar_latency
-from workbench.simulation.lanes import arriving, engine, latency, replicas, routing, serving, vectorising
+from workbench.simulation.lanes import (
+    arriving,
+    deciding,
+    engine,
+    latency,
+    lengths,
+    replicas,
+    routing,
+    serving,
+    vectorising,
+)
 from workbench.simulation.lanes.layout import LANES, WIDTH, Reals
 
 AT = np.uint64(0)
@@ -62,8 +72,8 @@ def test_polynomials_stay_within_their_stated_errors() -> None:
     assert loss == pytest.approx(density - far * np.array(above), abs=2e-6)
     decays = [float(vectorising.decay(np.float32(x))) for x in np.linspace(0.0, 18.0, 500)]
     assert decays == pytest.approx(np.exp(-np.linspace(0.0, 18.0, 500)), abs=2e-5)
-    lengths = np.exp(np.linspace(-3.0, 14.0, 999))
-    assert [float(vectorising.log2(np.float32(x))) for x in lengths] == pytest.approx(np.log2(lengths), abs=2e-5)
+    sizes = np.exp(np.linspace(-3.0, 14.0, 999))
+    assert [float(vectorising.log2(np.float32(x))) for x in sizes] == pytest.approx(np.log2(sizes), abs=2e-5)
 
 
 def test_marked_scenarios_are_found_one_after_the_other() -> None:
@@ -136,17 +146,17 @@ def test_first_tokens_are_those_of_the_scalar_formula(
 @pytest.mark.parametrize("prompt", [40.0, 700.0, 1490.0, 5000.0])
 def test_the_prompt_table_is_read_as_by_the_scalar_simulator(prompt: float) -> None:
     replica = fleet().replicas[0]
-    lengths = 2.0 ** (np.arange(state.PROMPT_GRID) / 4.0)
-    grid = np.array([performance.prompt_s_per_token(replica, float(length)) for length in lengths])
+    sizes = 2.0 ** (np.arange(state.PROMPT_GRID) / 4.0)
+    grid = np.array([performance.prompt_s_per_token(replica, float(size)) for size in sizes])
     a, w = rows(row.POOL_ROWS, INSIDE=1.0, PROMPT=prompt, OUTPUT=299.0), rows(row.WORK_ROWS)
     h = rows(row.SCENARIO_ROWS, ROUTE_BELOW=0.7, ROUTE_ODDS=7 / 3, RELEASE_ONE=0.6, RELEASE_ODDS=1.5)
     place = int(np.log2(prompt) * 4.0)
-    assert serving.mix_lengths(a, AT, h) == WIDTH
-    serving.read_table(a, AT, w, grid.astype(np.float32), max(place - 9, 0), place + 3)
-    serving.note_lengths(a, AT, w, h, FACTS)
+    assert lengths.mix_lengths(a, AT, h) == WIDTH
+    lengths.read_table(a, AT, w, grid.astype(np.float32), max(place - 9, 0), place + 3)
+    lengths.note_lengths(a, AT, w, h, FACTS)
     expected = np.interp(math.log2(prompt) * 4.0, np.arange(state.PROMPT_GRID), grid) * prompt
     assert read_row(a, "PROMPT_S") == pytest.approx(expected, rel=2e-4)
-    assert serving.mix_lengths(a, AT, h) == 0
+    assert lengths.mix_lengths(a, AT, h) == 0
     mix = TokenMix(input_tokens=prompt, output_tokens=299.0, output_square_ratio=1.9, cross_ratio=1.1)
     expected_held = 0.7 * performance.slots(replica, mix), 0.7 * 1e6 / mix.kv_held_tokens
     by_work = 7 / 3 * 299.0 * replica.decode_base_s / performance.work_s(replica, mix)
@@ -174,14 +184,14 @@ def test_no_change_that_the_rules_want_is_missed(
         rules.rules_of(policy), signal, ready, coming, ready, ready + coming, budget, 3500.0, 1.0
     )
     a = rows(row.POOL_ROWS, SIGNAL=signal, READY=ready, COMING=coming, BUDGET=budget, COOL_FROM=10.0)
-    limits = {"ALMOST_OUT": out_above * replicas.ALMOST, "BARELY_IN": in_below * replicas.BARELY}
+    limits = {"ALMOST_OUT": out_above * deciding.ALMOST, "BARELY_IN": in_below * deciding.BARELY}
     h = rows(row.SCENARIO_ROWS, FLOOR=floor, **limits)
     s = rows(row.SCRATCH_ROWS)
-    replicas.count_others(a, s, np.array([[0]]), 0)
-    marked = replicas.may_change(a, AT, h, s, np.float32(10.0))
+    deciding.count_others(a, s, np.array([[0]]), 0)
+    marked = deciding.may_change(a, AT, h, s, np.float32(10.0))
     assert marked in (0, WIDTH)
     assert wanted == 0 or marked == WIDTH
-    assert replicas.may_change(a, AT, h, s, np.float32(9.0)) == 0
+    assert deciding.may_change(a, AT, h, s, np.float32(9.0)) == 0
 
 
 def test_what_a_region_has_no_room_for_goes_to_the_idlest() -> None:
@@ -271,8 +281,8 @@ LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "note_rates": (serving.note_rates, (ROW, PLACE, ROW, ROW)),
     "complete": (serving.complete, (ROW, PLACE, ROW, ROW, NUMBER)),
     "note_signal": (serving.note_signal, (ROW, PLACE, ROW, ROW, ROW)),
-    "mix_lengths": (serving.mix_lengths, (ROW, PLACE, ROW)),
-    "note_lengths": (serving.note_lengths, (ROW, PLACE, ROW, ROW, ROW)),
+    "mix_lengths": (lengths.mix_lengths, (ROW, PLACE, ROW)),
+    "note_lengths": (lengths.note_lengths, (ROW, PLACE, ROW, ROW, ROW)),
     "note_cycles": (latency.note_cycles, (ROW, PLACE, ROW, ROW)),
     "note_company": (latency.note_company, (ROW, PLACE, ROW, ROW)),
     "note_spread": (latency.note_spread, (ROW, PLACE, ROW, ROW)),
@@ -280,7 +290,7 @@ LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "fill_alone": (routing.fill_alone, (ROW, PLACE, ROW, ROW, ROW, NUMBER, NUMBER)),
     "take": (routing.take, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER)),
     "take_rest": (routing.take_rest, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER, NUMBER)),
-    "may_change": (replicas.may_change, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "may_change": (deciding.may_change, (ROW, PLACE, ROW, ROW, NUMBER)),
 }
 
 

@@ -75,7 +75,7 @@ def run_many(
         own = variations[first : first + WIDTH]
         loads, promises = loads_of(fleet, own), promises_of(x, fleet, own)
         block = preparing.block_of(x, site, slots, own, loads, fleet=fleet, policy=policy, base=base)
-        engine.simulate(block, site, x, 0, span.steps)
+        engine.simulate(block, site, x, span.steps)
         parts.append(reading.totals_of(block, site, x, offered, span, promises, loads, len(own)))
         if progress is not None:
             progress((first + len(own)) / len(variations))

@@ -8,6 +8,7 @@ import workbench.simulation.lanes.layout as row
 from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, kernel, vectors, within
 from workbench.simulation.lanes.arriving import arrive
+from workbench.simulation.lanes.deciding import follow_plan, scale
 from workbench.simulation.lanes.latency import (
     LOOK_HOURS,
     add_since,
@@ -22,15 +23,9 @@ from workbench.simulation.lanes.latency import (
     note_spread,
 )
 from workbench.simulation.lanes.layout import LANES, Block, Floats, Place, Reals, Site, real
-from workbench.simulation.lanes.replicas import INTO_HOUR, SLOT, begin_with, finish, follow_plan, pool_at, scale
-from workbench.simulation.lanes.serving import (
-    advance,
-    fill_slots,
-    mix_lengths,
-    note_lengths,
-    read_table,
-    share_out,
-)
+from workbench.simulation.lanes.lengths import mix_lengths, note_lengths, read_table
+from workbench.simulation.lanes.replicas import INTO_HOUR, SLOT, begin_with, finish, pool_at
+from workbench.simulation.lanes.serving import advance, fill_slots, share_out
 from workbench.simulation.latency import ROUNDS
 from workbench.simulation.state import Inputs
 
@@ -218,15 +213,14 @@ def close_hour(b: Block) -> None:
 
 
 @kernel
-def simulate(b: Block, c: Site, x: Inputs, first_step: int, last_step: int) -> None:
-    """Run steps [first_step, last_step) of a block: readiness, plan, scaling, arrivals, service, latency."""
-    if first_step == 0:
-        for p in range(c.gpus.size):
-            begin_with(b.pools, pool_at(p))
-            if mix_lengths(b.pools, pool_at(p), b.scenario) > 0:
-                read_table(b.pools, pool_at(p), b.work, c.grid[p], c.segments[p, 0], c.segments[p, 1])
-                note_lengths(b.pools, pool_at(p), b.work, b.scenario, c.facts[p])
-    for step in range(first_step, last_step):
+def simulate(b: Block, c: Site, x: Inputs, steps: int) -> None:
+    """Run a block's steps from its start: readiness, plan, scaling, arrivals, service, latency."""
+    for p in range(c.gpus.size):
+        begin_with(b.pools, pool_at(p))
+        if mix_lengths(b.pools, pool_at(p), b.scenario) > 0:
+            read_table(b.pools, pool_at(p), b.work, c.grid[p], c.segments[p, 0], c.segments[p, 1])
+            note_lengths(b.pools, pool_at(p), b.work, b.scenario, c.facts[p])
+    for step in range(steps):
         b.clock[INTO_HOUR], b.clock[SLOT] = step % c.hour_steps, step % b.due.shape[1]
         finish(b, c)
         if b.clock[INTO_HOUR] == 0 and c.follow_plan != r.NO_PLAN:
@@ -234,7 +228,7 @@ def simulate(b: Block, c: Site, x: Inputs, first_step: int, last_step: int) -> N
         scale(b, c, x, step)
         pass_time(b, c, x, step)
         arrive(b, x, c, step)
-        ends = step + 1 == last_step
+        ends = step + 1 == steps
         ticks = (step + 1) % x.latency_steps == 0 or ends
         looks = (step + 1) % (LOOK_HOURS * c.hour_steps) == 0 or ends
         for p in range(c.gpus.size):

@@ -14,10 +14,10 @@ from workbench.errors import SimulationError
 from workbench.simulation import outset, setup, state
 from workbench.simulation import rules as r
 from workbench.simulation.fluid.replicas import DRAINED_AFTER
+from workbench.simulation.lanes.deciding import ALMOST, BARELY
 from workbench.simulation.lanes.latency import BINS
 from workbench.simulation.lanes.layout import WIDTH, Block, Floats, Site
-from workbench.simulation.lanes.replicas import ALMOST, BARELY
-from workbench.simulation.lanes.serving import POINTS_PER_OCTAVE
+from workbench.simulation.lanes.lengths import POINTS_PER_OCTAVE
 from workbench.simulation.loads import Span
 from workbench.simulation.sweeps.sweeping import surprise_factors
 from workbench.simulation.sweeps.variations import Variation, fleet_of
@@ -142,12 +142,29 @@ def block_of(
 
     Free lanes repeat the last scenario.
     """
-    _, regions, models, tiers = x.rps.shape
-    pools, places = site.gpus.size, base.free_gpus.size
-    interactive = tiers - int(x.deferrable.sum())
+    block = _empty(x, site, slots, base.free_gpus.size)
+    padded = [*variations, *[variations[-1]] * (WIDTH - len(variations))]
+    policies = [variation.policy or policy for variation in padded]
+    block.gap.reshape(-1, WIDTH)[:] = surprise_factors(x, fleet, padded).T
+    repeated = np.minimum(np.arange(WIDTH), len(variations) - 1)
+    block.load.reshape(-1, WIDTH)[:] = loads[repeated].reshape(WIDTH, -1).T
+    _write_policies(block, policies, padded, x.step_s)
+    alike: dict[tuple[int | None, int], list[int]] = {}
+    for lane, (variation, decided) in enumerate(zip(padded, policies, strict=True)):
+        alike.setdefault((variation.initial_replicas, decided.floor_replicas), []).append(lane)
+    for lanes in alike.values():
+        own = setup.pools_of(fleet_of(fleet, padded[lanes[0]]), policies[lanes[0]])
+        _write_start(block, lanes, own, site, base)
+    return block
 
+
+def _empty(x: state.Inputs, site: Site, slots: int, places: int) -> Block:
+    """Return a block without anything in it."""
+    _, regions, models, tiers = x.rps.shape
+    pools = site.gpus.size
+    interactive = tiers - int(x.deferrable.sum())
     work, scratch = rows(row.WORK_ROWS), rows(row.SCRATCH_ROWS)
-    block = Block(
+    return Block(
         pools=rows(pools * row.POOL_ROWS),
         tiers=rows(pools * tiers * row.TIER_ROWS),
         work=work,
@@ -175,19 +192,6 @@ def block_of(
         deadlines=np.zeros((2, tiers, WIDTH)),
         counted=np.zeros(WIDTH * BINS * (interactive + 3)),
     )
-    padded = [*variations, *[variations[-1]] * (WIDTH - len(variations))]
-    policies = [variation.policy or policy for variation in padded]
-    block.gap.reshape(-1, WIDTH)[:] = surprise_factors(x, fleet, padded).T
-    repeated = np.minimum(np.arange(WIDTH), len(variations) - 1)
-    block.load.reshape(-1, WIDTH)[:] = loads[repeated].reshape(WIDTH, -1).T
-    _write_policies(block, policies, padded, x.step_s)
-    alike: dict[tuple[int | None, int], list[int]] = {}
-    for lane, (variation, decided) in enumerate(zip(padded, policies, strict=True)):
-        alike.setdefault((variation.initial_replicas, decided.floor_replicas), []).append(lane)
-    for lanes in alike.values():
-        own = setup.pools_of(fleet_of(fleet, padded[lanes[0]]), policies[lanes[0]])
-        _write_start(block, lanes, own, site, base)
-    return block
 
 
 def _odds(limit: float) -> float:
