@@ -114,7 +114,7 @@ def test_growth_multiplies_week_by_week() -> None:
 @given(
     requests=st.floats(10, 1e6),
     growth=st.floats(-0.3, 1.0),
-    ratio=st.floats(0.0, 6.0),
+    ratio=st.floats(0.01, 6.0),
     minutes=st.floats(1.0, 90.0),
     days=st.floats(0.05, 20.0),
 )
@@ -128,6 +128,15 @@ def test_the_number_asked_for_is_the_number_expected(
     )
     laid = courses(workload, seed=1, start=START, span_s=days * 86_400, requests=requests)
     assert expected_requests(laid) == pytest.approx(requests, rel=1e-6)
+
+
+def test_a_number_that_no_moment_is_left_for_is_refused() -> None:
+    """A silence of 74 minutes from the start, and a span that is over before it ends."""
+    silent = plain(bursts=(Burst(ratio=0.0, minutes=74.0, every_h=2.0),))
+    with pytest.raises(TraceError, match=r"no request would come in the 1\.2 h asked for, so 10 cannot"):
+        next(iter(generate(silent, seed=1, days=0.05, requests=10)))
+    longer = courses(silent, seed=1, start=START, span_s=5_000.0, requests=10)
+    assert expected_requests(longer) == pytest.approx(10)
 
 
 def test_spikes_are_short_and_keep_the_mean() -> None:

@@ -14,6 +14,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from workbench.errors import TraceError
 from workbench.traces.synthetic.rhythms import Burst, Noise, growth_at
 from workbench.traces.synthetic.workloads import Stream, Workload
 from workbench.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, seconds_between, seed_for
@@ -98,7 +99,10 @@ def _shaken(edges: Floats, rate: Floats, noise: Noise, random: np.random.Generat
 def courses(
     workload: Workload, *, seed: int, start: datetime, span_s: float, requests: float | None
 ) -> tuple[Course, ...]:
-    """Return the course of every stream over a span, scaled so that ``requests`` are expected where that is given."""
+    """Return the course of every stream over a span, scaled so that ``requests`` are expected where that is given.
+
+    Raises TraceError where they are given and none would come.
+    """
     # the same for all streams, as a burst is of everything
     bursts = tuple(
         dataclasses.replace(burst, seed=seed_for(seed, "burst", str(number))) if burst.is_random else burst
@@ -118,7 +122,13 @@ def courses(
     ]
     if requests is None:
         return tuple(laid)
-    scale = requests / expected_requests(laid)
+    before = expected_requests(laid)
+    if not before > 0.0:
+        raise TraceError(
+            f"no request would come in the {span_s / SECONDS_PER_HOUR:g} h asked for, so {requests:,.0f} cannot: bursts "
+            "of ratio 0 last all that time, or the rhythm rests; make the span longer, or the bursts shorter or later."
+        )
+    scale = requests / before
     return tuple(
         Course(
             stream=course.stream,
