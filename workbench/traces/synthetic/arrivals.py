@@ -126,7 +126,7 @@ def courses(
     if not before > 0.0:
         raise TraceError(
             f"no request would come in the {span_s / SECONDS_PER_HOUR:g} h asked for, so {requests:,.0f} cannot: "
-            "bursts of ratio 0 last all that time, or the rhythm rests; make the span longer, or the bursts shorter or later."
+            "bursts of ratio 0 last all that time, or the rhythm rests; make the span longer or the bursts shorter."
         )
     scale = requests / before
     return tuple(
