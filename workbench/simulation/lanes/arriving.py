@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 import workbench.simulation.lanes.layout as row
-from workbench.simulation.compiling import vectors, within
+from workbench.simulation.compiling import place, vectors, within
 from workbench.simulation.lanes.layout import LANES, Block, Place, Reals, Site, real
 from workbench.simulation.lanes.routing import CRUMB, ask, nothing_asked, route
 from workbench.simulation.state import Inputs
@@ -69,15 +69,16 @@ def release(
 
 
 @within
-def ask_together(b: Block, x: Inputs, w: int, block: int, h: int, m: int) -> int:
+def ask_together(b: Block, x: Inputs, c: Site, w: int, block: int, h: int, m: int) -> int:
     """Sum up what an origin asks of a model for its interactive tiers, and return of how many there is something."""
     tiers, asking = x.deferrable.size, 0
+    first, factors = place((h * x.rps.shape[2] + m) * tiers), place(m * tiers)
     for k in range(tiers):
-        requests = real(x.rps[w, h, m, k] * x.step_s)
-        b.some[k] = 0 if x.deferrable[k] or requests <= 0.0 else 1
+        requests = c.requests[w, first + k]
+        b.some[k] = 0 if x.deferrable[k] or requests <= real(0.0) else 1
         if b.some[k] > 0:
-            prompt, output = real(x.prompt_mean[block, h, m, k]), real(x.output_mean[block, h, m, k])
-            tier, factor = np.uint64(k) * LANES, np.uint64(m * tiers + k) * LANES
+            prompt, output = c.prompts[block, first + k], c.outputs[block, first + k]
+            tier, factor = place(k) * LANES, (factors + k) * LANES
             ask(b.scratch, b.asked, tier, b.load, factor, requests, prompt, output, real(min(asking, 1)))
             asking += 1
     return asking
@@ -86,19 +87,18 @@ def ask_together(b: Block, x: Inputs, w: int, block: int, h: int, m: int) -> int
 @within
 def ask_deferrable(b: Block, x: Inputs, c: Site, w: int, block: int, h: int, m: int, k: int) -> int:
     """Ask for the deferrable requests of a tier that go at once: all of them in a siloed fleet, else the old ones."""
-    tiers = x.deferrable.size
-    tier, factor = np.uint64(k) * LANES, np.uint64(m * tiers + k) * LANES
-    own = np.uint64((h * x.rps.shape[2] + m) * tiers + k) * LANES
-    prompt, output = real(x.prompt_mean[block, h, m, k]), real(x.output_mean[block, h, m, k])
+    models, tiers = x.rps.shape[2], x.deferrable.size
+    cell, queue = place((h * models + m) * tiers + k), place(h * models + m)
+    tier, factor, own = np.uint64(k) * LANES, np.uint64(m * tiers + k) * LANES, cell * LANES
+    prompt, output, requests = c.prompts[block, cell], c.outputs[block, cell], c.requests[w, cell]
     some = 0
     if c.waits[k]:
-        waiting = real(c.waiting_rps[k, w, h, m] * x.step_s)
-        some = wait(b.queue, own, b.asked, tier, b.load, factor, waiting, real(b.young[h, m, k]))
+        waiting, young = real(c.waiting_rps[k, w, queue] * x.step_s), real(b.young[k, queue])
+        some = wait(b.queue, own, b.asked, tier, b.load, factor, waiting, young)
         if some > 0:
             nothing_asked(b.scratch)
             ask_old(b.scratch, b.asked, tier, prompt, output)
-    elif x.rps[w, h, m, k] > 0.0:
-        requests = real(x.rps[w, h, m, k] * x.step_s)
+    elif requests > real(0.0):
         ask(b.scratch, b.asked, tier, b.load, factor, requests, prompt, output, real(0.0))
         some = 1
     for other in range(tiers):
@@ -107,11 +107,11 @@ def ask_deferrable(b: Block, x: Inputs, c: Site, w: int, block: int, h: int, m: 
 
 
 @within
-def release_all(b: Block, x: Inputs, block: int, h: int, m: int, k: int) -> None:
+def release_all(b: Block, x: Inputs, c: Site, block: int, h: int, m: int, k: int) -> None:
     """Release what waits in the queue of a region, model and tier into the region's pools."""
     tiers = x.deferrable.size
-    own = np.uint64((h * x.rps.shape[2] + m) * tiers + k) * LANES
-    prompt, output = real(x.prompt_mean[block, h, m, k]), real(x.output_mean[block, h, m, k])
+    cell = place((h * x.rps.shape[2] + m) * tiers + k)
+    own, prompt, output = cell * LANES, c.prompts[block, cell], c.outputs[block, cell]
     for p in x.pools_in[m, 1, h]:
         if p < 0:
             break
@@ -125,10 +125,10 @@ def arrive(b: Block, x: Inputs, c: Site, step: int) -> None:
     w, block = step // x.demand_steps, step // x.mean_steps
     for h in range(x.rps.shape[1]):
         for m in range(x.rps.shape[2]):
-            if ask_together(b, x, w, block, h, m) > 0:
+            if ask_together(b, x, c, w, block, h, m) > 0:
                 route(b, x, h, m, 0)
             for k in x.deferred:
                 if ask_deferrable(b, x, c, w, block, h, m, k) > 0:
                     route(b, x, h, m, 1)
                 if c.waits[k]:
-                    release_all(b, x, block, h, m, k)
+                    release_all(b, x, c, block, h, m, k)

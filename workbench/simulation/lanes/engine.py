@@ -36,20 +36,22 @@ def tier_at(p: int, tiers: int, k: int) -> Place:
     return np.uint64(p * tiers + k) * row.TIER_SIZE
 
 
+@vectors
+def come_and_go(inside: Floats, came_rps: Floats, gone_rps: Floats, any_gone: float, step_s: float) -> None:
+    """Add to every queue's window what came in a step and take out what fell out of it; ``any_gone`` is 1 or 0."""
+    for j in range(inside.size):
+        inside[j] += (came_rps[j] - any_gone * gone_rps[j]) * step_s
+
+
 @inlined
 def pass_time(b: Block, c: Site, x: Inputs, step: int) -> None:
     """Move the windows in which deferrable requests are young, and not yet due, on by a step."""
-    rps, young, not_due, w = c.waiting_rps, b.young, b.not_due, x.demand_steps
-    for k in range(x.deferrable.size):
+    for k in x.deferred:
+        rps, came = c.waiting_rps[k], c.waiting_rps[k, step // x.demand_steps]
         old, due = step - c.age_steps - 1, step - int(min(x.promise_s[k] / x.step_s, 1e15))
-        if not x.deferrable[k]:
-            continue
-        now, once, promised = step // w, max(old, 0) // w, max(due, 0) // w
-        for h in range(young.shape[0]):
-            for m in range(young.shape[1]):
-                came = rps[k, now, h, m]
-                young[h, m, k] += (came - (rps[k, once, h, m] if old >= 0 else 0.0)) * x.step_s
-                not_due[h, m, k] += (came - (rps[k, promised, h, m] if due >= 0 else 0.0)) * x.step_s
+        any_old, any_due = 1.0 if old >= 0 else 0.0, 1.0 if due >= 0 else 0.0
+        come_and_go(b.young[k], came, rps[max(old, 0) // x.demand_steps], any_old, x.step_s)
+        come_and_go(b.not_due[k], came, rps[max(due, 0) // x.demand_steps], any_due, x.step_s)
 
 
 @within
@@ -148,7 +150,7 @@ def judge_queue(b: Block, x: Inputs, h: int, m: int, k: int, fell_due: np.float3
     """Judge the queue of an origin, model and tier, of whose requests some are due in this step."""
     models, tiers, pools_in = x.rps.shape[2], x.deferrable.size, x.pools_in[m, 1, h]
     own, factor = np.uint64((h * models + m) * tiers + k) * LANES, np.uint64(m * tiers + k) * LANES
-    missed, not_due = np.uint64(k) * LANES, real(b.not_due[h, m, k])
+    missed, not_due = np.uint64(k) * LANES, real(b.not_due[k, h * models + m])
     if pools_in[0] >= 0 and (pools_in.size == 1 or pools_in[1] < 0):
         tier = tier_at(pools_in[0], tiers, k)
         judge(b.judged, missed, b.queue, own, b.tiers, tier, b.load, factor, fell_due, not_due)
@@ -164,16 +166,16 @@ def judge_queue(b: Block, x: Inputs, h: int, m: int, k: int, fell_due: np.float3
 @inlined
 def record_deadlines(b: Block, c: Site, x: Inputs, step: int) -> None:
     """Judge every queue of deferrable work whose first requests are due."""
-    tiers = x.deferrable.size
+    models, tiers = x.rps.shape[2], x.deferrable.size
     for k in x.deferred:
         due = step - int(min(x.promise_s[k] / x.step_s, 1e15))
         if due < 0:
             continue
         window = due // x.demand_steps
-        for m in range(x.rps.shape[2]):
+        for m in range(models):
             all_due = 0.0
             for h in range(x.rps.shape[1]):
-                fell_due = c.waiting_rps[k, window, h, m] * x.step_s
+                fell_due = c.waiting_rps[k, window, h * models + m] * x.step_s
                 all_due += fell_due
                 judge_queue(b, x, h, m, k, real(fell_due))
             kept, factor = np.uint64(tiers + k) * LANES, np.uint64(m * tiers + k) * LANES

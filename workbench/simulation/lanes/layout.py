@@ -98,7 +98,10 @@ class Site(NamedTuple):
     facts: Reals  # P, FACTS
     grid: Reals  # P, points: a prompt's seconds per token over log2 of its length
     segments: Ints  # P, first and last of the table that the sweep's prompts lie in
-    waiting_rps: Floats  # K, W, regions of the queues, M: deferrable requests, without a scenario's factor
+    requests: Reals  # W, cells: of a step, without a scenario's factor; a cell is an origin, model and tier
+    prompts: Reals  # spans of mean_steps, cells: tokens
+    outputs: Reals  # likewise
+    waiting_rps: Floats  # K, W, queues: deferrable requests, without a scenario's factor; a queue is a region and model
     waits: Ints  # K: released on signals
     interactive: Ints  # tiers whose first tokens are counted
     age_steps: int
@@ -129,8 +132,8 @@ class Block(NamedTuple):
     any_due: Ints  # slots, P: in how many scenarios something ends
     clock: Ints  # steps into the hour, and the slot of what is due now
     stirred: Ints  # P: whether replicas or slots changed since what runs was noted
-    young: Floats  # regions, M, K: came to a queue since the age, without a scenario's factor
-    not_due: Floats  # regions, M, K: came since the deadline
+    young: Floats  # K, queues: came since the age, without a scenario's factor
+    not_due: Floats  # K, queues: came since the deadline
     sums: Floats  # P, SUM_ROWS, WIDTH
     bad: Floats  # K, WIDTH: arrivals that met a saturated pool
     deadlines: Floats  # 2, K, WIDTH: missed, kept

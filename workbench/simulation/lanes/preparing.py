@@ -63,6 +63,9 @@ def site_of(x: state.Inputs, pools: state.Pools, policy: Policy, variations: Seq
         facts=_facts(x, pools),
         grid=x.prompt_grid.astype(np.float32),
         segments=_segments(x, pools, variations),
+        requests=_by_cell(x.rps * x.step_s),
+        prompts=_by_cell(x.prompt_mean),
+        outputs=_by_cell(x.output_mean),
         waiting_rps=_waiting(x),
         waits=x.deferrable * (0 if x.siloed else 1),
         interactive=np.flatnonzero(x.deferrable == 0),
@@ -81,6 +84,11 @@ def _members(related: NDArray[np.bool_]) -> NDArray[np.int64]:
     return table
 
 
+def _by_cell(of: Floats) -> NDArray[np.float32]:
+    """Return numbers by time, origin, model and tier with a row per time."""
+    return of.reshape(len(of), -1).astype(np.float32)
+
+
 def _waiting(x: state.Inputs) -> Floats:
     """Return the deferrable rates by the region where their queue stands: home, or the nearest that hosts the model.
 
@@ -91,7 +99,7 @@ def _waiting(x: state.Inputs) -> Floats:
     for k in np.flatnonzero(x.deferrable):
         for (h, m), host in np.ndenumerate(x.hosts):
             waiting[k, :, host if host >= 0 else h, m] += x.rps[:, h, m, k]
-    return waiting
+    return waiting.reshape(tiers, windows, -1)
 
 
 def _segments(x: state.Inputs, pools: state.Pools, variations: Sequence[Variation]) -> NDArray[np.int64]:
@@ -185,8 +193,8 @@ def _empty(x: state.Inputs, site: Site, slots: int, places: int) -> Block:
         any_due=np.zeros((slots, pools), dtype=np.int64),
         clock=np.zeros(2, dtype=np.int64),
         stirred=np.ones(pools, dtype=np.int64),
-        young=np.zeros((regions, models, tiers)),
-        not_due=np.zeros((regions, models, tiers)),
+        young=np.zeros((tiers, regions * models)),
+        not_due=np.zeros((tiers, regions * models)),
         sums=np.zeros((pools, row.SUM_ROWS, WIDTH)),
         bad=np.zeros((tiers, WIDTH)),
         deadlines=np.zeros((2, tiers, WIDTH)),
