@@ -11,6 +11,7 @@ from workbench.simulation.lanes.arriving import arrive
 from workbench.simulation.lanes.deciding import follow_plan, scale
 from workbench.simulation.lanes.latency import (
     LOOK_HOURS,
+    SPREAD_TICKS,
     add_since,
     add_tick,
     add_tier,
@@ -55,17 +56,18 @@ def pass_time(b: Block, c: Site, x: Inputs, step: int) -> None:
 
 
 @within
-def count_first_tokens(b: Block, c: Site, x: Inputs, p: int) -> None:
+def count_first_tokens(b: Block, c: Site, x: Inputs, p: int, anew: bool) -> None:
     """Work out the first tokens of a tick and add them to those since the last look, where they are alike.
 
-    With what the step leaves in each tier, of which the same rows are read.
+    With what the step leaves in each tier, of which the same rows are read; how widely they spread only if ``anew``.
     """
     a, w, at, tiers, facts = b.pools, b.work, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
     first = np.uint64(p * tiers) * row.TIER_SIZE
     note_cycles(a, at, w, facts)
     for _ in range(ROUNDS):
         note_company(a, at, w, facts)
-    note_spread(a, at, w, facts)
+    if anew:
+        note_spread(a, at, w, facts)
     first_tokens(a, at, w, facts)
     if mark_jumps(a, at, w) > 0:
         count_tokens(a, at, w, b.work_pairs, b.tiers, first, c.interactive, b.counted)
@@ -78,7 +80,7 @@ def count_first_tokens(b: Block, c: Site, x: Inputs, p: int) -> None:
 
 
 @within
-def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> None:
+def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, anew: bool, looks: bool) -> None:
     """Advance a pool by a step, work out first tokens where it is time, and count them after some hours."""
     a, w, h, at, tiers, facts = b.pools, b.work, b.scenario, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
     first = np.uint64(p * tiers) * row.TIER_SIZE
@@ -91,7 +93,7 @@ def serve(b: Block, c: Site, x: Inputs, p: int, ticks: bool, looks: bool) -> Non
         b.stirred[p] = 0
     advance(a, at, w, h, facts, real(x.step_s))
     if ticks:
-        count_first_tokens(b, c, x, p)
+        count_first_tokens(b, c, x, p, anew)
     else:
         for k in range(tiers):
             share_out(w, b.tiers, first + np.uint64(k) * row.TIER_SIZE)
@@ -234,7 +236,7 @@ def simulate(b: Block, c: Site, x: Inputs, steps: int) -> None:
         ticks = (step + 1) % x.latency_steps == 0 or ends
         looks = (step + 1) % (LOOK_HOURS * c.hour_steps) == 0 or ends
         for p in range(c.gpus.size):
-            serve(b, c, x, p, ticks, looks)
+            serve(b, c, x, p, ticks, step // x.latency_steps % SPREAD_TICKS == 0, looks)
         record_deadlines(b, c, x, step)
         if (step + 1) % c.hour_steps == 0 or ends:
             close_hour(b)

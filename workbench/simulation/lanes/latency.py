@@ -1,9 +1,10 @@
 """Time to first token in a block: the gated cycle of :mod:`workbench.simulation.latency`, and what it adds up to.
 
-Mean, variance and third moment are worked out every minute. Minutes of a pool that are alike, four hours at most, are
-one component of the mixture that a day's latencies are. Components are counted in bins of their own 95th percentile,
-eight to the octave, with the sums of their means, deviations and third moments; so a percentile of the mixture can be
-read off afterwards, for any promise, and no lane computes a logarithm.
+The mean is worked out every minute, and every fourth how widely first tokens spread about it, as a share of it: that
+changes more slowly, and nothing is decided by it. Minutes of a pool that are alike, four hours at most, are one
+component of the mixture that a day's latencies are. Components are counted in bins of their own 95th percentile, eight
+to the octave, with the sums of their means, deviations and third moments; so a percentile of the mixture can be read
+off afterwards, for any promise, and no lane computes a logarithm.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from workbench.simulation.state import Floats, Ints
 
 BINS = 240
 LOOK_HOURS = 4
+SPREAD_TICKS = 4  # from one look at how widely first tokens spread to the next
 BIN_BITS = np.int32(20)  # of a single-precision number: the exponent and three bits of the mantissa
 FIRST_BIN = np.int32((127 - 10) * 8)  # a thousandth of a second
 NINETY_FIVE = real(1.645)
@@ -30,10 +32,7 @@ UNLIKE = real(0.2)
 
 @vectors
 def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
-    """Note the cycle of a replica by itself, what its prompts vary it by, and an arrival without company.
-
-    ``VARIES`` is the variance of a cycle over the cycle, ``THIRD`` what its third moment has for a factor.
-    """
+    """Note the cycle of a replica by itself, its variance over it by its prompts, and an arrival without company."""
     lumps, more, one = facts[row.SQUARE], facts[row.DISPERSION] - real(1.0), real(1.0)
     window_s, noise = facts[row.WINDOW_S], real(2.0) * facts[row.NOISE_SEEN]
     for i in range(LANES):
@@ -46,7 +45,6 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         w[row.CYCLE + i] = iteration / left
         clumped = max(lumps + more * a[at + row.PER_REPLICA + i], real(0.0))
         w[row.VARIES + i] = prompt_s * share * clumped / (one - square)
-        w[row.THIRD + i] = prompt_s * reads / (one - square * share)
         busy = one - decay(min(a[at + row.EACH_RUNS + i], real(18.0)))
         early = real(0.5 * EARLY) * (a[at + row.REPLICAS + i] - one) * rate * iteration
         waits = (real(0.5) + real(0.5) * early / (one + np.sqrt(real(4.0) + early * early))) * busy
@@ -55,38 +53,32 @@ def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         w[row.TTFT_MEAN + i] = waits * iteration + iteration + prompt_s
 
 
-@within
-def company_of(
-    n: np.float32, rate: np.float32, mean: np.float32, widely: np.float32, evened: np.float32, cycle: np.float32,
-    varies: np.float32, clumps: np.float32, shown: np.float32,
-) -> tuple[np.float32, np.float32, np.float32, np.float32]:  # fmt: skip
-    """Return the part of an arrival's company that the choice of a replica leaves, by how much a cycle varies with it.
+@vectors
+def note_left(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
+    """Note the part of an arrival's company that the choice of a replica leaves, by the mean so far.
 
-    And the cycle that an arrival sees, and how many others ride with it; ``mean`` is the time to first token so far. By
-    itself a replica leaves all of it: then both roots are the same.
+    By itself a replica leaves all of it: then both roots are the same.
     """
-    one, nought = real(1.0), real(0.0)
-    pending = n * rate * mean
-    spread, above = widely * pending, pending - (n - one)
-    least = pending + real(1e-12) + np.sqrt(pending * (pending + widely))
-    left = (above + np.sqrt(above * above + spread)) / least
-    varied = left * evened * (one - shown * left)
-    seen = cycle + varied * varies
-    return left, varied, seen, left * max(rate * seen + clumps, nought)
+    widely, one = real(PENDING_SPREAD) * max(facts[row.DISPERSION], real(0.0)), real(1.0)
+    for i in range(LANES):
+        n = a[at + row.REPLICAS + i]
+        pending = n * w[row.RATE + i] * w[row.TTFT_MEAN + i]
+        spread, above = widely * pending, pending - (n - one)
+        least = pending + real(1e-12) + np.sqrt(pending * (pending + widely))
+        w[row.COMPANY + i] = (above + np.sqrt(above * above + spread)) / least
 
 
 @vectors
-def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
-    """Note the company of an arrival and the mean with it, by the mean so far: each depends on the other."""
-    nought, more = real(0.0), facts[row.DISPERSION] - real(1.0)
-    widely = real(PENDING_SPREAD) * max(facts[row.DISPERSION], nought)
+def note_seen(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
+    """Note how a cycle varies with that company, the cycle that an arrival sees, who rides along, and the mean."""
+    nought, more, one = real(0.0), facts[row.DISPERSION] - real(1.0), real(1.0)
     for i in range(LANES):
-        n, rate, mean, cycle = a[at + row.REPLICAS + i], w[row.RATE + i], w[row.TTFT_MEAN + i], w[row.CYCLE + i]
+        rate, cycle, left = w[row.RATE + i], w[row.CYCLE + i], w[row.COMPANY + i]
         iteration, prompt_s, waits = a[at + row.ITERATION + i], a[at + row.PROMPT_S + i], w[row.WAITS + i]
         clumps, evened = more * a[at + row.PER_REPLICA + i], a[at + row.EVENED + i]
-        varies, shown = w[row.VARIES + i], w[row.SHOWN + i]
-        left, varied, seen, others = company_of(n, rate, mean, widely, evened, cycle, varies, clumps, shown)
-        w[row.COMPANY + i] = left
+        varied = left * evened * (one - w[row.SHOWN + i] * left)
+        seen = cycle + varied * w[row.VARIES + i]
+        others = left * max(rate * seen + clumps, nought)
         w[row.VARIED + i] = varied
         w[row.SEEN + i] = seen
         w[row.OTHERS + i] = others
@@ -96,8 +88,15 @@ def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
 
 
 @vectors
+def note_company(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
+    """Note the company of an arrival and the mean with it, by the mean so far: each depends on the other."""
+    note_left(a, at, w, facts)
+    note_seen(a, at, w, facts)
+
+
+@vectors
 def note_spread(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
-    """Note variance and third moment of the time to first token of what came since the last tick, but for the wait.
+    """Note variance and third moment of the time to first token, but for the wait, over powers of the mean.
 
     Of the square of a cycle as an arrival sees it only what is beyond the square of its mean is worked out.
     """
@@ -114,15 +113,18 @@ def note_spread(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         left, seen, others, mean = w[row.COMPANY + i], w[row.SEEN + i], w[row.OTHERS + i], w[row.TTFT_MEAN + i]
         cycle, varied, share = w[row.CYCLE + i], w[row.VARIED + i], min(w[row.PROMPT_SHARE + i], real(0.98))
         alike, longer = others * (one - SHORT + SHORT * per_replica), seen - cycle
-        third = varied * w[row.THIRD + i] * (prompt_s * cube + thrice * share * longer)
+        turned = prompt_s * w[row.PROMPT_SHARE + i] / (one - share * share * share)
+        third = varied * turned * (prompt_s * cube + thrice * share * longer)
         beyond = max(longer * (cycle - longer) + third, nought)
         iteration_square, prompt_square, half = iteration * iteration, prompt_s * prompt_s, real(0.5) + share
         ended_square = iteration_square + left * (seen * seen + beyond - iteration_square)
         spread = varied * half * half * beyond + w[row.BUSY + i] * ended_square * real(1 / 12)
         spread += prompt_square * (alike * max(square + more * per_replica, nought) + (square - one))
         slow = (mean - prompt_s) * a[at + row.SLOPE + i] * per_replica / iteration
-        w[row.TTFT_VARIANCE + i] = spread + slow * slow * a[at + row.VARIANCE + i]
-        w[row.TTFT_LEAN + i] = prompt_square * prompt_s * (least + alike * cube)
+        per_mean = one / mean
+        per_square = per_mean * per_mean
+        a[at + row.VARIANCE_SHARE + i] = (spread + slow * slow * a[at + row.VARIANCE + i]) * per_square
+        a[at + row.LEAN_SHARE + i] = prompt_square * prompt_s * (least + alike * cube) * (per_square * per_mean)
 
 
 @vectors
@@ -138,7 +140,7 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     for i in range(LANES):
         ready, came, running = a[at + row.READY + i], a[at + row.RECENT + i], a[at + row.RUNNING + i]
         prompt_s, iteration, output = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i], a[at + row.OUTPUT + i]
-        left, mean, variance = w[row.COMPANY + i], w[row.TTFT_MEAN + i], w[row.TTFT_VARIANCE + i]
+        left, mean, variance = w[row.COMPANY + i], w[row.TTFT_MEAN + i], a[at + row.VARIANCE_SHARE + i]
         serving, reads = min(ready, one), w[row.PROMPT_SHARE + i]
         turn, some = output * iteration + a[at + row.EACH_RUNS + i] * prompt_s, max(running, real(1e-9))
         per_most = turn / some
@@ -149,8 +151,9 @@ def first_tokens(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         fed = left * share * gaps
         lingering = share * (stays + stays_alone * a[at + row.PER_REPLICA + i]) * fed / (one + gaps - fed)
         w[row.TTFT_MEAN + i] = (mean + waiting) * serving + (unserved_s - unserved_s * serving) + delay
-        w[row.TTFT_VARIANCE + i] = (variance + waiting * clumps * per_most) * serving
-        w[row.TTFT_LEAN + i] = w[row.TTFT_LEAN + i] * serving
+        square = mean * mean
+        w[row.TTFT_VARIANCE + i] = (variance * square + waiting * clumps * per_most) * serving
+        w[row.TTFT_LEAN + i] = a[at + row.LEAN_SHARE + i] * square * mean * serving
         a[at + row.READING + i] = reading if came > nought else nought
         a[at + row.LEFT_COMPANY + i] = left
         a[at + row.LINGERING + i] = lingering * serving
