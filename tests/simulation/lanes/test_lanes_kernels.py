@@ -194,6 +194,42 @@ def test_no_change_that_the_rules_want_is_missed(
     assert deciding.may_change(a, AT, h, s, np.float32(9.0)) == 0
 
 
+@settings(deadline=None, max_examples=200)
+@given(
+    signal=st.floats(0.0, 1.0, width=32),
+    ready=st.integers(0, 9),
+    coming=st.integers(0, 4),
+    floor=st.integers(0, 4),
+    budget=st.integers(-2, 2),
+    out_above=st.floats(0.5, 1.0, width=32),
+    free=st.integers(0, 8),
+    lent=st.integers(0, 8),
+    follow_plan=st.sampled_from(["no", "paced", "paced_with_override"]),
+)
+def test_only_growth_that_the_rules_want_and_no_gpus_are_left_for_is_refused_side_by_side(
+    signal: float, ready: int, coming: int, floor: int, budget: int, out_above: float, free: int, lent: int,
+    follow_plan: str,
+) -> None:  # fmt: skip
+    """And it is refused in all cases but those on a threshold, which are left to the rules."""
+    policy = Policy(
+        key="p", label="p", floor_replicas=floor, scale_out_above_fraction=out_above, follow_plan=follow_plan
+    )
+    numbers = rules.rules_of(policy)
+    wanted = rules.scaling_step(numbers, signal, ready, coming, ready, ready + coming, budget, 100.0, 1.0)
+    kind = rules.acquire_kind(8, 0, lent, free)
+    a = rows(row.POOL_ROWS, SIGNAL=signal, READY=ready, COMING=coming, BUDGET=budget, COOL_FROM=10.0)
+    h = rows(row.SCENARIO_ROWS, FLOOR=floor, ALMOST_OUT=out_above * deciding.ALMOST, COOLDOWN_STEPS=5.0)
+    s, stock = rows(row.SCRATCH_ROWS, WANTS=1.0), [np.full(WIDTH, gpus, dtype=np.float32) for gpus in (free, lent)]
+    unplanned = np.float32(follow_plan == "no")
+    marked = deciding.refuse(a, AT, h, s, *stock, AT, np.float32(8.0), np.float32(10.0), unplanned)
+    refused = marked == 0
+    assert read_row(s, "WANTS") == pytest.approx(0.0 if refused else 1.0)
+    assert read_row(a, "COOL_FROM") == pytest.approx(15.0 if refused else 10.0)
+    assert not refused or (wanted, kind) == (1, rules.REFUSED)
+    clearly = signal * ready > 1.001 * out_above * (ready + coming) or ready + coming < floor
+    assert refused or not clearly or (wanted, kind) != (1, rules.REFUSED)
+
+
 def test_what_a_region_has_no_room_for_goes_to_the_idlest() -> None:
     """A pool of 2 replicas that holds 10 at the threshold takes 10 - 6 + 2 of 9 requests; it is idlest, 3 are left."""
     a = rows(row.POOL_ROWS, READY=2.0, INSIDE=6.0, ROUTE_EACH=5.0, SIGNAL=0.4)
@@ -284,13 +320,15 @@ LOOPS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "mix_lengths": (lengths.mix_lengths, (ROW, PLACE, ROW)),
     "note_lengths": (lengths.note_lengths, (ROW, PLACE, ROW, ROW, ROW)),
     "note_cycles": (latency.note_cycles, (ROW, PLACE, ROW, ROW)),
-    "note_company": (latency.note_company, (ROW, PLACE, ROW, ROW)),
+    "note_left": (latency.note_left, (ROW, PLACE, ROW, ROW)),
+    "note_seen": (latency.note_seen, (ROW, PLACE, ROW, ROW)),
     "note_spread": (latency.note_spread, (ROW, PLACE, ROW, ROW)),
     "first_tokens": (latency.first_tokens, (ROW, PLACE, ROW, ROW)),
     "fill_alone": (routing.fill_alone, (ROW, PLACE, ROW, ROW, ROW, NUMBER, NUMBER)),
     "take": (routing.take, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER)),
     "take_rest": (routing.take_rest, (ROW, PLACE, ROW, ROW, NUMBER, NUMBER, NUMBER)),
     "may_change": (deciding.may_change, (ROW, PLACE, ROW, ROW, NUMBER)),
+    "refuse": (deciding.refuse, (ROW, PLACE, ROW, ROW, ROW, ROW, PLACE, NUMBER, NUMBER, NUMBER)),
 }
 
 

@@ -1,7 +1,7 @@
 """Which pools of a block grow or shrink: the one set of rules, asked only where a threshold is crossed.
 
-A loop over a row finds the scenarios in which a rule could want a change; those few are then handled one by one by the
-same functions of :mod:`workbench.simulation.rules` that the other engines call.
+A loop over a row finds the scenarios in which a rule could want a change, another those of them in which it would find
+no GPUs; the few that are left are then handled one by one by the same functions of :mod:`workbench.simulation.rules` that the other engines call.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from workbench.simulation import rules as r
 from workbench.simulation.compiling import inlined, place, vectors
 from workbench.simulation.lanes.layout import LANES, Block, Ints, Place, Reals, Site, real
 from workbench.simulation.lanes.replicas import pool_at, scale_in, scale_out
-from workbench.simulation.lanes.vectorising import ONE_LANE, next_marked
+from workbench.simulation.lanes.vectorising import ONE_LANE, kept, next_marked
 from workbench.simulation.state import Inputs
 
 ALMOST, BARELY = real(1.0 - 1e-5), real(1.0 + 1e-5)  # the rules have the last word, in double precision
+SURELY = real((1.0 + 1e-5) / (1.0 - 1e-5))  # of what is almost a threshold
 
 
 @inlined
@@ -76,6 +77,30 @@ def may_change(a: Reals, at: Place, h: Reals, s: Reals, step: np.float32) -> int
         most = min(max(max(over, under), few), step - cool_from + real(0.5))
         s[row.WANTS + i] = real(1.0) if most > real(0.0) else real(0.0)
         marked = np.int32(marked + (np.int32(1) if most > real(0.0) else np.int32(0)))
+    return int(marked)
+
+
+@vectors
+def refuse(
+    a: Reals, at: Place, h: Reals, s: Reals, free: Reals, lent: Reals, stock: Place, gpus: np.float32, step: np.float32,
+    unplanned: np.float32,
+) -> int:  # fmt: skip
+    """Let a pool cool down where it surely grows and too few GPUs are left; return in how many scenarios it may change.
+
+    In a sweep beyond the stock most growth is refused, step after step. ``unplanned`` is 1 where no plan limits growth
+    and else 0. What stands on a threshold stays marked for the rules.
+    """
+    marked = np.int32(0)
+    for i in range(LANES):
+        ready, signal, wants = a[at + row.READY + i], a[at + row.SIGNAL + i], s[row.WANTS + i]
+        held, cool_from = ready + a[at + row.COMING + i], a[at + row.COOL_FROM + i]
+        over = min(signal * ready - SURELY * h[row.ALMOST_OUT + i] * held, a[at + row.BUDGET + i] + unplanned)
+        few = h[row.FLOOR + i] - held - s[row.OTHERS_HELD + i]
+        missing = gpus - free[stock + i] - lent[stock + i]
+        refused = min(min(max(over, few), missing), wants) > real(0.0)
+        s[row.WANTS + i] = kept(refused, real(0.0), wants)
+        a[at + row.COOL_FROM + i] = kept(refused, step + h[row.COOLDOWN_STEPS + i], cool_from)
+        marked = np.int32(marked + (np.int32(0) if refused else np.int32(wants)))
     return int(marked)
 
 
@@ -157,7 +182,11 @@ def scale(b: Block, c: Site, x: Inputs, step: int) -> None:
     if c.follow_plan == r.AT_ONCE:
         carry_out(b, c, x)
         return
+    a, h, s, now, unplanned = b.pools, b.scenario, b.scratch, real(step), real(c.follow_plan == r.NO_PLAN)
     for p in range(c.gpus.size):
-        count_others(b.pools, b.scratch, c.group, p)
-        if may_change(b.pools, pool_at(p), b.scenario, b.scratch, real(step)) > 0:
+        count_others(a, s, c.group, p)
+        if may_change(a, pool_at(p), h, s, now) == 0:
+            continue
+        stock, gpus = np.uint64(c.place[p]) * LANES, real(c.gpus[p])
+        if refuse(a, pool_at(p), h, s, b.free, b.lent, stock, gpus, now, unplanned) > 0:
             step_by_signal(b, c, x, step, p)
