@@ -1,7 +1,8 @@
 """Which pools of a block grow or shrink: the one set of rules, asked only where a threshold is crossed.
 
 A loop over a row finds the scenarios in which a rule could want a change, another those of them in which it would find
-no GPUs; the few that are left are then handled one by one by the same functions of :mod:`workbench.simulation.rules` that the other engines call.
+no GPUs; the few that are left are then handled one by one by the same functions of :mod:`workbench.simulation.rules`
+that the other engines call.
 """
 
 from __future__ import annotations
