@@ -163,14 +163,20 @@ def test_the_prompt_table_is_read_as_by_the_scalar_simulator(prompt: float) -> N
     assert read_row(a, "ROUTE_EACH") == pytest.approx(min(*expected_held, by_work), rel=5e-3)
 
 
+#: What the rules look at of a pool, with a threshold.
+STANDING: dict[str, Any] = {
+    "signal": st.floats(0.0, 1.0, width=32),
+    "ready": st.integers(0, 9),
+    "coming": st.integers(0, 4),
+    "floor": st.integers(0, 4),
+    "budget": st.integers(-2, 2),
+    "out_above": st.floats(0.5, 1.0, width=32),
+}
+
+
 @settings(deadline=None, max_examples=200)
 @given(
-    signal=st.floats(0.0, 1.0, width=32),
-    ready=st.integers(0, 9),
-    coming=st.integers(0, 4),
-    floor=st.integers(0, 4),
-    budget=st.integers(-2, 2),
-    out_above=st.floats(0.5, 1.0, width=32),
+    **STANDING,
     in_below=st.floats(0.0, 0.375, width=32),
 )
 def test_no_change_that_the_rules_want_is_missed(
@@ -196,17 +202,12 @@ def test_no_change_that_the_rules_want_is_missed(
 
 @settings(deadline=None, max_examples=200)
 @given(
-    signal=st.floats(0.0, 1.0, width=32),
-    ready=st.integers(0, 9),
-    coming=st.integers(0, 4),
-    floor=st.integers(0, 4),
-    budget=st.integers(-2, 2),
-    out_above=st.floats(0.5, 1.0, width=32),
+    **STANDING,
     free=st.integers(0, 8),
     lent=st.integers(0, 8),
     follow_plan=st.sampled_from(["no", "paced", "paced_with_override"]),
 )
-def test_only_growth_that_the_rules_want_and_no_gpus_are_left_for_is_refused_side_by_side(
+def test_only_growth_that_finds_no_gpus_is_refused_side_by_side(
     signal: float, ready: int, coming: int, floor: int, budget: int, out_above: float, free: int, lent: int,
     follow_plan: str,
 ) -> None:  # fmt: skip
@@ -214,7 +215,7 @@ def test_only_growth_that_the_rules_want_and_no_gpus_are_left_for_is_refused_sid
     policy = Policy(
         key="p", label="p", floor_replicas=floor, scale_out_above_fraction=out_above, follow_plan=follow_plan
     )
-    numbers = rules.rules_of(policy)
+    numbers, budget = rules.rules_of(policy), 0 if follow_plan == "no" else budget  # which only a plan leaves
     wanted = rules.scaling_step(numbers, signal, ready, coming, ready, ready + coming, budget, 100.0, 1.0)
     kind = rules.acquire_kind(8, 0, lent, free)
     a = rows(row.POOL_ROWS, SIGNAL=signal, READY=ready, COMING=coming, BUDGET=budget, COOL_FROM=10.0)
