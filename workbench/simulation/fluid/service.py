@@ -29,6 +29,9 @@ from workbench.simulation.state import (
 SAME_LENGTHS = 1e-4  # a relative change of the mean lengths below which what follows from them is kept
 FAR = 36.0  # the square of the deviations from its limit at which the other side of a normal is 1e-9
 NOTHING = 1e-30
+#: Of what a replica holds at the signal from which nothing is released, how much released work fills. Filled to there
+#: exactly, rounding alone would decide whether the next step releases as much as completes, or nothing.
+JUST_BELOW = 1.0 - 1e-5
 MET_LEAST, MET_MOST = 1.0 / 3.0, 2.0  # what runs in the mean iteration over what runs in the mean of time
 
 
@@ -92,7 +95,7 @@ def note_lengths(pools: Pools, ranks: Ranks, prompt_grid: Floats, rules: r.Rules
     rank.per_output[i], rank.per_slot[i], rank.per_room[i] = 1.0 / output, 1.0 / slots, 1.0 / room
     rank.full_work[i] = 0.95 * slots / (slots + rank.decode_over_work[i])
     rank.route_each[i] = holds_each(rank, i, rules, rules.route_below)
-    rank.release_each[i] = holds_each(rank, i, rules, r.release_until(rules, pools[p].silo))
+    rank.release_each[i] = JUST_BELOW * holds_each(rank, i, rules, r.release_until(rules, pools[p].silo))
 
 
 @within

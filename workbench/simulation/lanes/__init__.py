@@ -14,12 +14,11 @@ Different:
 - the deadline of deferrable work is judged by the queue where it stands, not by origin, and the age at which it is
   routed at once is that of the sweep's policy;
 - latencies are kept as one lognormal per bin of the 95th percentile of minutes that are alike, an eighth of an octave
-  wide, how widely a minute's spread about their mean is looked at every fourth minute, and the network's part of them
-  is the mean of a pool's arrivals;
+  wide, how widely a minute's spread about their mean and what else of them changes slowly is looked at every fourth
+  minute, and the network's part of them is the mean of a pool's arrivals;
 - who comes to a pool without a ready replica counts as never served, not as waiting for the next one;
-- single precision: where a rule stands exactly on its threshold, as when released work has filled a pool to the level
-  at which release ends, rounding may decide otherwise; with deferrable work and steps of a minute GPU-hours of single
-  scenarios then differ by several per cent, at steps of ten seconds they hardly do.
+- single precision: where a rule stands exactly on its threshold rounding may decide otherwise; with deferrable work
+  GPU-hours of one scenario in a hundred then differ by more than one in a thousand.
 
 Left out: back-pressure and mixed pools (refused), calibration, counts of scaling events, series over time.
 """

@@ -6,12 +6,13 @@ import numpy as np
 
 import workbench.simulation.lanes.layout as row
 from workbench.simulation.compiling import vectors, within
-from workbench.simulation.fluid.service import SAME_LENGTHS
+from workbench.simulation.fluid.service import JUST_BELOW, SAME_LENGTHS
 from workbench.simulation.lanes.layout import LANES, Place, Reals, real
 from workbench.simulation.lanes.vectorising import kept, log2
 
 POINTS_PER_OCTAVE = real(4.0)  # of the prompt table
 SAME = real(SAME_LENGTHS)
+FILLED = real(JUST_BELOW)
 
 
 @within
@@ -103,4 +104,4 @@ def note_lengths(a: Reals, at: Place, w: Reals, h: Reals, facts: Reals) -> None:
         a[at + row.SLOTS + i] = kept(changed, slots_each, a[at + row.SLOTS + i])
         a[at + row.PER_SLOT + i] = kept(changed, per_slot, a[at + row.PER_SLOT + i])
         a[at + row.ROUTE_EACH + i] = kept(changed, to_route, a[at + row.ROUTE_EACH + i])
-        a[at + row.RELEASE_EACH + i] = kept(changed, to_release, a[at + row.RELEASE_EACH + i])
+        a[at + row.RELEASE_EACH + i] = kept(changed, FILLED * to_release, a[at + row.RELEASE_EACH + i])
