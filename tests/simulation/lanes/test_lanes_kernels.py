@@ -120,7 +120,8 @@ def test_first_tokens_are_those_of_the_scalar_formula(
         PER_REPLICA=1.0 / ready, EVENED=ready**-0.5, EACH_RUNS=running / ready, PER_PROMPT_S=1.0 / prompt_s,
     )  # fmt: skip
     w = rows(row.WORK_ROWS, PROMPT_SHARE=share)
-    latency.note_cycles(a, AT, w, FACTS)
+    latency.note_turns(a, AT, w, FACTS)
+    latency.note_cycles(a, AT, w)
     for _ in range(scalar_latency.ROUNDS):
         latency.note_company(a, AT, w, FACTS)
     latency.note_spread(a, AT, w, FACTS)

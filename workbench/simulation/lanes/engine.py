@@ -11,7 +11,7 @@ from workbench.simulation.lanes.arriving import arrive
 from workbench.simulation.lanes.deciding import follow_plan, scale
 from workbench.simulation.lanes.latency import (
     LOOK_HOURS,
-    SPREAD_TICKS,
+    SLOW_TICKS,
     add_since,
     add_tick,
     add_tier,
@@ -22,6 +22,7 @@ from workbench.simulation.lanes.latency import (
     note_company,
     note_cycles,
     note_spread,
+    note_turns,
 )
 from workbench.simulation.lanes.layout import LANES, Block, Floats, Place, Reals, Site, real
 from workbench.simulation.lanes.lengths import mix_lengths, note_lengths, read_table
@@ -59,11 +60,13 @@ def pass_time(b: Block, c: Site, x: Inputs, step: int) -> None:
 def count_first_tokens(b: Block, c: Site, x: Inputs, p: int, anew: bool) -> None:
     """Work out the first tokens of a tick and add them to those since the last look, where they are alike.
 
-    With what the step leaves in each tier, of which the same rows are read; how widely they spread only if ``anew``.
+    With what the step leaves in each tier, of which the same rows are read; what changes slowly only if ``anew``.
     """
     a, w, at, tiers, facts = b.pools, b.work, np.uint64(p) * row.POOL_SIZE, b.bad.shape[0], c.facts[p]
     first = np.uint64(p * tiers) * row.TIER_SIZE
-    note_cycles(a, at, w, facts)
+    if anew:
+        note_turns(a, at, w, facts)
+    note_cycles(a, at, w)
     for _ in range(ROUNDS):
         note_company(a, at, w, facts)
     if anew:
@@ -236,7 +239,7 @@ def simulate(b: Block, c: Site, x: Inputs, steps: int) -> None:
         ticks = (step + 1) % x.latency_steps == 0 or ends
         looks = (step + 1) % (LOOK_HOURS * c.hour_steps) == 0 or ends
         for p in range(c.gpus.size):
-            serve(b, c, x, p, ticks, step // x.latency_steps % SPREAD_TICKS == 0, looks)
+            serve(b, c, x, p, ticks, step // x.latency_steps % SLOW_TICKS == 0, looks)
         record_deadlines(b, c, x, step)
         if (step + 1) % c.hour_steps == 0 or ends:
             close_hour(b)

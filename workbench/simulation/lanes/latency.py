@@ -1,10 +1,10 @@
 """Time to first token in a block: the gated cycle of :mod:`workbench.simulation.latency`, and what it adds up to.
 
-The mean is worked out every minute, and every fourth how widely first tokens spread about it, as a share of it: that
-changes more slowly, and nothing is decided by it. Minutes of a pool that are alike, four hours at most, are one
-component of the mixture that a day's latencies are. Components are counted in bins of their own 95th percentile, eight
-to the octave, with the sums of their means, deviations and third moments; so a percentile of the mixture can be read
-off afterwards, for any promise, and no lane computes a logarithm.
+The mean is worked out every minute, and every fourth what changes more slowly: which part of an iteration an arrival
+waits, how prompts make a cycle vary, and how widely first tokens spread about the mean, as a share of it. Minutes of a
+pool that are alike, four hours at most, are one component of the mixture that a day's latencies are. Components are
+counted in bins of their own 95th percentile, eight to the octave, with the sums of their means, deviations and third
+moments; so a percentile of the mixture can be read off afterwards, for any promise, and no lane computes a logarithm.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from workbench.simulation.state import Floats, Ints
 
 BINS = 240
 LOOK_HOURS = 4
-SPREAD_TICKS = 4  # from one look at how widely first tokens spread to the next
+SLOW_TICKS = 4  # from one look at what changes slowly to the next
 BIN_BITS = np.int32(20)  # of a single-precision number: the exponent and three bits of the mantissa
 FIRST_BIN = np.int32((127 - 10) * 8)  # a thousandth of a second
 NINETY_FIVE = real(1.645)
@@ -31,26 +31,37 @@ UNLIKE = real(0.2)
 
 
 @vectors
-def note_cycles(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
-    """Note the cycle of a replica by itself, its variance over it by its prompts, and an arrival without company."""
+def note_turns(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
+    """Note what changes slowly: how busy a replica is, and the part of an iteration that an arrival waits.
+
+    With the variance over its mean that prompts give the work of a cycle, and the part of it that the demand shows.
+    """
     lumps, more, one = facts[row.SQUARE], facts[row.DISPERSION] - real(1.0), real(1.0)
     window_s, noise = facts[row.WINDOW_S], real(2.0) * facts[row.NOISE_SEEN]
     for i in range(LANES):
-        prompt_s, iteration = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i]
-        reads = w[row.PROMPT_SHARE + i]
+        iteration, reads = a[at + row.ITERATION + i], w[row.PROMPT_SHARE + i]
         share, rate = min(reads, real(0.98)), reads * a[at + row.PER_PROMPT_S + i]
         left, square = one - share, share * share
-        w[row.SHOWN + i] = noise * iteration / (iteration + iteration + left * left * window_s)
-        w[row.RATE + i] = rate
-        w[row.CYCLE + i] = iteration / left
         clumped = max(lumps + more * a[at + row.PER_REPLICA + i], real(0.0))
-        w[row.VARIES + i] = prompt_s * share * clumped / (one - square)
         busy = one - decay(min(a[at + row.EACH_RUNS + i], real(18.0)))
         early = real(0.5 * EARLY) * (a[at + row.REPLICAS + i] - one) * rate * iteration
-        waits = (real(0.5) + real(0.5) * early / (one + np.sqrt(real(4.0) + early * early))) * busy
-        w[row.BUSY + i] = busy
-        w[row.WAITS + i] = waits
-        w[row.TTFT_MEAN + i] = waits * iteration + iteration + prompt_s
+        a[at + row.SHOWN + i] = noise * iteration / (iteration + iteration + left * left * window_s)
+        a[at + row.CLUMPED_SHARE + i] = clumped / (one - square)
+        a[at + row.BUSY + i] = busy
+        a[at + row.WAITS + i] = (real(0.5) + real(0.5) * early / (one + np.sqrt(real(4.0) + early * early))) * busy
+
+
+@vectors
+def note_cycles(a: Reals, at: Place, w: Reals) -> None:
+    """Note the cycle of a replica by itself, its variance over it by its prompts, and an arrival without company."""
+    for i in range(LANES):
+        prompt_s, iteration = a[at + row.PROMPT_S + i], a[at + row.ITERATION + i]
+        reads = w[row.PROMPT_SHARE + i]
+        share = min(reads, real(0.98))
+        w[row.RATE + i] = reads * a[at + row.PER_PROMPT_S + i]
+        w[row.CYCLE + i] = iteration / (real(1.0) - share)
+        w[row.VARIES + i] = prompt_s * share * a[at + row.CLUMPED_SHARE + i]
+        w[row.TTFT_MEAN + i] = a[at + row.WAITS + i] * iteration + iteration + prompt_s
 
 
 @vectors
@@ -74,9 +85,9 @@ def note_seen(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
     nought, more, one = real(0.0), facts[row.DISPERSION] - real(1.0), real(1.0)
     for i in range(LANES):
         rate, cycle, left = w[row.RATE + i], w[row.CYCLE + i], w[row.COMPANY + i]
-        iteration, prompt_s, waits = a[at + row.ITERATION + i], a[at + row.PROMPT_S + i], w[row.WAITS + i]
+        iteration, prompt_s, waits = a[at + row.ITERATION + i], a[at + row.PROMPT_S + i], a[at + row.WAITS + i]
         clumps, evened = more * a[at + row.PER_REPLICA + i], a[at + row.EVENED + i]
-        varied = left * evened * (one - w[row.SHOWN + i] * left)
+        varied = left * evened * (one - a[at + row.SHOWN + i] * left)
         seen = cycle + varied * w[row.VARIES + i]
         others = left * max(rate * seen + clumps, nought)
         w[row.VARIED + i] = varied
@@ -118,7 +129,7 @@ def note_spread(a: Reals, at: Place, w: Reals, facts: Reals) -> None:
         beyond = max(longer * (cycle - longer) + third, nought)
         iteration_square, prompt_square, half = iteration * iteration, prompt_s * prompt_s, real(0.5) + share
         ended_square = iteration_square + left * (seen * seen + beyond - iteration_square)
-        spread = varied * half * half * beyond + w[row.BUSY + i] * ended_square * real(1 / 12)
+        spread = varied * half * half * beyond + a[at + row.BUSY + i] * ended_square * real(1 / 12)
         spread += prompt_square * (alike * max(square + more * per_replica, nought) + (square - one))
         slow = (mean - prompt_s) * a[at + row.SLOPE + i] * per_replica / iteration
         per_mean = one / mean
