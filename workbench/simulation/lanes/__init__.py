@@ -18,7 +18,7 @@ Different:
   minute, and the network's part of them is the mean of a pool's arrivals;
 - who comes to a pool without a ready replica counts as never served, not as waiting for the next one;
 - single precision: where a rule stands exactly on its threshold rounding may decide otherwise; with deferrable work
-  GPU-hours of one scenario in a hundred then differ by more than one in a thousand.
+  and steps of a minute GPU-hours of fewer than two scenarios in a hundred then differ by more than one in a thousand.
 
 Left out: back-pressure and mixed pools (refused), calibration, counts of scaling events, series over time.
 """
